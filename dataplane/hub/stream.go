@@ -1,0 +1,186 @@
+package hub
+
+import (
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/media"
+)
+
+// Stream is one live stream: a ring of frames that always starts at a key frame (see ring), and its readers. It outlives its
+// publisher by the hub's hold time, so that a new publisher can continue it.
+type Stream struct {
+	Key Key
+
+	hub  *Hub
+	done chan struct{}
+
+	mu     sync.Mutex
+	ring   ring
+	wait   []*Reader // those that wait for the next frame
+	pub    *Publication    // nil while held
+	by     Publisher
+	since  time.Time
+	epoch  uint64
+	tracks []*media.Track
+	facts  media.Facts
+	hold   *time.Timer
+	ended  bool
+
+	// The stream's timeline, kept over changes of publisher.
+	lastDTS  time.Duration // highest DTS written
+	lastWall time.Time     // when it was written
+}
+
+func newStream(h *Hub, key Key) *Stream {
+	return &Stream{Key: key, hub: h, done: make(chan struct{}), ring: newRing(h.opt.MaxBytes, h.opt.MaxAge)}
+}
+
+// adopt makes by the stream's publisher. The hub's lock is held.
+func (s *Stream) adopt(by Publisher) (*Publication, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pub != nil {
+		if !by.Replace {
+			return nil, ErrBusy
+		}
+		s.pub.stop(ErrReplaced)
+	}
+	if s.hold != nil {
+		s.hold.Stop()
+		s.hold = nil
+	}
+	s.epoch++
+	s.by = by
+	s.since = time.Now()
+	s.pub = &Publication{stream: s, epoch: s.epoch, done: make(chan struct{})}
+	return s.pub, nil
+}
+
+// release ends p's hold on the stream: at once, or after the hold time when the encoder may come back.
+func (s *Stream) release(p *Publication, held bool) {
+	s.mu.Lock()
+	if s.pub != p {
+		s.mu.Unlock()
+		return
+	}
+	s.pub = nil
+	if held {
+		s.hold = time.AfterFunc(s.hub.opt.Hold, func() { s.expire(p.epoch) })
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.finish(ErrEnded)
+}
+
+// expire ends the stream unless a publisher later than epoch has taken it.
+func (s *Stream) expire(epoch uint64) {
+	s.mu.Lock()
+	stale := s.epoch != epoch || s.pub != nil
+	s.mu.Unlock()
+	if !stale {
+		s.finish(ErrEnded)
+	}
+}
+
+// finish ends the stream: readers get io.EOF after the frames that are still in the ring.
+func (s *Stream) finish(cause error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	if s.pub != nil {
+		s.pub.stop(cause)
+		s.pub = nil
+	}
+	if s.hold != nil {
+		s.hold.Stop()
+	}
+	close(s.done)
+	s.wakeAll()
+	s.mu.Unlock()
+	s.hub.remove(s)
+}
+
+func (s *Stream) wakeAll() {
+	for i, r := range s.wait {
+		r.waiting = false
+		r.signal()
+		s.wait[i] = nil
+	}
+	s.wait = s.wait[:0]
+}
+
+func (s *Stream) isEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// Live tells whether the stream has a publisher now.
+func (s *Stream) Live() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pub != nil
+}
+
+// Done is closed when the stream has ended for good.
+func (s *Stream) Done() <-chan struct{} { return s.done }
+
+// Epoch counts the stream's publishers in this process, from 1.
+func (s *Stream) Epoch() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
+// Publisher tells who publishes, or did so last.
+func (s *Stream) Publisher() Publisher {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.by
+}
+
+// Since is when the present publisher came.
+func (s *Stream) Since() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.since
+}
+
+// Tracks lists the tracks that the publisher announced; empty before it did.
+func (s *Stream) Tracks() []*media.Track {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tracks
+}
+
+// Track gives the track of a kind; nil when the stream has none.
+func (s *Stream) Track(kind media.Kind) *media.Track {
+	for _, t := range s.Tracks() {
+		if t.Codec.Kind() == kind {
+			return t
+		}
+	}
+	return nil
+}
+
+// Facts is what is known of the source now.
+func (s *Stream) Facts() media.Facts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.facts
+}
+
+// Kick ends the present publication with a cause; the stream is held for the hold time, as after a broken connection.
+func (s *Stream) Kick(cause error) {
+	s.mu.Lock()
+	p := s.pub
+	s.mu.Unlock()
+	if p != nil {
+		p.Kick(cause)
+	}
+}

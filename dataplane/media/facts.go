@@ -1,0 +1,21 @@
+package media
+
+import "time"
+
+// Facts is what is known of a source after looking at its headers and frames. It is a value: a copy is a snapshot.
+type Facts struct {
+	// Video, zero Codec when the source has none.
+	VideoCodec    Codec
+	Profile       string // "Constrained Baseline", "Main", "High", ...; empty when unknown
+	Width, Height int
+	FPS           float64       // frames per second over the last seconds; 0 while unknown
+	GOP           time.Duration // longest distance of two key frames seen in the last seconds; grows while no key frame comes
+	BFrames       bool          // reordered frames were announced by the SPS and seen, or seen by slice type or composition time
+	VideoKbps     int
+
+	// Audio, zero Codec when the source has none.
+	AudioCodec Codec
+	SampleRate int
+	Channels   int
+	AudioKbps  int
+}

@@ -1,0 +1,40 @@
+# Everything a developer does with Millrace. `make` alone lists the targets.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# Flags for `millrace play` in `make measure`, and the time that each fuzz target gets in `make fuzz`.
+PLAY ?= --viewers 200 --duration 60s
+FUZZTIME ?= 10s
+
+.PHONY: help demo build generate test lint bench measure fuzz clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+demo: ## Build, serve the quick start, publish a moving picture and print the URLs (DEMO_SECONDS=20 plays it and ends)
+	@hack/demo.sh
+
+build: ## Build bin/millrace, static and reproducible
+	CGO_ENABLED=0 go build -trimpath -buildvcs=auto -o bin/millrace .
+
+generate: ## Write deepcopy functions, CRDs, RBAC and the player's built files
+	hack/generate.sh
+
+test: ## Vet, all Go tests (with the race detector), all tests of the web player
+	hack/test.sh
+
+lint: ## golangci-lint and govulncheck
+	hack/lint.sh
+
+bench: ## Go benchmarks of the frame path, with allocations
+	go test -run '^$$' -bench . -benchmem ./dataplane/...
+
+measure: build ## A load test on this machine: standalone, a 2 Mbit/s publisher, many viewers (PLAY="--viewers 200 --duration 60s")
+	hack/measure.sh $(PLAY)
+
+fuzz: ## Every fuzz target for FUZZTIME (10s)
+	hack/fuzz.sh $(FUZZTIME)
+
+clean: ## Remove what the targets above built
+	rm -rf bin .cache e2e/browser/.work

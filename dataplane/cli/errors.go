@@ -1,0 +1,9 @@
+// Package cli holds the commands of the millrace binary. A command reads its flags, calls one package of the data plane and
+// prints; it logs through the logr.Logger in its context.
+package cli
+
+import "errors"
+
+// ErrReported is wrapped by the error of a command that has already told the user what is wrong, for example as JSON or as a
+// list: the process exits with 1 and prints nothing more.
+var ErrReported = errors.New("already reported")

@@ -91,7 +91,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(command)
 		}
 	}
-	add(groupTry, cli.NewPlayCommand())
+	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())
 	return root
 }

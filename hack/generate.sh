@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# Writes every generated file of the tree. The result is committed; .ci/run fails when it differs.
+# Writes all that is generated from the API types: deepcopy, CRDs, RBAC and docs/api.md. The same input gives the same output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-. hack/tools.sh
 
-if compgen -G 'api/v1alpha1/*.go' >/dev/null; then
-  "$(controller_gen)" object paths=./api/... crd paths=./api/... output:crd:artifacts:config=config/crd
+version=v0.21.0
+tool="bin/controller-gen-$version"
+if [ ! -x "$tool" ]; then
+	mkdir -p bin
+	GOBIN="$PWD/bin" go install "sigs.k8s.io/controller-tools/cmd/controller-gen@$version"
+	mv bin/controller-gen "$tool"
 fi
-if compgen -G 'controllers/*.go' >/dev/null; then
-  "$(controller_gen)" rbac:roleName=millrace-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
-fi
-if [ -f dataplane/player/web/package.json ]; then
-  hack/install-npm.sh
-  (cd dataplane/player/web && npm run --silent build </dev/null)
-fi
+
+rm -f config/crd/bases/*.yaml
+"$tool" object paths=./api/...
+"$tool" crd paths=./api/... output:crd:artifacts:config=config/crd/bases
+"$tool" rbac:roleName=millrace-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
+go run ./hack/apidoc -crds config/crd/bases -o docs/api.md

@@ -1,0 +1,93 @@
+package v1alpha1
+
+// The condition types of the tenants' kinds. Accepted, ResolvedRefs, Programmed and Ready are always present; Reconciling and
+// Stalled only while they are true.
+const (
+	// ConditionAccepted is True when the object obeys all rules and takes part in the configuration.
+	ConditionAccepted = "Accepted"
+	// ConditionResolvedRefs is True when all that the object refers to exists and is usable.
+	ConditionResolvedRefs = "ResolvedRefs"
+	// ConditionProgrammed is True when the data plane runs on the configuration that the object is part of.
+	ConditionProgrammed = "Programmed"
+	// ConditionReady is True when clients can use the object now.
+	ConditionReady = "Ready"
+	// ConditionReconciling is present while the operator is still at work on the object.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is present while only a change by the user can help.
+	ConditionStalled = "Stalled"
+	// ConditionBound is the condition of a DomainClaim.
+	ConditionBound = "Bound"
+)
+
+// Reason is the typed reason of a condition.
+type Reason string
+
+// Reasons of Accepted.
+const (
+	// ReasonAccepted is the reason of Accepted=True.
+	ReasonAccepted Reason = "Accepted"
+	// ReasonHostnameConflict says that the hostname belongs to another object.
+	ReasonHostnameConflict Reason = "HostnameConflict"
+	// ReasonHostnameNotPermitted says that the class lets nobody, or not this namespace, take this hostname.
+	ReasonHostnameNotPermitted Reason = "HostnameNotPermitted"
+	// ReasonClassNotFound says that the MediaClass named by className does not exist.
+	ReasonClassNotFound Reason = "ClassNotFound"
+	// ReasonClassInvalid says that the MediaClass named by className is not accepted.
+	ReasonClassInvalid Reason = "ClassInvalid"
+	// ReasonRTSNotGranted says that the class does not grant RTS to the namespace.
+	ReasonRTSNotGranted Reason = "RTSNotGranted"
+	// ReasonPushDomainAlreadyAssociated says that the push domain already has a main play domain.
+	ReasonPushDomainAlreadyAssociated Reason = "PushDomainAlreadyAssociated"
+	// ReasonSubAlreadyAssociated says that the sub play domain already has a main play domain.
+	ReasonSubAlreadyAssociated Reason = "SubAlreadyAssociated"
+	// ReasonMainIsSub says that the domain named as main is a sub itself.
+	ReasonMainIsSub Reason = "MainIsSub"
+	// ReasonSubIsMain says that the domain named as sub has push domains or subs of its own.
+	ReasonSubIsMain Reason = "SubIsMain"
+	// ReasonRegionMismatch says that the two ends of an association are in different regions.
+	ReasonRegionMismatch Reason = "RegionMismatch"
+	// ReasonPlayDomainIsSub says that a template is attached to a sub, where it would be void.
+	ReasonPlayDomainIsSub Reason = "PlayDomainIsSub"
+	// ReasonTemplateIDConflict says that another template has the same id for the same main and app.
+	ReasonTemplateIDConflict Reason = "TemplateIDConflict"
+	// ReasonInvalid says that the object breaks a rule that its schema cannot express.
+	ReasonInvalid Reason = "Invalid"
+	// ReasonTerminating says that the object is being deleted.
+	ReasonTerminating Reason = "Terminating"
+)
+
+// Reasons of ResolvedRefs.
+const (
+	// ReasonResolvedRefs is the reason of ResolvedRefs=True.
+	ReasonResolvedRefs Reason = "ResolvedRefs"
+	// ReasonSecretNotFound says that a Secret does not exist.
+	ReasonSecretNotFound Reason = "SecretNotFound"
+	// ReasonSecretInvalid says that a Secret lacks a key or that its content is not usable.
+	ReasonSecretInvalid Reason = "SecretInvalid"
+	// ReasonPushDomainNotFound says that a PushDomain does not exist.
+	ReasonPushDomainNotFound Reason = "PushDomainNotFound"
+	// ReasonPushDomainNotAccepted says that a PushDomain exists but is not accepted.
+	ReasonPushDomainNotAccepted Reason = "PushDomainNotAccepted"
+	// ReasonPlayDomainNotFound says that a PlayDomain does not exist.
+	ReasonPlayDomainNotFound Reason = "PlayDomainNotFound"
+	// ReasonPlayDomainNotAccepted says that a PlayDomain exists but is not accepted.
+	ReasonPlayDomainNotAccepted Reason = "PlayDomainNotAccepted"
+	// ReasonPlayDomainNotAssociated says that a PlayDomain has no push domain and no sub yet.
+	ReasonPlayDomainNotAssociated Reason = "PlayDomainNotAssociated"
+)
+
+// Reasons of Programmed, Ready and Bound.
+const (
+	// ReasonPending says that nobody has looked at the object yet.
+	ReasonPending Reason = "Pending"
+	// ReasonNotAssociated says that a domain is not part of an association yet, so there is nothing to publish to or to play.
+	ReasonNotAssociated Reason = "NotAssociated"
+	// ReasonOffline says that spec.state is Offline.
+	ReasonOffline Reason = "Offline"
+	// ReasonBound is the reason of Bound=True.
+	ReasonBound Reason = "Bound"
+	// ReasonUnbound says that a DomainClaim has no owner yet.
+	ReasonUnbound Reason = "Unbound"
+	// ReasonOwnerGone says that the owner of a DomainClaim does not exist any more.
+	ReasonOwnerGone Reason = "OwnerGone"
+)

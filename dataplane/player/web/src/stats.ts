@@ -1,0 +1,170 @@
+import { type ServerClock, unixMillis } from './clock';
+
+/** One entry of a getStats report, as far as it is read here. Every field may be missing in some browser. */
+export interface Entry {
+  id: string;
+  type: string;
+  timestamp: number;
+  kind?: string;
+  mimeType?: string;
+  codecId?: string;
+  transportId?: string;
+  selectedCandidatePairId?: string;
+  localCandidateId?: string;
+  remoteCandidateId?: string;
+  protocol?: string;
+  candidateType?: string;
+  srtpCipher?: string;
+  currentRoundTripTime?: number;
+  estimatedPlayoutTimestamp?: number;
+  remoteTimestamp?: number;
+  jitterBufferDelay?: number;
+  jitterBufferEmittedCount?: number;
+  bytesReceived?: number;
+  packetsReceived?: number;
+  packetsLost?: number;
+  framesDecoded?: number;
+  framesDropped?: number;
+  framesReceived?: number;
+  keyFramesDecoded?: number;
+  framesPerSecond?: number;
+  frameWidth?: number;
+  frameHeight?: number;
+  freezeCount?: number;
+  totalFreezesDuration?: number;
+  nackCount?: number;
+  pliCount?: number;
+  retransmittedPacketsReceived?: number;
+  concealedSamples?: number;
+  totalSamplesReceived?: number;
+}
+
+/** What the overlay shows and tests read. Undefined means that the browser does not tell. */
+export interface Stats {
+  /** From the server's ingest to the picture on this screen, in ms. */
+  latencyMs?: number;
+  /** Mean time that frames of the last second waited in the jitter buffer, in ms. */
+  bufferMs?: number;
+  roundTripMs?: number;
+  fps?: number;
+  width?: number;
+  height?: number;
+  bitrateKbps?: number;
+  /** Share of packets of the last second that did not come, in per cent. */
+  lossPercent?: number;
+  packetsLost: number;
+  nacks: number;
+  retransmitted: number;
+  keyFrameRequests: number;
+  framesDecoded: number;
+  framesDropped: number;
+  keyFrames: number;
+  freezes: number;
+  frozenMs: number;
+  audioConcealedPercent?: number;
+  video: string;
+  audio: string;
+  transport: string;
+  cipher: string;
+}
+
+/** The running totals of a report, from which the next one makes rates. */
+export interface Totals {
+  at: number;
+  bytes: number;
+  received: number;
+  lost: number;
+  decoded: number;
+  bufferDelay: number;
+  bufferEmitted: number;
+  concealed: number;
+  samples: number;
+}
+
+/** Makes the figures of one report, with rates since the report before it. */
+export function digest(report: Iterable<Entry>, before: Totals | undefined, now: number, clock: ServerClock): { stats: Stats; totals: Totals } {
+  const byId = new Map<string, Entry>();
+  for (const entry of report) byId.set(entry.id, entry);
+  const all = [...byId.values()];
+  const inbound = (kind: string) => all.find((e) => e.type === 'inbound-rtp' && e.kind === kind);
+  const get = (id: string | undefined) => (id === undefined ? undefined : byId.get(id));
+
+  const video = inbound('video');
+  const audio = inbound('audio');
+  const transport = get(video?.transportId ?? audio?.transportId);
+  const pair = get(transport?.selectedCandidatePairId);
+  const remote = get(pair?.remoteCandidateId);
+  const local = get(pair?.localCandidateId);
+  const roundTrip = pair?.currentRoundTripTime === undefined ? undefined : pair.currentRoundTripTime * 1000;
+
+  for (const sender of all) {
+    if (sender.type === 'remote-outbound-rtp' && sender.kind === 'video' && sender.remoteTimestamp)
+      clock.report(unixMillis(sender.remoteTimestamp), sender.timestamp, roundTrip ?? 0);
+  }
+
+  const sum = (field: 'bytesReceived' | 'packetsReceived' | 'packetsLost') => (video?.[field] ?? 0) + (audio?.[field] ?? 0);
+  const totals: Totals = {
+    at: now,
+    bytes: sum('bytesReceived'),
+    received: sum('packetsReceived'),
+    lost: sum('packetsLost'),
+    decoded: video?.framesDecoded ?? 0,
+    bufferDelay: video?.jitterBufferDelay ?? 0,
+    bufferEmitted: video?.jitterBufferEmittedCount ?? 0,
+    concealed: audio?.concealedSamples ?? 0,
+    samples: audio?.totalSamplesReceived ?? 0,
+  };
+  const since = before && before.at < now ? before : undefined;
+  const seconds = since ? (now - since.at) / 1000 : 0;
+  const rate = (field: keyof Totals) => (since ? Math.max(0, totals[field] - since[field]) / seconds : undefined);
+  const share = (part: keyof Totals, whole: keyof Totals, alsoPart: boolean) => {
+    if (!since) return undefined;
+    const p = Math.max(0, totals[part] - since[part]);
+    const w = totals[whole] - since[whole] + (alsoPart ? p : 0);
+    return w > 0 ? p / w : undefined;
+  };
+  const percent = (value: number | undefined) => (value === undefined ? undefined : value * 100);
+  const wait = share('bufferDelay', 'bufferEmitted', false);
+  const bytes = rate('bytes');
+
+  const stats: Stats = {
+    latencyMs: latency(video, now, clock),
+    bufferMs: wait === undefined ? undefined : wait * 1000,
+    roundTripMs: roundTrip,
+    fps: rate('decoded'),
+    width: video?.frameWidth,
+    height: video?.frameHeight,
+    bitrateKbps: bytes === undefined ? undefined : (bytes * 8) / 1000,
+    lossPercent: percent(share('lost', 'received', true)),
+    packetsLost: totals.lost,
+    nacks: video?.nackCount ?? 0,
+    retransmitted: video?.retransmittedPacketsReceived ?? 0,
+    keyFrameRequests: video?.pliCount ?? 0,
+    framesDecoded: totals.decoded,
+    framesDropped: video?.framesDropped ?? 0,
+    keyFrames: video?.keyFramesDecoded ?? 0,
+    freezes: video?.freezeCount ?? 0,
+    frozenMs: (video?.totalFreezesDuration ?? 0) * 1000,
+    audioConcealedPercent: percent(share('concealed', 'samples', false)),
+    video: codecName(get(video?.codecId)),
+    audio: codecName(get(audio?.codecId)),
+    transport: [local?.protocol?.toUpperCase(), remote?.candidateType].filter(Boolean).join(' '),
+    cipher: transport?.srtpCipher ?? '',
+  };
+  return { stats, totals };
+}
+
+/**
+ * The playout time of the picture, in the sender's NTP time, against the sender's clock now. The server's sender reports map RTP time to the time
+ * of ingest, so the difference is the way from ingest to here. Both are the server's clock: the viewer's may be wrong.
+ */
+function latency(video: Entry | undefined, now: number, clock: ServerClock): number | undefined {
+  if (!video?.estimatedPlayoutTimestamp) return undefined;
+  const ms = now + (clock.ahead ?? 0) - unixMillis(video.estimatedPlayoutTimestamp);
+  // A clock that is hours off and no sender report to correct it: nothing is better than nonsense.
+  return ms > -1000 && ms < 60_000 ? Math.max(0, ms) : undefined;
+}
+
+function codecName(codec: Entry | undefined): string {
+  return codec?.mimeType?.replace(/^(video|audio)\//i, '') ?? '';
+}

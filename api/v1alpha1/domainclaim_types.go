@@ -2,7 +2,6 @@ package v1alpha1
 
 import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // ClaimReference names the object that a hostname belongs to.
@@ -27,7 +26,7 @@ type ClaimReference struct {
 	// uid of the owner. A domain that is deleted and made again has another one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
-	UID types.UID `json:"uid,omitempty"`
+	UID string `json:"uid,omitempty"`
 }
 
 // DomainClaimSpec says who may use the hostname that the claim is named by.

@@ -83,7 +83,7 @@ func twoSegments(path string) (first, second, rest string, ok bool) {
 		return "", "", "", false
 	}
 	second, tail, ok = strings.Cut(tail, "/")
-	return first, second, "/" + tail, ok && tail != ""
+	return first, second, "/" + tail, ok
 }
 
 // unixSeconds reads a time stamp of at most 11 digits (the year 5138; hexadecimal: 9 digits and more are as far).

@@ -32,6 +32,8 @@ const (
 	AuthA    AuthType = "A"
 	AuthB    AuthType = "B"
 	AuthC    AuthType = "C"
+	// AuthRefuse stands for signing keys that cannot be read: no URL is good, and running sessions go on.
+	AuthRefuse AuthType = "Refuse"
 )
 
 // Auth is how URLs of a domain are signed. Primary and Backup are secrets: they are never logged or shown.
@@ -46,6 +48,12 @@ type Auth struct {
 type KeyPair struct {
 	Cert []byte `json:"cert"`
 	Key  []byte `json:"key"`
+}
+
+// Notify is the callback at the start and the end of a publish. Key signs it and is a secret; empty: unsigned.
+type Notify struct {
+	URL string `json:"url"`
+	Key string `json:"key,omitempty"`
 }
 
 // Duplicate says what happens to a second publisher of a live stream.
@@ -71,6 +79,7 @@ type PushDomain struct {
 	MaxStreams     int           `json:"maxStreams"`     // 0: no limit of the domain's own
 	MaxBitrateKbps int           `json:"maxBitrateKbps"` // 0: no limit of the domain's own
 	TLS            *KeyPair      `json:"tls,omitempty"`
+	Notify         *Notify       `json:"notify,omitempty"`
 }
 
 // PlayType is what a play domain serves.
@@ -113,7 +122,7 @@ type PlayDomain struct {
 	// AutoRepair serves a shared repaired rendition under the plain URL to clients that cannot play the source (RTS only).
 	AutoRepair    bool     `json:"autoRepair,omitempty"`
 	Auth          Auth     `json:"auth"`
-	Referers      []string `json:"referers,omitempty"` // allowed hosts of the Referer, "*.example.com" allowed; empty: all
+	Referers      []string `json:"referers,omitempty"` // allowed hosts of the Referer, "*.example.com" and "none" (no header) allowed; empty: all
 	IPs           []string `json:"ips,omitempty"`      // allowed addresses and CIDR ranges; empty: all
 	TLS           *KeyPair `json:"tls,omitempty"`
 	Billing       string   `json:"billing,omitempty"`

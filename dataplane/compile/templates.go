@@ -1,0 +1,75 @@
+package compile
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/millrace/millrace/api/v1alpha1"
+)
+
+// template is an RTSTranscodeTemplate and what is decided about it.
+type template struct {
+	object  *v1alpha1.RTSTranscodeTemplate
+	verdict Verdict
+	main    *domain // set when accepted and its play domain is accepted
+}
+
+func (t *template) accepted() bool { return !t.verdict.has(v1alpha1.ConditionAccepted) }
+
+func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
+	t := &template{object: o, verdict: Verdict{Kind: v1alpha1.KindRTSTranscodeTemplate, Namespace: o.Namespace, Name: o.Name}}
+	defer func() { c.templates = append(c.templates, t) }()
+
+	at := ref{o.Namespace, o.Spec.PlayDomainRef.Name}
+	if o.DeletionTimestamp != nil {
+		t.verdict.reject(v1alpha1.ReasonTerminating, "", "the template is being deleted")
+		return
+	}
+	if by, sub := c.graph.subMain[at]; sub {
+		t.verdict.reject(v1alpha1.ReasonPlayDomainIsSub, "spec.playDomainRef.name", fmt.Sprintf(
+			"PlayDomain %s is a sub by %s and inherits the templates of its main: attach the template to the main", at.name, by))
+		return
+	}
+	for _, other := range c.templates {
+		if app, clash := clashes(other, o); clash {
+			t.verdict.reject(v1alpha1.ReasonTemplateIDConflict, "spec.templateID", fmt.Sprintf(
+				"RTSTranscodeTemplate %s already has the id %s for %s of this play domain: choose another id", other.object.Name, o.Spec.TemplateID, app))
+			return
+		}
+	}
+	d := c.play[at]
+	if !c.resolve(&t.verdict, d, v1alpha1.KindPlayDomain, at, "spec.playDomainRef.name") {
+		return
+	}
+	t.main, t.verdict.Main = d, d.hostname
+	if d.role() != v1alpha1.RoleMain {
+		t.verdict.unresolved(v1alpha1.ReasonPlayDomainNotAssociated, "spec.playDomainRef.name", fmt.Sprintf(
+			"PlayDomain %s has no push domain and no sub yet: associate one with it", at.name),
+			&Object{Kind: v1alpha1.KindPlayDomain, Namespace: at.namespace, Name: at.name})
+	}
+}
+
+// clashes tells whether an accepted template has the same id for the same play domain and an app that both serve, and names the app.
+func clashes(other *template, o *v1alpha1.RTSTranscodeTemplate) (string, bool) {
+	a, b := &other.object.Spec, &o.Spec
+	if !other.accepted() || other.object.Namespace != o.Namespace || a.PlayDomainRef != b.PlayDomainRef || a.TemplateID != b.TemplateID {
+		return "", false
+	}
+	if len(a.Apps) == 0 || len(b.Apps) == 0 {
+		apps := append(slices.Clone(a.Apps), b.Apps...)
+		if len(apps) == 0 {
+			return "all apps", true
+		}
+		return "app " + string(slices.Min(apps)), true
+	}
+	var both []v1alpha1.AppName
+	for _, app := range b.Apps {
+		if slices.Contains(a.Apps, app) {
+			both = append(both, app)
+		}
+	}
+	if len(both) == 0 {
+		return "", false
+	}
+	return "app " + string(slices.Min(both)), true
+}

@@ -1,7 +1,7 @@
 /** What an answer to the WHEP offer means for the viewer. */
 export type Outcome =
   | { kind: 'playing' }
-  | { kind: 'waiting'; title: string; detail: string; retryAfter: number }
+  | { kind: 'waiting'; title: string; detail: string; retryAfter: number; offline: boolean }
   | { kind: 'denied'; title: string; detail: string }
   | { kind: 'unplayable'; title: string; detail: string };
 
@@ -65,14 +65,14 @@ export function judge(status: number, body: ErrorBody, wait: number): Outcome {
       };
     case 404:
     case 409:
-      return { kind: 'waiting', title: 'The stream is not live yet', detail: detail || 'It starts here by itself.', retryAfter: wait };
+      return { kind: 'waiting', title: 'The stream is not live yet', detail: detail || 'It starts here by itself.', retryAfter: wait, offline: true };
     case 408:
     case 429:
     case 500:
     case 502:
     case 503:
     case 504:
-      return { kind: 'waiting', title: 'The server is busy', detail: detail || 'Trying again shortly.', retryAfter: wait };
+      return { kind: 'waiting', title: 'The server is busy', detail: detail || 'Trying again shortly.', retryAfter: wait, offline: false };
     default:
       return {
         kind: 'unplayable',

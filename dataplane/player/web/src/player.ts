@@ -100,7 +100,7 @@ export class Player {
       }
       switch (outcome.kind) {
         case 'waiting':
-          this.show({ state: 'waiting', title: outcome.title, detail: outcome.detail });
+          this.show({ state: 'waiting', ...this.words(outcome) });
           this.later(this.backoff.next(outcome.retryAfter));
           return;
         case 'denied':
@@ -115,6 +115,12 @@ export class Player {
       console.warn('Join failed', error);
       this.lost('The server cannot be reached. Trying again.');
     }
+  }
+
+  /** To a viewer who has seen the stream, "not live yet" is "ended". */
+  private words({ title, detail, offline }: { title: string; detail: string; offline: boolean }): { title: string; detail: string } {
+    if (!offline || this.snapshot.sessions === 0) return { title, detail };
+    return { title: 'The stream has ended', detail: 'It goes on here when the publisher is back.' };
   }
 
   private play(session: Session, round: AbortController): void {

@@ -1,0 +1,111 @@
+// Runs in a page before its own scripts and watches the player from outside: when it sent its offer, when frames were decoded and
+// presented, and what time the pictures carry. It takes the player's word for nothing.
+//
+// window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
+(() => {
+  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], pcs: [] };
+  window.probe = probe;
+
+  const { fetch } = window;
+  window.fetch = async (input, init) => {
+    const offer = init?.method === 'POST';
+    if (offer) {
+      probe.offers++;
+      probe.offeredAt ??= performance.now();
+    }
+    const response = await fetch(input, init);
+    if (offer) probe.answeredMs ??= performance.now() - probe.offeredAt;
+    return response;
+  };
+
+  const Native = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(...args) {
+      super(...args);
+      probe.pcs.push(this);
+    }
+  };
+
+  probe.inbound = async (kind = 'video') => {
+    const pc = probe.pcs.at(-1);
+    if (!pc) return null;
+    for (const entry of (await pc.getStats()).values()) if (entry.type === 'inbound-rtp' && entry.kind === kind) return { ...entry };
+    return null;
+  };
+
+  const canvas = document.createElement('canvas');
+  const context = canvas.getContext('2d', { willReadFrequently: true, alpha: false });
+
+  // The layout is that of package testsrc: 32 by 18 cells, the first two rows hold marker, milliseconds and CRC-8.
+  probe.readBarcode = (video) => {
+    const w = video.videoWidth;
+    const h = video.videoHeight;
+    const band = Math.ceil((h * 2) / 18);
+    if (!w || !h) return null;
+    if (canvas.width !== w || canvas.height !== band) Object.assign(canvas, { width: w, height: band });
+    context.drawImage(video, 0, 0, w, band, 0, 0, w, band);
+    const px = context.getImageData(0, 0, w, band).data;
+    const bit = (i) => {
+      const x = Math.floor((((i % 32) + 0.5) * w) / 32);
+      const y = Math.floor((((i >> 5) + 0.5) * h) / 18);
+      let sum = 0;
+      for (let dy = -2; dy <= 2; dy++)
+        for (let dx = -2; dx <= 2; dx++) {
+          const at = 4 * ((y + dy) * w + x + dx);
+          sum += 0.299 * px[at] + 0.587 * px[at + 1] + 0.114 * px[at + 2];
+        }
+      return sum / 25 >= 128 ? 1 : 0;
+    };
+    const bytes = [];
+    for (let b = 0; b < 8; b++) {
+      let value = 0;
+      for (let i = 0; i < 8; i++) value = (value << 1) | bit(8 * b + i);
+      bytes.push(value);
+    }
+    if (bytes[0] !== 0xa6) return null;
+    let crc = 0;
+    for (const value of bytes.slice(1, 7)) {
+      crc ^= value;
+      for (let i = 0; i < 8; i++) crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : crc << 1;
+    }
+    return crc === bytes[7] ? bytes.slice(1, 7).reduce((ms, value) => ms * 256 + value, 0) : null;
+  };
+
+  const inWindow = (seconds) => !window.probeWindows || window.probeWindows.some(([from, to]) => seconds >= from && seconds < to);
+
+  function onFrame(video, _, metadata) {
+    const called = performance.now();
+    const date = Date.now();
+    const since = (called - probe.offeredAt) / 1000;
+    const first = probe.firstCalledMs === null;
+    if (first) {
+      // The frame was decoded before it was handed to the compositor, which was before this callback.
+      probe.firstPresentedMs = metadata.presentationTime - probe.offeredAt;
+      probe.firstCalledMs = called - probe.offeredAt;
+    }
+    if (first || inWindow(since)) {
+      const drawn = probe.readBarcode(video);
+      if (first && drawn !== null) probe.firstAgeMs = date - drawn;
+      const unix = (time) => (time === undefined ? null : date - (called - time));
+      const presented = unix(metadata.presentationTime);
+      const received = unix(metadata.receiveTime);
+      probe.samples.push({
+        since,
+        drawn,
+        // From drawing to: this callback, submission to the compositor, arrival of the frame's last packet; in ms.
+        called: drawn === null ? null : date - drawn,
+        presented: drawn === null || presented === null ? null : presented - drawn,
+        received: drawn === null || received === null ? null : received - drawn,
+        captured: drawn === null || metadata.captureTime === undefined ? null : unix(metadata.captureTime) - drawn,
+        decodeMs: metadata.processingDuration === undefined ? null : metadata.processingDuration * 1000,
+        rtp: metadata.rtpTimestamp ?? null,
+      });
+    }
+    video.requestVideoFrameCallback((...args) => onFrame(video, ...args));
+  }
+
+  document.addEventListener('DOMContentLoaded', () => {
+    const video = document.querySelector('video');
+    video.requestVideoFrameCallback((...args) => onFrame(video, ...args));
+  });
+})();

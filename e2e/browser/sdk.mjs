@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+// The unmodified files of the npm packages, by the version that the SDK says of itself.
+const files = {
+  '2.0.0': 'aliyun-rts-sdk-2.0.0/dist/aliyun-rts-sdk.js',
+  '2.2.7': 'aliyun-rts-sdk-2.2.7/dist/aliyun-rts-sdk.js',
+  '2.7.2': 'aliyun-aliplayer/build/rts/aliyun-rts-sdk.js',
+};
+
+const html = '<!doctype html><meta charset="utf-8"><title>SDK</title><video id="v" muted autoplay playsinline></video><script src="/sdk.js"></script>';
+
+/**
+ * Plays an artc:// URL with an official SDK, on a page of another origin, as sites do.
+ *
+ * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds }
+ * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
+ * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts }
+ */
+export async function runSDK(browser, step, say, signal) {
+  const file = files[step.version];
+  if (!file) throw new Error(`no SDK ${step.version}; there are ${Object.keys(files).join(', ')}`);
+  const source = readFileSync(new URL(`./node_modules/${file}`, import.meta.url));
+  const origin = `${step.page}://player.page.test`;
+
+  const page = await browser.newPage();
+  const posts = [];
+  const events = [];
+  try {
+    await page.route(`${origin}/**`, (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (pathname === '/sdk.js') return route.fulfill({ contentType: 'text/javascript', body: source });
+      return route.fulfill({ contentType: 'text/html', body: html });
+    });
+    // What SDKs tell their maker's log stores is of no use here.
+    await page.route(/log\.aliyuncs\.com/, (route) => route.abort());
+    page.on('response', (response) => {
+      if (response.request().method() !== 'POST') return;
+      posts.push({ at: Date.now(), status: response.status() });
+      say('post', { status: response.status() });
+    });
+    page.on('pageerror', (error) => say('pageerror', { message: error.message }));
+    const seen = { ended: 0, error: null };
+    await page.exposeFunction('report', (event) => {
+      events.push(event);
+      say('sdk', event);
+      if (event.name === 'onPlayEvent' && event.play === 'ended') seen.ended ||= event.at;
+      if ((event.name === 'onError' || event.name === 'rejected') && !seen.error) seen.error = event;
+    });
+    await page.goto(`${origin}/`);
+    const sdkVersion = await page.evaluate(start, step.url);
+
+    const until = Date.now() + (step.limitSeconds ?? 20) * 1000;
+    const wait = async (done) => {
+      while (!signal.aborted && Date.now() < until) {
+        if (await done()) return true;
+        await sleep(25);
+      }
+      return false;
+    };
+    const playing = await wait(async () => (await page.evaluate(picture)).frames >= 5 || (step.stopOnError !== false && seen.error));
+    let view = await page.evaluate(picture);
+    const result = { sdkVersion, playing: view.frames >= 5, ended: 0, error: null, posts, firstFrameMs: view.firstFrameMs };
+    if (playing && result.playing) {
+      say('playing', view);
+      await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal }).catch(() => {});
+      view = await page.evaluate(picture);
+      say('watched', view);
+      if (step.waitEnded) await wait(() => seen.ended > 0);
+    } else if (step.settleSeconds) {
+      await sleep(step.settleSeconds * 1000, undefined, { signal }).catch(() => {});
+    }
+    return { ...result, ...view, ended: seen.ended, error: seen.error, events: events.length };
+  } finally {
+    await page.close().catch(() => {});
+  }
+}
+
+// The functions below run in the page.
+
+async function start(url) {
+  const { AliRTS } = window;
+  const client = AliRTS.createClient();
+  const video = document.getElementById('v');
+  window.view = { startedAt: performance.now(), firstFrameMs: null, seconds: 0 };
+  const plain = (value) => {
+    const { errorCode, message, traceId, status } = value ?? {};
+    return { errorCode, message: message === undefined ? undefined : String(message).slice(0, 300), traceId, status };
+  };
+  client.on('onError', (error) => window.report({ name: 'onError', at: Date.now(), ...plain(error) }));
+  client.on('connectStatusChange', (event) => window.report({ name: 'connectStatusChange', at: Date.now(), status: event?.status }));
+  client.on('onPlayEvent', (event) => {
+    if (event.event === 'media') return;
+    window.report({ name: 'onPlayEvent', at: Date.now(), play: event.event });
+  });
+  video.requestVideoFrameCallback(() => (window.view.firstFrameMs = performance.now() - window.view.startedAt));
+  client
+    .isSupport({ isReceiveVideo: true })
+    .then(() => {
+      window.view.startedAt = performance.now();
+      return client.subscribe(url);
+    })
+    .then((stream) => {
+      window.report({ name: 'subscribed', at: Date.now(), traceId: stream.traceId });
+      stream.play(video);
+    })
+    .catch((error) => window.report({ name: 'rejected', at: Date.now(), ...plain(error) }));
+  return client.getVersion ? client.getVersion() : '';
+}
+
+function picture() {
+  const video = document.getElementById('v');
+  const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality?.() ?? {};
+  return {
+    width: video.videoWidth,
+    height: video.videoHeight,
+    frames: totalVideoFrames,
+    seconds: video.currentTime,
+    firstFrameMs: window.view?.firstFrameMs ?? null,
+  };
+}

@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay/ice"
+	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/dataplane/relay/signal"
+)
+
+// join makes a session for an offer.
+func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.Ask) (*signal.Answer, *signal.Refusal) {
+	offer, err := sdp.ParseOffer(ask.SDP)
+	if err != nil {
+		return nil, signal.Refuse(http.StatusBadRequest, "InvalidOffer", "%v", err)
+	}
+	if !strings.HasPrefix(offer.Fingerprint, "sha-256 ") {
+		return nil, signal.Refuse(http.StatusBadRequest, "InvalidOffer", "a=fingerprint must be sha-256")
+	}
+	source, refusal := r.source(t, ask, offer)
+	if refusal != nil {
+		return nil, refusal
+	}
+	selection, err := sdp.Negotiate(offer, source)
+	if err != nil {
+		return nil, r.repairable(t, "CodecNotOffered", fmt.Sprintf("%v", err), ask)
+	}
+	s := r.newSession(dialect, t, offer, selection)
+	if err := r.sessions.add(s, t.domain.MaxViewers); err != nil {
+		refusal := signal.Refuse(http.StatusServiceUnavailable, "Full", "%v", err)
+		if errors.Is(err, errHalfOpen) {
+			refusal = signal.Refuse(http.StatusTooManyRequests, "TooManyJoins", "%v", err)
+		}
+		refusal.RetryAfter = retryMissing
+		r.feeds.release(s.feed)
+		return nil, refusal
+	}
+	_, local := addresses(req)
+	s.local.UDP, s.local.TCP = r.candidates(local)
+	return &signal.Answer{SDP: sdp.Answer(offer, selection, s.local), Session: s.id, ETag: s.etag, Notice: r.notice(t, selection)}, nil
+}
+
+// source gives the tracks of the stream that this player can have, or says why it cannot have the picture: B-frames and missing
+// codecs are never sent to a player that cannot show them.
+func (r *Relay) source(t *target, ask *signal.Ask, offer *sdp.Offer) (sdp.Source, *signal.Refusal) {
+	var src sdp.Source
+	if !ask.NoVideo {
+		src.Video = t.stream.Track(media.Video)
+	}
+	if !ask.NoAudio {
+		src.Audio = t.stream.Track(media.Audio)
+	}
+	if src.Video == nil {
+		return src, nil
+	}
+	if t.stream.Facts().BFrames && !offer.AcceptsBFrames() {
+		return src, r.repairable(t, "BFramesPresent", "the source has B-frames, which WebRTC players show out of order; encode without them (x264: bframes=0)", ask)
+	}
+	if src.Video.Codec == media.H265 && !offer.Accepts(media.H265) {
+		return src, r.repairable(t, "H265Source", "the source is H.265, which this player does not offer; publish H.264", ask)
+	}
+	return src, nil
+}
+
+// repairable is a refusal that names the renditions which would play.
+func (r *Relay) repairable(t *target, reason, message string, ask *signal.Ask) *signal.Refusal {
+	refusal := signal.Refuse(http.StatusUnsupportedMediaType, reason, "%s", message)
+	for _, tpl := range t.index.RepairFor(t.domain.Space, t.right.App) {
+		if tpl.RepairsVideo() {
+			refusal.Alternatives = append(refusal.Alternatives, "artc://"+ask.Host+"/"+t.right.App+"/"+t.stream.Key.Name+"_"+tpl.ID)
+		}
+	}
+	if len(refusal.Alternatives) > 0 {
+		refusal.Message += ", or play " + strings.Join(refusal.Alternatives, " or ")
+	} else {
+		refusal.Message += ", or add an RTSTranscodeTemplate to the main play domain"
+	}
+	return refusal
+}
+
+// notice tells what of the stream the player does not get.
+func (r *Relay) notice(t *target, selection *sdp.Selection) string {
+	audio := t.stream.Track(media.Audio)
+	if !selection.Silent || audio == nil {
+		return ""
+	}
+	text := fmt.Sprintf("No sound: the source's audio is %s, and browsers play Opus over RTS", audio.Codec)
+	for _, tpl := range t.index.RepairFor(t.domain.Space, t.right.App) {
+		if tpl.RepairsAudio() {
+			return text + "; template " + tpl.ID + " makes it"
+		}
+	}
+	return text
+}
+
+func (r *Relay) newSession(dialect string, t *target, offer *sdp.Offer, selection *sdp.Selection) *session {
+	s := &session{
+		relay: r, id: token(18), etag: `"` + token(9) + `"`, dialect: dialect, created: time.Now(), right: t.right, key: t.stream.Key,
+		bFrames: offer.AcceptsBFrames() || selection.Video == nil, feed: r.feeds.acquire(t.stream),
+		ufrag: iceToken(6), pwd: iceToken(18), remoteUfrag: offer.Ufrag, fingerprint: offer.Fingerprint, selection: selection,
+	}
+	s.auth = ice.NewAuthenticator(s.pwd)
+	s.touch()
+	s.local = sdp.Local{
+		SessionID: rand.Uint64() >> 2, Ufrag: s.ufrag, Pwd: s.pwd, Fingerprint: r.identity.fingerprint, CNAME: token(9),
+		VideoSSRC: ssrc(), AudioSSRC: ssrc(),
+	}
+	if selection.Video != nil && selection.Video.RTXType > 0 {
+		s.local.VideoRTX = ssrc()
+	}
+	return s
+}
+
+// ssrc is a random SSRC that is not 0 (RFC 3550, 8.1).
+func ssrc() uint32 { return rand.Uint32() | 1 }
+
+// SessionInfo is what is shown of a session.
+type SessionInfo struct {
+	ID        string        `json:"id"`
+	Stream    hub.Key       `json:"stream"`
+	Domain    string        `json:"domain"`
+	Dialect   string        `json:"dialect"`
+	Connected bool          `json:"connected"`
+	Since     time.Time     `json:"since"`
+	Packets   uint64        `json:"packets"`
+	Bytes     uint64        `json:"bytes"`
+	Repeats   uint64        `json:"repeats"`
+	Skipped   uint64        `json:"skippedFrames"`
+	Type      plan.PlayType `json:"type"`
+}
+
+// List shows the sessions. The ids are cut, for whoever has one can end the session.
+func (r *Relay) List() []SessionInfo {
+	var out []SessionInfo
+	for _, s := range r.sessions.all() {
+		i := SessionInfo{ID: s.id[:8], Stream: s.key, Domain: s.right.Host, Dialect: s.dialect, Connected: s.connected.Load(), Since: s.created, Type: plan.RTS}
+		if v := s.viewer.Load(); v != nil {
+			i.Packets, i.Bytes = v.Counts.Packets.Load(), v.Counts.Bytes.Load()
+			i.Repeats, i.Skipped = v.Counts.Repeats.Load(), v.Counts.SkippedFrames.Load()
+		}
+		out = append(out, i)
+	}
+	return out
+}

@@ -1,0 +1,72 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of a relay. No label names a stream, a domain or a viewer.
+type metrics struct {
+	joins            *prometheus.CounterVec // by dialect and result
+	joinTime         prometheus.Histogram   // seconds
+	leaves           *prometheus.CounterVec // by reason
+	loss             prometheus.Histogram   // fraction, of receiver reports
+	nacks            prometheus.Counter
+	keyFrameRequests prometheus.Counter
+	handshakeFailed  prometheus.Counter
+	stunUnknown      prometheus.Counter
+	stunRefused      prometheus.Counter
+	rtcpRefused      prometheus.Counter
+	panics           prometheus.Counter
+}
+
+func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help, Buckets: buckets})
+	}
+	m := &metrics{
+		joins:            vec("joins_total", "Requests to watch, by dialect and result.", "dialect", "result"),
+		joinTime:         histogram("join_seconds", "From the offer to the first media packet.", prometheus.ExponentialBuckets(0.01, 2, 11)),
+		leaves:           vec("leaves_total", "Ended sessions, by reason.", "reason"),
+		loss:             histogram("loss_ratio", "Fraction of packets lost, of the receiver reports of viewers.", []float64{0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1}),
+		nacks:            counter("nacks_total", "Entries of generic NACKs."),
+		keyFrameRequests: counter("key_frame_requests_total", "PLI and FIR of viewers, answered from the cache."),
+		handshakeFailed:  counter("handshake_failures_total", "DTLS handshakes that failed."),
+		stunUnknown:      counter("stun_unknown_total", "Connectivity checks for no session."),
+		stunRefused:      counter("stun_refused_total", "Connectivity checks with a wrong password."),
+		rtcpRefused:      counter("rtcp_refused_total", "RTCP packets that did not decrypt."),
+		panics:           counter("panics_total", "Panics that ended one session."),
+	}
+	if reg == nil {
+		return m
+	}
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics)
+	gauge := func(name, help string, value func() float64) {
+		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
+	}
+	total := func(name, help string, value func() uint64) {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	gauge("sessions", "Sessions, connected or connecting.", func() float64 { return float64(r.sessions.count()) })
+	gauge("feeds", "Streams that are packetised now.", func() float64 { return float64(r.feeds.count()) })
+	total("sent_packets_total", "SRTP packets sent over UDP.", func() uint64 { return r.engine.Counts().Packets })
+	total("sent_bytes_total", "Bytes of SRTP packets sent over UDP.", func() uint64 { return r.engine.Counts().Bytes })
+	total("send_calls_total", "System calls that sent them.", func() uint64 { return r.engine.Counts().Calls })
+	total("send_failures_total", "Packets that the kernel refused.", func() uint64 { return r.engine.Counts().Failed })
+	total("send_fallbacks_total", "Sockets that stepped down to a plainer way of sending.", func() uint64 { return r.engine.Counts().Fallbacks })
+	return m
+}
+
+func (m *metrics) joined(dialect string, took time.Duration) {
+	m.joins.WithLabelValues(dialect, "connected").Inc()
+	m.joinTime.Observe(took.Seconds())
+}
+
+func (m *metrics) left(reason string) { m.leaves.WithLabelValues(reason).Inc() }

@@ -1,0 +1,191 @@
+// Package relay serves live streams to WebRTC viewers: signalling over HTTP in the dialects of package signal, ICE-lite and
+// DTLS-SRTP on one UDP port (and the same TCP port), media through package fanout.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay/fanout"
+)
+
+// Options make a relay. Hub and Plan are needed; zero values take the defaults.
+type Options struct {
+	Hub     *hub.Hub
+	Plan    *plan.Current
+	Log     logr.Logger
+	Metrics prometheus.Registerer // nil: no metrics
+
+	// Listen lists the addresses on which media is exchanged, UDP and TCP; port 0 takes a free one, the same for all. Default:
+	// every unicast address of the machine, port 8000.
+	Listen []netip.AddrPort
+	// NoTCP turns ICE-TCP off.
+	NoTCP bool
+	// Advertise lists the addresses that players are told, in place of those the relay listens on; port 0 means the port that the
+	// relay listens on.
+	Advertise []netip.AddrPort
+
+	Engine         fanout.EngineOptions
+	MaxHalfOpen    int           // sessions per client address that are not connected yet; default 512
+	MaxSessions    int           // sessions in all; default 20,000
+	JoinTimeout    time.Duration // to connect; default 15 s
+	SilenceTimeout time.Duration // without a sign of life (RFC 7675, 5.1); default 30 s
+	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
+}
+
+func (o *Options) defaults() {
+	o.MaxHalfOpen = or(o.MaxHalfOpen, 512)
+	o.MaxSessions = or(o.MaxSessions, 20_000)
+	o.JoinTimeout = or(o.JoinTimeout, 15*time.Second)
+	o.SilenceTimeout = or(o.SilenceTimeout, 30*time.Second)
+	o.FeedLinger = or(o.FeedLinger, 5*time.Second)
+}
+
+func or[T int | time.Duration](v, otherwise T) T {
+	if v <= 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Relay serves viewers. It is safe for concurrent use.
+type Relay struct {
+	opt      Options
+	log      logr.Logger
+	engine   *fanout.Engine
+	identity *identity
+	metrics  *metrics
+	sockets  []*fanout.Socket
+	tcp      []*net.TCPListener
+	port     uint16
+
+	sessions *sessions
+	feeds    *feeds
+	missing  *missing
+
+	ctx         context.Context //nolint:containedctx // the life of the relay's own goroutines
+	cancel      context.CancelFunc
+	goroutines  sync.WaitGroup
+	unsubscribe func()
+}
+
+// New opens the media sockets and starts to serve.
+func New(opt Options) (*Relay, error) {
+	opt.defaults()
+	id, err := newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Relay{
+		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
+		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
+	}
+	r.feeds = newFeeds(opt.FeedLinger)
+	r.metrics = newMetrics(opt.Metrics, r)
+	r.missing = newMissing(opt.Hub)
+	if err := r.listen(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	for _, s := range r.sockets {
+		r.goroutines.Go(func() { r.receiveUDP(s) })
+	}
+	for _, l := range r.tcp {
+		r.goroutines.Go(func() { r.acceptTCP(l) })
+	}
+	r.goroutines.Go(r.sweep)
+	r.unsubscribe = opt.Plan.Subscribe(func(_, now *plan.Index) { r.applyPlan(now) })
+	return r, nil
+}
+
+// Port is the media port.
+func (r *Relay) Port() uint16 { return r.port }
+
+// Sessions is the number of sessions, connected or not.
+func (r *Relay) Sessions() int { return r.sessions.count() }
+
+// applyPlan closes the sessions that lost their right, and only those.
+func (r *Relay) applyPlan(now *plan.Index) {
+	for _, s := range r.sessions.all() {
+		if err := now.MayKeepPlaying(s.right); err != nil {
+			go s.close("right lost", err)
+		}
+	}
+}
+
+// sweep ends sessions that did not connect in time, or fell silent, and those whose source became one that they cannot play.
+func (r *Relay) sweep() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := time.Now()
+		for _, s := range r.sessions.all() {
+			switch heard := time.Unix(0, s.heard.Load()); {
+			case !s.connected.Load() && now.Sub(s.created) > r.opt.JoinTimeout:
+				go s.close("not connected in time", nil)
+			case s.connected.Load() && now.Sub(heard) > r.opt.SilenceTimeout:
+				go s.close("silent", nil)
+			case s.feed.feed.Stream.Facts().BFrames && !s.bFrames:
+				go s.close("source has B-frames now", nil)
+			}
+		}
+	}
+}
+
+// Drain closes the sessions in small groups with close_notify, so that players go elsewhere, until none is left or the context
+// ends.
+func (r *Relay) Drain(ctx context.Context) error {
+	const groups = 20
+	all := r.sessions.all()
+	size := max(len(all)/groups, 1)
+	for i, s := range all {
+		s.close("drain", nil)
+		if i%size == size-1 {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("draining viewers, %d left: %w", r.Sessions(), ctx.Err())
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// Close ends all sessions and frees the sockets.
+func (r *Relay) Close() {
+	if r.unsubscribe != nil {
+		r.unsubscribe()
+	}
+	for _, s := range r.sessions.all() {
+		s.close("shutdown", nil)
+	}
+	r.cancel()
+	for _, s := range r.sockets {
+		_ = s.Conn.Close()
+	}
+	for _, l := range r.tcp {
+		_ = l.Close()
+	}
+	r.goroutines.Wait()
+	r.missing.close()
+	r.feeds.close()
+	r.engine.Close()
+}
+
+var errNoAddress = errors.New("no address to receive media on; give one with --media-listen")

@@ -1,0 +1,106 @@
+package relay
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/pion/srtp/v3"
+)
+
+// inbound decrypts what a player reports.
+type inbound struct {
+	context *srtp.Context
+	buf     []byte
+}
+
+func newInbound(keys srtpKeys) (*inbound, error) {
+	c, err := srtp.CreateContext(keys.remoteKey, keys.remoteSalt, srtp.ProtectionProfile(keys.profile), srtp.SRTCPReplayProtection(64))
+	if err != nil {
+		return nil, fmt.Errorf("setting up SRTCP: %w", err)
+	}
+	return &inbound{context: c}, nil
+}
+
+// RTCP packet types and formats (RFC 3550, 12.1; RFC 4585, 6; RFC 5104, 4.3.1).
+const (
+	rtcpReceiverReport = 201
+	rtcpTransportFB    = 205
+	rtcpPayloadFB      = 206
+	fmtNACK            = 1
+	fmtPLI             = 1
+	fmtFIR             = 4
+)
+
+// handleRTCP reads a compound packet of the player.
+func (s *session) handleRTCP(b []byte) {
+	v := s.viewer.Load()
+	if v == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.inbound == nil {
+		return
+	}
+	plain, err := s.inbound.context.DecryptRTCP(s.inbound.buf[:0], b, nil)
+	if err != nil {
+		s.relay.metrics.rtcpRefused.Inc()
+		return
+	}
+	s.inbound.buf = plain
+	s.touch()
+	walkRTCP(plain, func(f feedback) {
+		switch {
+		case f.keyFrame:
+			s.relay.metrics.keyFrameRequests.Inc()
+			v.KeyFrame()
+		case f.nack:
+			s.relay.metrics.nacks.Inc()
+			v.NACK(f.ssrc, f.pid, f.blp)
+		case f.report:
+			s.relay.metrics.loss.Observe(float64(f.lost) / 256)
+		}
+	})
+}
+
+// feedback is one thing that a player reports.
+type feedback struct {
+	nack, keyFrame, report bool
+	ssrc                   uint32
+	pid, blp               uint16
+	lost                   uint8 // fraction of packets lost since the last report, in 256ths
+}
+
+// walkRTCP calls f for each report and request in a compound packet (RFC 3550, 6.1). What is malformed ends the walk.
+func walkRTCP(b []byte, f func(feedback)) {
+	for len(b) >= 4 && b[0]>>6 == 2 {
+		size := 4 * (1 + int(binary.BigEndian.Uint16(b[2:])))
+		if size > len(b) {
+			return
+		}
+		walkPacket(b[:size], f)
+		b = b[size:]
+	}
+}
+
+func walkPacket(b []byte, f func(feedback)) {
+	count, body := b[0]&0x1f, b[4:]
+	switch b[1] {
+	case rtcpReceiverReport: // sender SSRC, then report blocks of 24 bytes
+		for i, at := 0, 4; i < int(count) && at+24 <= len(body); i, at = i+1, at+24 {
+			f(feedback{report: true, ssrc: binary.BigEndian.Uint32(body[at:]), lost: body[at+4]})
+		}
+	case rtcpTransportFB:
+		if count != fmtNACK || len(body) < 8 {
+			return
+		}
+		ssrc := binary.BigEndian.Uint32(body[4:])
+		for at := 8; at+4 <= len(body); at += 4 {
+			f(feedback{nack: true, ssrc: ssrc, pid: binary.BigEndian.Uint16(body[at:]), blp: binary.BigEndian.Uint16(body[at+2:])})
+		}
+	case rtcpPayloadFB:
+		if (count == fmtPLI || count == fmtFIR) && len(body) >= 8 {
+			f(feedback{keyFrame: true, ssrc: binary.BigEndian.Uint32(body[4:])})
+		}
+	}
+}

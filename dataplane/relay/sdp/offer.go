@@ -1,0 +1,185 @@
+// Package sdp reads the offers of players and writes our answers (RFC 8866, RFC 8829, RFC 8843). We only ever answer, with media
+// that we send.
+package sdp
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	pion "github.com/pion/sdp/v3"
+)
+
+// Bounds of an offer.
+const (
+	MaxSize     = 64 << 10 // bytes
+	maxSections = 16
+	maxFormats  = 128
+)
+
+// ErrInvalid marks an offer that cannot be read; the wrapped text says what is wrong.
+var ErrInvalid = errors.New("invalid SDP offer")
+
+// Offer is what matters to us of a player's offer.
+type Offer struct {
+	Ufrag       string // of the player
+	Fingerprint string // "sha-256 AB:CD:..."; hash name in lower case, digits in upper case
+	Setup       string // actpass, active or passive
+	Sections    []Section
+	bundle      map[string]bool
+}
+
+// Section is one media description.
+type Section struct {
+	Kind       string // audio, video, application
+	Mid        string
+	Direction  string
+	Closed     bool // port 0
+	Codecs     []Codec
+	Extensions map[string]uint8 // RTP header extension URI -> id
+	protocol   string
+	formats    []string
+}
+
+// Codec is one payload type of a section.
+type Codec struct {
+	PayloadType uint8
+	Name        string // as written
+	ClockRate   int
+	Channels    int
+	Params      map[string]string // fmtp; keys in lower case
+	NACK        bool
+}
+
+// ParseOffer reads an offer.
+func ParseOffer(text string) (*Offer, error) {
+	if len(text) > MaxSize {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrInvalid, len(text), MaxSize)
+	}
+	var d pion.SessionDescription
+	if err := d.UnmarshalString(text); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if len(d.MediaDescriptions) == 0 || len(d.MediaDescriptions) > maxSections {
+		return nil, fmt.Errorf("%w: %d media sections, 1 to %d are answered", ErrInvalid, len(d.MediaDescriptions), maxSections)
+	}
+	o := &Offer{bundle: map[string]bool{}}
+	if group, ok := d.Attribute("group"); ok {
+		if mids, ok := strings.CutPrefix(group, "BUNDLE"); ok {
+			for _, mid := range strings.Fields(mids) {
+				o.bundle[mid] = true
+			}
+		}
+	}
+	for i, m := range d.MediaDescriptions {
+		s, err := parseSection(m, i)
+		if err != nil {
+			return nil, err
+		}
+		o.Sections = append(o.Sections, s)
+		o.transport(&d, m)
+	}
+	switch {
+	case o.Ufrag == "":
+		return nil, fmt.Errorf("%w: a=ice-ufrag is missing", ErrInvalid)
+	case o.Fingerprint == "":
+		return nil, fmt.Errorf("%w: a=fingerprint is missing; media is sent over DTLS-SRTP only", ErrInvalid)
+	case o.Setup == "passive":
+		return nil, fmt.Errorf("%w: a=setup:passive; the player opens the DTLS connection, offer actpass or active", ErrInvalid)
+	}
+	return o, nil
+}
+
+// transport takes the transport attributes from the section, or the session, that has them first: all sections are bundled.
+func (o *Offer) transport(d *pion.SessionDescription, m *pion.MediaDescription) {
+	find := func(key string) string {
+		if v, ok := m.Attribute(key); ok {
+			return v
+		}
+		v, _ := d.Attribute(key)
+		return v
+	}
+	if o.Ufrag == "" {
+		o.Ufrag = find("ice-ufrag")
+	}
+	if o.Setup == "" {
+		o.Setup = find("setup")
+	}
+	if hash, digits, ok := strings.Cut(find("fingerprint"), " "); ok && o.Fingerprint == "" {
+		o.Fingerprint = strings.ToLower(hash) + " " + strings.ToUpper(strings.TrimSpace(digits))
+	}
+}
+
+func parseSection(m *pion.MediaDescription, index int) (Section, error) {
+	s := Section{
+		Kind: m.MediaName.Media, Closed: m.MediaName.Port.Value == 0, Extensions: map[string]uint8{},
+		protocol: strings.Join(m.MediaName.Protos, "/"), formats: m.MediaName.Formats, Direction: "sendrecv",
+	}
+	if len(s.formats) > maxFormats {
+		return s, fmt.Errorf("%w: media section %d has %d formats, at most %d are read", ErrInvalid, index, len(s.formats), maxFormats)
+	}
+	byType := map[string]int{}
+	for _, f := range s.formats {
+		if pt, err := strconv.ParseUint(f, 10, 7); err == nil {
+			byType[f] = len(s.Codecs)
+			s.Codecs = append(s.Codecs, Codec{PayloadType: uint8(pt), Params: map[string]string{}}) //nolint:gosec // 7 bits
+		}
+	}
+	for _, a := range m.Attributes {
+		pt, rest, _ := strings.Cut(a.Value, " ")
+		switch a.Key {
+		case "mid":
+			s.Mid = a.Value
+		case "sendrecv", "sendonly", "recvonly", "inactive":
+			s.Direction = a.Key
+		case "rtpmap":
+			if i, ok := byType[pt]; ok {
+				s.Codecs[i].setMap(rest)
+			}
+		case "fmtp":
+			if i, ok := byType[pt]; ok {
+				s.Codecs[i].setParams(rest)
+			}
+		case "rtcp-fb":
+			for i := range s.Codecs {
+				if j, known := byType[pt]; rest == "nack" && (pt == "*" || known && i == j) {
+					s.Codecs[i].NACK = true
+				}
+			}
+		case "extmap":
+			id, _, _ := strings.Cut(pt, "/")
+			uri, _, _ := strings.Cut(rest, " ")
+			if n, err := strconv.ParseUint(id, 10, 8); err == nil && n > 0 && n < 15 { // one-byte form only
+				s.Extensions[uri] = uint8(n) //nolint:gosec // below 15
+			}
+		}
+	}
+	if len(s.Mid) > 16 {
+		return s, fmt.Errorf("%w: a=mid of media section %d is longer than 16 characters", ErrInvalid, index)
+	}
+	return s, nil
+}
+
+// setMap reads "H264/90000" or "opus/48000/2".
+func (c *Codec) setMap(v string) {
+	parts := strings.Split(v, "/")
+	c.Name = parts[0]
+	if len(parts) > 1 {
+		c.ClockRate, _ = strconv.Atoi(parts[1])
+	}
+	c.Channels = 1
+	if len(parts) > 2 {
+		c.Channels, _ = strconv.Atoi(parts[2])
+	}
+}
+
+// setParams reads "packetization-mode=1;profile-level-id=42e01f".
+func (c *Codec) setParams(v string) {
+	for _, kv := range strings.Split(v, ";") {
+		key, value, _ := strings.Cut(strings.TrimSpace(kv), "=")
+		if key != "" && len(c.Params) < 32 {
+			c.Params[strings.ToLower(key)] = value
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package relay
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay/fanout"
+	"github.com/millrace/millrace/dataplane/relay/ice"
+	"github.com/millrace/millrace/dataplane/relay/sdp"
+)
+
+// session is one viewer from its offer to its end.
+type session struct {
+	relay   *Relay
+	id      string
+	etag    string
+	dialect string
+	created time.Time
+	right   plan.PlayRight
+	key     hub.Key
+	bFrames bool // the player orders frames by composition time
+	feed    *feed
+
+	ufrag, pwd  string
+	remoteUfrag string
+	fingerprint string // of the player
+	selection   *sdp.Selection
+	local       sdp.Local
+
+	connected atomic.Bool
+	heard     atomic.Int64 // Unix nanoseconds of the last sign of life
+	viewer    atomic.Pointer[fanout.Viewer]
+
+	// Guarded by the table of sessions.
+	halfOpen bool
+	addrs    []netip.AddrPort
+
+	// Guarded by mu.
+	mu       sync.Mutex
+	auth     *ice.Authenticator
+	response []byte
+	path     path
+	dtls     *dtlsTransport
+	inbound  *inbound
+	closed   bool
+}
+
+// path is the way to a player: a UDP address behind one of our sockets, or an ICE-TCP connection.
+type path struct {
+	socket *fanout.Socket
+	remote netip.AddrPort
+	tcp    *fanout.TCPPath
+	conn   interface{ Close() error } // of an ICE-TCP connection
+}
+
+// send sends one packet; like UDP it may lose it.
+func (p *path) send(b []byte) {
+	switch {
+	case p.tcp != nil:
+		p.tcp.Send(b)
+	case p.socket != nil:
+		_, _ = p.socket.Conn.WriteToUDPAddrPort(b, p.remote)
+	}
+}
+
+func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
+
+// handleSTUN answers a connectivity or consent check of the player. A check with the right password ties its address to the session;
+// the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes.
+func (s *session) handleSTUN(r *ice.Request, from path) {
+	s.mu.Lock()
+	if s.closed || !s.auth.Verify(r) {
+		s.mu.Unlock()
+		s.relay.metrics.stunRefused.Inc()
+		return
+	}
+	s.response = s.auth.AppendSuccess(s.response[:0], r, from.remote)
+	from.send(s.response)
+	known := s.path.remote == from.remote && s.path.socket == from.socket && s.path.tcp == from.tcp
+	if !known && (s.path.remote == (netip.AddrPort{}) || r.UseCandidate && s.viewer.Load() == nil) {
+		s.path = from
+	}
+	s.mu.Unlock()
+	s.touch()
+	if !known && from.tcp == nil {
+		s.relay.sessions.bind(s, from.remote)
+	}
+}
+
+// handleDTLS takes a DTLS record of the player; the first one starts the handshake.
+func (s *session) handleDTLS(b []byte, from path) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.path.remote == (netip.AddrPort{}) {
+		return
+	}
+	if s.dtls == nil {
+		s.path = from // the player sends DTLS on the pair that it nominated
+		s.dtls = newDTLSTransport(s)
+		s.relay.goroutines.Go(s.dtls.run)
+	}
+	s.dtls.deliver(b)
+}
+
+// start sends media with the keys of the handshake.
+func (s *session) start(keys srtpKeys) error {
+	in, err := newInbound(keys)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	p := s.path
+	s.mu.Unlock()
+	cfg := fanout.ViewerConfig{
+		Profile: keys.profile, Key: keys.localKey, Salt: keys.localSalt, CNAME: s.local.CNAME, TCP: p.tcp,
+		Video: lane(s.selection.Video, s.local.VideoSSRC, s.local.VideoRTX),
+		OnEnd: func(err error) {
+			reason := "stream ended"
+			if err != nil {
+				reason = "codec changed"
+			}
+			go s.close(reason, err)
+		},
+	}
+	if !s.selection.Silent {
+		cfg.Audio = lane(s.selection.Audio, s.local.AudioSSRC, 0)
+	}
+	if p.tcp == nil {
+		cfg.Socket, cfg.Dest = p.socket, fanout.NewDest(p.socket, p.remote)
+	}
+	v, err := fanout.NewViewer(cfg)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.inbound = in
+	s.viewer.Store(v)
+	s.connected.Store(true)
+	s.touch()
+	s.relay.sessions.connected(s)
+	s.relay.engine.Add(v, s.feed.feed)
+	s.relay.metrics.joined(s.dialect, time.Since(s.created))
+	s.relay.log.V(1).Info("Viewer connected", "session", s.id[:8], "stream", s.key.String(), "dialect", s.dialect, "profile", keys.profile, "tcp", p.tcp != nil)
+	return nil
+}
+
+func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
+	if c == nil {
+		return fanout.LaneConfig{}
+	}
+	cfg := fanout.LaneConfig{
+		Codec: c.Codec, PayloadType: c.PayloadType, SSRC: ssrc, CaptureTimeID: c.CaptureTimeID, PlayoutDelayID: c.PlayoutDelayID,
+	}
+	if rtx > 0 && c.RTXType > 0 {
+		cfg.RTXType, cfg.RTXSSRC = c.RTXType, rtx
+	}
+	if c.Codec.Kind() == media.Audio {
+		cfg.PlayoutDelayID = 0
+	}
+	return cfg
+}
+
+// close ends the session once, with close_notify to the player. It waits until media is not sent any more.
+func (s *session) close(reason string, cause error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.closed = true
+	dtls, p := s.dtls, s.path
+	s.mu.Unlock()
+	s.relay.sessions.remove(s)
+	if v := s.viewer.Load(); v != nil {
+		s.relay.engine.Remove(v)
+	}
+	if dtls != nil {
+		dtls.close()
+	}
+	if p.conn != nil {
+		_ = p.conn.Close()
+	}
+	s.relay.feeds.release(s.feed)
+	s.relay.metrics.left(reason)
+	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
+}

@@ -1,0 +1,133 @@
+package relay
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+)
+
+// Refusals of a new session.
+var (
+	errFull     = errors.New("the relay has no room for more viewers; try again later, or add relays")
+	errHalfOpen = errors.New("too many sessions of this address have not connected yet; try again in a moment")
+)
+
+// sessions finds a session by what a packet or a request shows of it.
+type sessions struct {
+	max, maxHalfOpen int
+
+	mu       sync.RWMutex
+	byUfrag  map[string]*session
+	byID     map[string]*session
+	byAddr   map[netip.AddrPort]*session
+	halfOpen map[netip.Addr]int
+	viewers  map[string]int // by play domain
+}
+
+func newSessions(most, halfOpen int) *sessions {
+	return &sessions{
+		max: most, maxHalfOpen: halfOpen, byUfrag: map[string]*session{}, byID: map[string]*session{},
+		byAddr: map[netip.AddrPort]*session{}, halfOpen: map[netip.Addr]int{}, viewers: map[string]int{},
+	}
+}
+
+// add takes a session in unless a limit is reached. limit is the play domain's own; 0 means none.
+func (t *sessions) add(s *session, limit int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case len(t.byID) >= t.max:
+		return errFull
+	case limit > 0 && t.viewers[s.right.Host] >= limit:
+		return errFull
+	case t.halfOpen[s.right.RemoteIP] >= t.maxHalfOpen:
+		return errHalfOpen
+	}
+	t.byID[s.id], t.byUfrag[s.ufrag] = s, s
+	t.halfOpen[s.right.RemoteIP]++
+	s.halfOpen = true
+	t.viewers[s.right.Host]++
+	return nil
+}
+
+// connected says that a session is not half-open any more.
+func (t *sessions) connected(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.release(s)
+}
+
+func (t *sessions) release(s *session) {
+	if !s.halfOpen {
+		return
+	}
+	s.halfOpen = false
+	if t.halfOpen[s.right.RemoteIP]--; t.halfOpen[s.right.RemoteIP] <= 0 {
+		delete(t.halfOpen, s.right.RemoteIP)
+	}
+}
+
+// bind ties an address to a session after a connectivity check that proved it.
+func (t *sessions) bind(s *session, addr netip.AddrPort) {
+	const most = 8 // addresses of one session
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[s.id] != s || len(s.addrs) >= most || t.byAddr[addr] == s {
+		return
+	}
+	t.byAddr[addr] = s
+	s.addrs = append(s.addrs, addr)
+}
+
+func (t *sessions) remove(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[s.id] != s {
+		return
+	}
+	t.release(s)
+	delete(t.byID, s.id)
+	delete(t.byUfrag, s.ufrag)
+	for _, a := range s.addrs {
+		if t.byAddr[a] == s {
+			delete(t.byAddr, a)
+		}
+	}
+	if t.viewers[s.right.Host]--; t.viewers[s.right.Host] <= 0 {
+		delete(t.viewers, s.right.Host)
+	}
+}
+
+func (t *sessions) ufrag(u []byte) *session {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byUfrag[string(u)]
+}
+
+func (t *sessions) addr(a netip.AddrPort) *session {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byAddr[a]
+}
+
+func (t *sessions) id(id string) *session {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byID[id]
+}
+
+func (t *sessions) count() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.byID)
+}
+
+func (t *sessions) all() []*session {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	out := make([]*session, 0, len(t.byID))
+	for _, s := range t.byID {
+		out = append(out, s)
+	}
+	return out
+}

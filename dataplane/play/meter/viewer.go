@@ -161,3 +161,20 @@ func NTPToUnix(ntp uint64) int64 {
 	seconds := int64(ntp>>32) - secondsTo1970
 	return seconds*int64(time.Second) + int64((ntp&0xffffffff)*uint64(time.Second)>>32)
 }
+
+// Up tells whether the connection is or was up, or the viewer has ended.
+func (v *Viewer) Up() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.connect > 0 || !v.stopped.IsZero()
+}
+
+// Packets is how many different packets have arrived.
+func (v *Viewer) Packets() (n uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, s := range v.streams {
+		n += s.unique
+	}
+	return n
+}

@@ -55,10 +55,11 @@ func run(ctx context.Context, args []string) int {
 		cmd.SetContext(logr.NewContext(cmd.Context(), newLogger(verbosity)))
 	}
 	cmd, err := root.ExecuteContextC(ctx)
+	var usage *cli.UsageError
 	switch {
 	case err == nil:
 		return 0
-	case !started:
+	case !started, errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "Error: %v\nSee '%s --help'.\n", err, cmd.CommandPath())
 		return exitUsage
 	case !errors.Is(err, cli.ErrReported):
@@ -91,6 +92,9 @@ func newRoot() *cobra.Command {
 			root.AddCommand(command)
 		}
 	}
+	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
+	add(groupServe, cli.NewStandaloneCommand())
+	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())
 	return root

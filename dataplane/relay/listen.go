@@ -10,52 +10,96 @@ import (
 // maxListen bounds the addresses that are listened on by default.
 const maxListen = 16
 
+// portTries is how many free ports are tried until one is free for UDP and TCP on all addresses.
+const portTries = 20
+
 // listen opens one UDP socket, and one TCP listener of the same number, per address: so an answer always leaves from the address
 // that was asked.
 func (r *Relay) listen() error {
 	addrs := r.opt.Listen
 	if len(addrs) == 0 {
-		addrs = localAddresses(8000)
+		addrs = LocalAddresses(8000)
 	}
 	if len(addrs) == 0 {
 		return errNoAddress
 	}
-	for i, a := range addrs {
-		if a.Port() == 0 && i > 0 {
-			a = netip.AddrPortFrom(a.Addr(), r.port)
-		}
-		if err := r.listenOn(a); err != nil {
-			return err
+	tries := 1
+	if addrs[0].Port() == 0 {
+		tries = portTries
+	}
+	var open ports
+	var err error
+	for range tries {
+		if open, err = openPorts(addrs, !r.opt.NoTCP); err == nil {
+			break
 		}
 	}
-	return nil
-}
-
-func (r *Relay) listenOn(a netip.AddrPort) error {
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(a))
 	if err != nil {
-		return fmt.Errorf("listening for media on %s/udp: %w (is another process using the port? choose one with --media-port)", a, err)
-	}
-	s, err := r.engine.AddSocket(conn)
-	if err != nil {
-		_ = conn.Close()
 		return err
 	}
-	r.sockets = append(r.sockets, s)
-	r.port = s.Local().Port()
-	if r.opt.NoTCP {
-		return nil
+	r.tcp = open.tcp
+	for i, conn := range open.udp {
+		s, err := r.engine.AddSocket(conn)
+		if err != nil {
+			open.udp = open.udp[i:]
+			open.close()
+			return err
+		}
+		r.sockets = append(r.sockets, s)
+		r.port = s.Local().Port()
 	}
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Addr(), r.port)))
-	if err != nil {
-		return fmt.Errorf("listening for media on %s/tcp: %w (is another process using the port? choose one with --media-port)", a, err)
-	}
-	r.tcp = append(r.tcp, l)
 	return nil
 }
 
-// localAddresses lists the machine's unicast addresses, loopback last, without link-local ones.
-func localAddresses(port uint16) []netip.AddrPort {
+// ports are the open sockets of a relay.
+type ports struct {
+	udp []*net.UDPConn
+	tcp []*net.TCPListener
+}
+
+func (p *ports) close() {
+	for _, c := range p.udp {
+		_ = c.Close()
+	}
+	for _, l := range p.tcp {
+		_ = l.Close()
+	}
+}
+
+// openPorts opens all addresses or none. Port 0 means the one that the first address got.
+func openPorts(addrs []netip.AddrPort, tcp bool) (p ports, err error) {
+	var port uint16
+	for _, a := range addrs {
+		if a.Port() == 0 {
+			a = netip.AddrPortFrom(a.Addr(), port)
+		}
+		udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(a))
+		if err != nil {
+			p.close()
+			return ports{}, listenError(a, "udp", err)
+		}
+		p.udp = append(p.udp, udp)
+		port = udp.LocalAddr().(*net.UDPAddr).AddrPort().Port() //nolint:forcetypeassert // of a UDPConn
+		if !tcp {
+			continue
+		}
+		a = netip.AddrPortFrom(a.Addr(), port)
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(a))
+		if err != nil {
+			p.close()
+			return ports{}, listenError(a, "tcp", err)
+		}
+		p.tcp = append(p.tcp, l)
+	}
+	return p, nil
+}
+
+func listenError(a netip.AddrPort, network string, err error) error {
+	return fmt.Errorf("listening for media on %s/%s: %w (is another process using the port? choose one with --media-port)", a, network, err)
+}
+
+// LocalAddresses lists the machine's unicast addresses, loopback last, without link-local ones.
+func LocalAddresses(port uint16) []netip.AddrPort {
 	found, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil

@@ -1,0 +1,144 @@
+package standalone
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/plan"
+)
+
+// certificates chooses a certificate by the name that a client asks for: the domain's own, else the one given by flags, else a
+// self-signed one.
+type certificates struct {
+	current  *plan.Current
+	fallback *tls.Certificate
+	key      *ecdsa.PrivateKey // of self-signed certificates; nil when they are off
+
+	mu     sync.Mutex
+	parsed map[*plan.KeyPair]*tls.Certificate
+	signed map[string]*tls.Certificate
+}
+
+const maxSigned = 1024 // self-signed certificates that are kept
+
+var errNoCertificate = errors.New("there is no certificate for this name; set tls.secretRef of the domain, or use --self-signed")
+
+func newCertificates(current *plan.Current, opt Options) (*certificates, error) {
+	c := &certificates{current: current, parsed: map[*plan.KeyPair]*tls.Certificate{}, signed: map[string]*tls.Certificate{}}
+	if opt.CertFile != "" || opt.KeyFile != "" {
+		cert, err := tls.LoadX509KeyPair(opt.CertFile, opt.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("loading --tls-cert and --tls-key: %w", err)
+		}
+		c.fallback = &cert
+	}
+	if opt.SelfSigned {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("making a key for self-signed certificates: %w", err)
+		}
+		c.key = key
+	}
+	current.Subscribe(func(_, _ *plan.Index) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		clear(c.parsed)
+	})
+	return c, nil
+}
+
+// any tells whether there is any certificate to serve with.
+func (c *certificates) any() bool {
+	if c.fallback != nil || c.key != nil {
+		return true
+	}
+	p := c.current.Load().Plan
+	for i := range p.Play {
+		if p.Play[i].TLS != nil {
+			return true
+		}
+	}
+	for i := range p.Push {
+		if p.Push[i].TLS != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// get is for tls.Config.GetCertificate.
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
+	if pair := c.ofDomain(name); pair != nil {
+		return c.parse(pair)
+	}
+	switch {
+	case c.fallback != nil:
+		return c.fallback, nil
+	case c.key != nil:
+		return c.selfSigned(name)
+	}
+	return nil, errNoCertificate
+}
+
+func (c *certificates) ofDomain(name string) *plan.KeyPair {
+	x := c.current.Load()
+	if d := x.Play(name); d != nil && d.TLS != nil {
+		return d.TLS
+	}
+	if d := x.Push(name); d != nil {
+		return d.TLS
+	}
+	return nil
+}
+
+func (c *certificates) parse(pair *plan.KeyPair) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cert := c.parsed[pair]; cert != nil {
+		return cert, nil
+	}
+	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the domain's certificate: %w", err)
+	}
+	c.parsed[pair] = &cert
+	return &cert, nil
+}
+
+func (c *certificates) selfSigned(name string) (*tls.Certificate, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cert := c.signed[name]; cert != nil {
+		return cert, nil
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "millrace"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(365 * 24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if name != "" {
+		template.DNSNames = []string{name}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, c.key.Public(), c.key)
+	if err != nil {
+		return nil, fmt.Errorf("making a self-signed certificate: %w", err)
+	}
+	cert := &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: c.key}
+	if len(c.signed) < maxSigned {
+		c.signed[name] = cert
+	}
+	return cert, nil
+}

@@ -1,0 +1,150 @@
+package standalone
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/ingest"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay"
+)
+
+// server is a running process.
+type server struct {
+	opt      Options
+	registry *prometheus.Registry
+	current  *plan.Current
+	hub      *hub.Hub
+	ingest   *ingest.Server
+	relay    *relay.Relay
+	source   *source
+	certs    *certificates
+	at       Addresses
+	started  time.Time
+}
+
+// Run serves until the context ends, then drains and returns nil. An error says why it could not start.
+func Run(ctx context.Context, opt Options) error {
+	if len(opt.Manifests) == 0 {
+		return errNoManifests
+	}
+	s := &server{opt: opt, registry: prometheus.NewRegistry(), current: plan.NewCurrent(), started: time.Now()}
+	src, err := newSource(opt.Manifests, opt.Out, opt.Log)
+	if err != nil {
+		return err
+	}
+	s.source = src
+	first, err := src.load()
+	if err != nil {
+		return err
+	}
+	s.current.Store(plan.NewIndex(first))
+	if s.certs, err = newCertificates(s.current, opt); err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+func (s *server) run(ctx context.Context) error {
+	s.hub = hub.New(hub.Options{Hold: s.opt.Hold})
+	defer s.hub.Close()
+	var err error
+	s.relay, err = relay.New(relay.Options{
+		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry, Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
+		Advertise: s.opt.Advertise, MaxSessions: s.opt.MaxViewers, MaxHalfOpen: s.opt.MaxHalfOpen,
+	})
+	if err != nil {
+		return err
+	}
+	defer s.relay.Close()
+	s.at.Media = s.relay.Port()
+	s.ingest, err = ingest.New(ingest.Options{Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("ingest"), Metrics: s.registry})
+	if err != nil {
+		return fmt.Errorf("starting the ingest: %w", err)
+	}
+	l, err := s.listen()
+	if err != nil {
+		l.close()
+		return err
+	}
+	return s.serve(ctx, l)
+}
+
+// serve runs all listeners until the context ends or one of them fails.
+func (s *server) serve(ctx context.Context, l listeners) error {
+	// Sessions outlive the end of the context: they are drained.
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	failed := make(chan error, 8)
+	var wg sync.WaitGroup
+	run := func(name string, f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil && !errors.Is(err, net.ErrClosed) {
+				failed <- fmt.Errorf("serving %s: %w", name, err)
+			}
+		})
+	}
+	web := s.serveWeb(run, l)
+	if l.rtmp != nil {
+		run("RTMP", func() error { return s.ingest.Serve(running, l.rtmp) })
+	}
+	if l.rtmps != nil {
+		run("RTMPS", func() error { return s.ingest.ServeTLS(running, l.rtmps, s.certs.get) })
+	}
+	wg.Go(func() { s.source.watch(ctx, s.apply) })
+	s.printStart()
+	if s.opt.Started != nil {
+		s.opt.Started(s.at)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.drain(web)
+	stop()
+	wg.Wait()
+	return err
+}
+
+// apply takes a new Plan; only those who lost a right notice.
+func (s *server) apply(next *plan.Plan) { s.current.Store(plan.NewIndex(next)) }
+
+// drain refuses newcomers, moves the viewers away and lets the encoders know.
+func (s *server) drain(web []shutdowner) {
+	ctx, cancel := context.WithTimeout(context.Background(), max(s.opt.DrainTime, time.Second))
+	defer cancel()
+	s.opt.Log.Info("Draining", "viewers", s.relay.Sessions(), "streams", len(s.hub.Streams()))
+	var wg sync.WaitGroup
+	for _, w := range web {
+		wg.Go(func() { _ = w.Shutdown(ctx) }) // cut at the deadline by the process' end
+	}
+	wg.Wait()
+	if err := s.relay.Drain(ctx); err != nil {
+		s.opt.Log.Info("Drain is cut short", "error", err.Error())
+	}
+	if err := s.ingest.Shutdown(ctx); err != nil {
+		s.opt.Log.Info("Publishers are cut", "error", err.Error())
+	}
+}
+
+// mediaListen lists the addresses for media; none lets the relay choose, which needs the default port.
+func (s *server) mediaListen() []netip.AddrPort {
+	addrs := s.opt.MediaListen
+	if len(addrs) == 0 {
+		return relay.LocalAddresses(uint16(s.opt.MediaPort)) //nolint:gosec // a port, checked by the flags
+	}
+	out := make([]netip.AddrPort, 0, len(addrs))
+	for _, a := range addrs {
+		out = append(out, netip.AddrPortFrom(a, uint16(s.opt.MediaPort))) //nolint:gosec // likewise
+	}
+	return out
+}

@@ -1,0 +1,123 @@
+package standalone
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/player"
+	"github.com/millrace/millrace/dataplane/relay"
+)
+
+type shutdowner interface{ Shutdown(context.Context) error }
+
+// serveWeb starts the HTTP servers.
+func (s *server) serveWeb(run func(string, func() error), l listeners) []shutdowner {
+	var all []shutdowner
+	start := func(name string, one net.Listener, h http.Handler, secure bool) {
+		if one == nil {
+			return
+		}
+		srv := &http.Server{
+			Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+			IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.get},
+		}
+		all = append(all, srv)
+		run(name, func() error {
+			err := error(nil)
+			if secure {
+				err = srv.ServeTLS(one, "", "")
+			} else {
+				err = srv.Serve(one)
+			}
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return err
+		})
+	}
+	start("HTTP", l.http, http.HandlerFunc(s.play), false)
+	start("HTTPS", l.https, http.HandlerFunc(s.play), true)
+	start("metrics and state", l.admin, s.admin(), false)
+	return all
+}
+
+// play serves the play domains: the host chooses the domain, the domain's type what is served.
+func (s *server) play(w http.ResponseWriter, req *http.Request) {
+	host := relay.Hostname(req.Host)
+	d := s.current.Load().Play(host)
+	switch {
+	case d == nil:
+		http.Error(w, "404 unknown domain: "+host+" is not a play domain of this server. Ask for a play URL by its domain's name.", http.StatusNotFound)
+	case d.Type == plan.Standard:
+		http.Error(w, "404 not served: standard play is not part of this server; its RTS domains are.", http.StatusNotFound)
+	case strings.HasPrefix(req.URL.Path, player.Prefix):
+		player.Handler().ServeHTTP(w, req)
+	case player.Wanted(req):
+		player.Page(w, req)
+	default:
+		s.relay.ServeHTTP(w, req)
+	}
+}
+
+// admin serves what operators look at. It is bound to an address of its own and must not be reachable by viewers.
+func (s *server) admin() http.Handler {
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		_ = e.Encode(s.state()) // a reader that is gone
+	})
+	return mux
+}
+
+// State is what /state shows.
+type State struct {
+	Since    time.Time           `json:"since"`
+	Streams  []StreamState       `json:"streams"`
+	Sessions []relay.SessionInfo `json:"sessions"`
+}
+
+// StreamState is a stream as /state shows it.
+type StreamState struct {
+	Key     hub.Key     `json:"key"`
+	Live    bool        `json:"live"`
+	Epoch   uint64      `json:"epoch"`
+	Since   time.Time   `json:"since"`
+	Domain  string      `json:"pushDomain"`
+	Remote  string      `json:"remote"`
+	Facts   media.Facts `json:"facts"`
+	Viewers int         `json:"viewers"`
+}
+
+func (s *server) state() State {
+	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}}
+	viewers := map[hub.Key]int{}
+	for _, v := range st.Sessions {
+		viewers[v.Stream]++
+	}
+	for _, one := range s.hub.Streams() {
+		by := one.Publisher()
+		st.Streams = append(st.Streams, StreamState{
+			Key: one.Key, Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain, Remote: by.Remote,
+			Facts: one.Facts(), Viewers: viewers[one.Key],
+		})
+	}
+	return st
+}

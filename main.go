@@ -92,7 +92,6 @@ func newRoot() *cobra.Command {
 			root.AddCommand(command)
 		}
 	}
-	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupServe, cli.NewStandaloneCommand())
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())

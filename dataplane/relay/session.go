@@ -82,7 +82,7 @@ func (s *session) handleSTUN(r *ice.Request, from path) {
 	s.response = s.auth.AppendSuccess(s.response[:0], r, from.remote)
 	from.send(s.response)
 	known := s.path.remote == from.remote && s.path.socket == from.socket && s.path.tcp == from.tcp
-	if !known && (s.path.remote == (netip.AddrPort{}) || r.UseCandidate && s.viewer.Load() == nil) {
+	if !known && (s.path.remote == (netip.AddrPort{}) || r.UseCandidate && s.dtls == nil) {
 		s.path = from
 	}
 	s.mu.Unlock()
@@ -99,8 +99,10 @@ func (s *session) handleDTLS(b []byte, from path) {
 	if s.closed || s.path.remote == (netip.AddrPort{}) {
 		return
 	}
+	if s.viewer.Load() == nil {
+		s.path = from // the player sends DTLS on the pair that it chose
+	}
 	if s.dtls == nil {
-		s.path = from // the player sends DTLS on the pair that it nominated
 		s.dtls = newDTLSTransport(s)
 		s.relay.goroutines.Go(s.dtls.run)
 	}

@@ -93,6 +93,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupServe, cli.NewStandaloneCommand())
+	add(groupServe, cli.NewStandaloneCommand())
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())

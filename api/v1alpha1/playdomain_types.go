@@ -145,7 +145,7 @@ type PlayDomainSpec struct {
 
 	// auth is the signing of play URLs.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={type: None}
 	Auth Auth `json:"auth,omitzero"`
 
 	// access says who may play.

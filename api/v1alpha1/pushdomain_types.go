@@ -91,7 +91,7 @@ type PushDomainSpec struct {
 
 	// auth is the signing of publish URLs. Without it anybody who knows the hostname can publish.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={type: None}
 	Auth Auth `json:"auth,omitzero"`
 
 	// source holds the policies for what publishers send.

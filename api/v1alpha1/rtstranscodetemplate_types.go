@@ -166,7 +166,7 @@ type RTSTranscodeTemplateSpec struct {
 
 	// audio is the sound; absent: Opus.
 	// +optional
-	// +kubebuilder:default={}
+	// +kubebuilder:default={codec: Opus}
 	Audio AudioSettings `json:"audio,omitzero"`
 
 	// trigger is OnDemand (the first viewer starts it, it ends after the last) or OnPublish.

@@ -29,6 +29,7 @@ func (c *compiler) claimVerdict(claim *v1alpha1.DomainClaim) Verdict {
 		bound.Reason, bound.Message = v1alpha1.ReasonOwnerGone, "The owner does not exist any more: the operator releases the hostname"
 	}
 	v.Conditions = append(v.Conditions, bound)
+	v.Reason, v.Message = bound.Reason, bound.Message
 	return v
 }
 

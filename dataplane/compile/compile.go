@@ -32,9 +32,9 @@ type Input struct {
 // Output is what follows from an Input.
 type Output struct {
 	// Plans has one Plan for each accepted class, sorted by class.
-	Plans []*plan.Plan
+	Plans []*plan.Plan `json:"plans"`
 	// Verdicts has one Verdict for each object, sorted by kind, namespace and name.
-	Verdicts []Verdict
+	Verdicts []Verdict `json:"verdicts"`
 }
 
 // Compile decides about every object and makes the Plan of each class.

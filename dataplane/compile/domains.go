@@ -99,7 +99,11 @@ func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool)
 		return v1alpha1.ReasonHostnameConflict, taken(d.hostname), false
 	}
 	if claim != nil && claim.Spec.ClaimRef != nil && !isOwner(claim.Spec.ClaimRef, d) {
-		return v1alpha1.ReasonHostnameConflict, takenBy(d.hostname, claim.Spec.ClaimRef.Kind, claim.Spec.ClaimRef.Name), false
+		if r := claim.Spec.ClaimRef; r.Kind != d.kind() || r.Name != d.meta.Name {
+			return v1alpha1.ReasonHostnameConflict, takenBy(d.hostname, r.Kind, r.Name), false
+		}
+		return v1alpha1.ReasonHostnameConflict, fmt.Sprintf(
+			"hostname %s is still held for the deleted %s of this name: it is free when the pods have dropped it", d.hostname, d.kind()), false
 	}
 	if owner := c.owners[d.hostname]; owner != nil {
 		if owner.meta.Namespace == d.meta.Namespace {

@@ -65,9 +65,10 @@ func follows(p compile.Problem, invalid map[compile.Object]bool) bool {
 	return p.Of != nil && invalid[*p.Of] || strings.HasSuffix(string(p.Reason), "NotAccepted") || p.Reason == v1alpha1.ReasonClassInvalid
 }
 
-// severity is Warning for what is often not in the files by intention: Secrets are seldom kept beside manifests.
+// severity is Warning for what is often so by intention: Secrets are seldom kept beside manifests.
 func severity(r v1alpha1.Reason) Severity {
-	if r == v1alpha1.ReasonSecretNotFound || r == v1alpha1.ReasonPlayDomainNotAssociated {
+	switch r {
+	case v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonPlayDomainNotAssociated, v1alpha1.ReasonTerminating:
 		return Warning
 	}
 	return Error

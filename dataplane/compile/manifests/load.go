@@ -21,7 +21,8 @@ import (
 type Set struct {
 	// Files that were read, in order.
 	Files []string
-	// Input has the objects that passed their CRDs, with their defaults. Their creation times count up in the order of the files.
+	// Input has the objects that passed their CRDs, with their defaults. Those that were never created, which is what manifests
+	// commonly are, have creation times that count up in the order of the files, after all that a dump of a cluster has.
 	Input compile.Input
 	// Objects are all objects of our kinds, Secrets and Namespaces, in the order of the files, valid or not.
 	Objects []Object
@@ -50,6 +51,9 @@ func Load(paths []string) (Set, []Finding) {
 	sortFindings(findings)
 	return set, findings
 }
+
+// notCreatedYet is the beginning of the year 9000 in Unix seconds.
+const notCreatedYet = 221845392000
 
 // Loader reads manifests. It keeps the CRDs, which take a while to prepare.
 type Loader struct {
@@ -178,9 +182,10 @@ func (b *builder) check(o Object, obj *unstructured.Unstructured, core bool) boo
 
 // convert puts the object into the Input.
 func (b *builder) convert(o Object, obj *unstructured.Unstructured) bool {
-	in, age := &b.set.Input, metav1.Unix(int64(len(b.set.Objects)), 0)
-	obj.SetCreationTimestamp(age)
-	obj.SetDeletionTimestamp(nil)
+	in := &b.set.Input
+	if created := obj.GetCreationTimestamp(); created.IsZero() {
+		obj.SetCreationTimestamp(metav1.Unix(notCreatedYet+int64(len(b.set.Objects)), 0))
+	}
 	var err error
 	switch o.Kind {
 	case v1alpha1.KindPushDomain:

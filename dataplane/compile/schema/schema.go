@@ -20,8 +20,13 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
+)
+
+// The cost that CEL rules may have, in the units and with the limits of the API server.
+const (
+	celPerRule   = 1_000_000
+	celPerObject = 10_000_000
 )
 
 // Validator checks objects of the kinds whose CRDs it was made from. It is safe for concurrent use.
@@ -83,7 +88,7 @@ func (v *Validator) add(crds fs.FS, path string) error {
 			namespaced: crd.Spec.Scope == apiextensionsv1.NamespaceScoped,
 			structural: s,
 			basic:      basic,
-			cel:        cel.NewValidator(s, true, celconfig.PerCallLimit),
+			cel:        cel.NewValidator(s, true, celPerRule),
 		}
 	}
 	return nil
@@ -120,7 +125,7 @@ func (v *Validator) Check(ctx context.Context, obj *unstructured.Unstructured) f
 	shape = append(shape, listtype.ValidateListSetsAndMaps(nil, k.structural, content)...)
 	errs = append(errs, readable(shape)...)
 	if len(shape) == 0 {
-		broken, _ := k.cel.Validate(ctx, nil, k.structural, content, nil, celconfig.RuntimeCELCostBudget)
+		broken, _ := k.cel.Validate(ctx, nil, k.structural, content, nil, celPerObject)
 		errs = append(errs, broken...)
 	}
 	return errs
@@ -129,7 +134,7 @@ func (v *Validator) Check(ctx context.Context, obj *unstructured.Unstructured) f
 // CheckUpdate returns what forbids the change from old to new: the transition rules of the CRD. Both must have passed Check.
 func (v *Validator) CheckUpdate(ctx context.Context, old, new *unstructured.Unstructured) field.ErrorList {
 	k := v.kinds[key(new.GetAPIVersion(), new.GetKind())]
-	errs, _ := k.cel.Validate(ctx, nil, k.structural, new.UnstructuredContent(), old.UnstructuredContent(), celconfig.RuntimeCELCostBudget)
+	errs, _ := k.cel.Validate(ctx, nil, k.structural, new.UnstructuredContent(), old.UnstructuredContent(), celPerObject)
 	return errs
 }
 

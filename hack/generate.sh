@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes all that is generated from the API types: deepcopy, CRDs, RBAC and docs/api.md. The same input gives the same output.
+# Writes all generated files: deepcopy, CRDs, RBAC and docs/api.md from the API types, and the built files of the web player. The same
+# input gives the same output.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,3 +17,4 @@ rm -f config/crd/bases/*.yaml
 "$tool" crd paths=./api/... output:crd:artifacts:config=config/crd/bases
 "$tool" rbac:roleName=millrace-operator paths=./controllers/... output:rbac:artifacts:config=config/rbac
 go run ./hack/apidoc -crds config/crd/bases -o docs/api.md
+dataplane/player/build.sh

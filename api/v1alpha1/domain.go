@@ -44,7 +44,8 @@ type Auth struct {
 	Type AuthType `json:"type,omitempty"`
 
 	// secretRef names a Secret in the same namespace with the signing keys: primary, and optionally backup. Each is 16 to 64
-	// letters and digits. Both are good at all times; change the backup first, then the primary, and no valid URL breaks.
+	// letters and digits, and both are good at all times. To rotate them, set a new backup, sign with it, and replace the primary
+	// when the URLs signed with it have expired.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 

@@ -1,0 +1,47 @@
+package e2e
+
+import (
+	"testing"
+
+	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/e2e/browser"
+	"github.com/millrace/millrace/e2e/stack"
+)
+
+// Whoever joins in the middle of a long GOP gets a picture from the first key frame in the server's memory, by its first offer, and from
+// then on every frame once: nothing is lost, dropped, frozen or asked for again. How fast that is, is measured and not tested.
+func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
+	const fps, joins = 25, 6
+	ctx, s := service(t)
+	publish(ctx, t, s, stack.Open, "gop", testsrc.Options{FPS: fps, GOPSeconds: 3})
+	steps := []browser.Step{{
+		Kind: browser.Join, URL: s.Page("http", stack.Open, "gop"), Joins: joins, Concurrent: 2, GapSeconds: &[2]float64{0.1, 2},
+		Early: 2, Late: 6, LimitSeconds: 30,
+	}}
+	r := drive[browser.JoinResult](ctx, t, s, false, steps, nil)[0]
+	if len(r.Joins) != joins {
+		t.Fatalf("%d joins were measured, want %d", len(r.Joins), joins)
+	}
+	for i, j := range r.Joins {
+		if j.Error != "" {
+			t.Errorf("join %d: %s", i, j.Error)
+			continue
+		}
+		if j.Offers != 1 || j.KeyFrameRequests != 0 || j.PacketsLost != 0 {
+			t.Errorf("join %d: %d offers, %d key frames asked for, %d packets lost", i, j.Offers, j.KeyFrameRequests, j.PacketsLost)
+		}
+		if j.Freezes != 0 {
+			t.Errorf("join %d: %d freezes of %.0f ms", i, j.Freezes, j.FrozenMs)
+		}
+		// Frames are counted over seconds that the browser measured, so this is their number and not a speed.
+		if j.FPS < 0.9*fps || j.FPS > 1.1*fps {
+			t.Errorf("join %d: decodes %.1f frames per second, the source has %d", i, j.FPS, fps)
+		}
+		if j.Early.Presented == nil || j.Late.Presented == nil || j.Unread > 0 {
+			t.Errorf("join %d: pictures without a readable barcode: %d of early %v and late %v", i, j.Unread, j.Early.Presented, j.Late.Presented)
+			continue
+		}
+		t.Logf("join %d: first picture after %.0f ms, latency %.0f ms after 2 s, %.0f ms after 6 s, %.1f fps",
+			i, j.FirstPresentedMs, j.Early.Presented.P50, j.Late.Presented.P50, j.FPS)
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/millrace/millrace/e2e/browser"
+)
+
+const (
+	early, late = 2.0, 30.0 // seconds after the offer
+	span        = 1.0       // length of the windows around them
+)
+
+func newJoinCommand() *cobra.Command {
+	var s source
+	var joins, concurrent int
+	var lateSeconds float64
+	cmd := &cobra.Command{
+		Use:   "join",
+		Short: "Join at random times in a long GOP: first picture, decode rate, freezes, latency early and late",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			rounds := float64((joins + concurrent - 1) / concurrent)
+			limit := time.Minute + time.Duration(rounds*(lateSeconds+30)*float64(time.Second))
+			gap := [2]float64{0.1, 2 + s.gop}
+			result, rep, err := play(cmd.Context(), s, browser.Step{
+				Joins: joins, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span, LimitSeconds: 20,
+			}, limit)
+			if err != nil {
+				return err
+			}
+			rep.Rows = joinRows(result.Joins, s.fps, lateSeconds)
+			return s.finish(rep, cmd.OutOrStdout())
+		},
+	}
+	s.addTo(cmd, 3)
+	cmd.Flags().IntVar(&joins, "joins", 30, "how many joins")
+	cmd.Flags().IntVar(&concurrent, "concurrent", 2, "how many viewers at once; each decodes in software on the same CPUs")
+	cmd.Flags().Float64Var(&lateSeconds, "late", late, "seconds after the offer at which latency is measured again")
+	return cmd
+}
+
+func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
+	var failed, first, called, age, rate, freezes, asked, lost, drift, driftReceived []float64
+	p50 := func(d *browser.Distribution) float64 {
+		if d == nil {
+			return math.NaN()
+		}
+		return d.P50
+	}
+	for _, j := range joins {
+		if j.Error != "" {
+			failed = append(failed, 1)
+			continue
+		}
+		failed = append(failed, 0)
+		first = append(first, j.FirstPresentedMs)
+		called = append(called, j.FirstCalledMs)
+		if j.FirstAgeMs != nil {
+			age = append(age, *j.FirstAgeMs)
+		}
+		rate = append(rate, math.Abs(j.FPS-float64(fps)))
+		freezes = append(freezes, float64(j.Freezes))
+		asked = append(asked, float64(j.KeyFrameRequests))
+		lost = append(lost, float64(j.PacketsLost))
+		drift = append(drift, math.Abs(p50(j.Early.Presented)-p50(j.Late.Presented)))
+		driftReceived = append(driftReceived, math.Abs(p50(j.Early.Received)-p50(j.Late.Received)))
+	}
+	frame := 1000 / float64(fps)
+	noPicture, firstRow := figures("joins without a picture", "", failed), figures("offer to first decoded frame", "ms", first)
+	rateRow, freezeRow := figures("decode rate off the source's", "fps", rate), figures("freezes", "", freezes)
+	driftRow := figures(fmt.Sprintf("latency after %g s against %g s", early, lateSeconds), "ms", drift)
+	return []row{
+		noPicture.want("0", noPicture.Max == 0),
+		firstRow.want("p95 <= 500", firstRow.P95 <= 500),
+		figures("offer to the page's frame callback", "ms", called),
+		figures("age of the first picture", "ms", age),
+		rateRow.want("<= 1", rateRow.Max <= 1),
+		freezeRow.want("0", freezeRow.Max == 0),
+		driftRow.want(fmt.Sprintf("< %.1f, one frame", frame), driftRow.Max < frame),
+		figures("  the same up to the last packet", "ms", driftReceived),
+		figures("key frames asked for", "", asked),
+		figures("packets lost", "", lost),
+	}
+}

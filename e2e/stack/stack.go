@@ -1,0 +1,171 @@
+// Package stack runs the server as users do, standalone on a folder of manifests, for end-to-end tests and measurements.
+package stack
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/standalone"
+	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/dataplane/urlauth"
+)
+
+//go:embed service.yaml
+var service []byte
+
+// playKey signs the play URLs of the pair Signed; service.yaml has the same.
+const playKey = "exampleOnlyPlayPrimary1"
+
+// Pair is a push domain and the play domain that it feeds.
+type Pair struct{ Push, Play string }
+
+// The pairs of service.yaml.
+var (
+	Open   = Pair{Push: "push.example.com", Play: "rts.example.com"}
+	Signed = Pair{Push: "push-signed.example.com", Play: "rts-signed.example.com"}
+)
+
+// app is the app that all streams are published to.
+const app = "live"
+
+// Options of a Stack; zero values take the defaults.
+type Options struct {
+	Log logr.Logger
+}
+
+// Stack is a running server. Its ports are free ones on 127.0.0.1.
+type Stack struct {
+	RTMP, HTTP, HTTPS int
+
+	cancel context.CancelFunc
+	done   chan error
+	dir    string
+}
+
+// Start runs the server until the context ends or Stop is called.
+func Start(ctx context.Context, opt Options) (*Stack, error) {
+	dir, err := os.MkdirTemp("", "millrace-stack-")
+	if err != nil {
+		return nil, fmt.Errorf("making a folder for manifests: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "service.yaml"), service, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("writing the manifests: %w", err), os.RemoveAll(dir))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Stack{cancel: cancel, done: make(chan error, 1), dir: dir}
+	started := make(chan standalone.Addresses, 1)
+	go func() {
+		s.done <- standalone.Run(ctx, standalone.Options{
+			Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true,
+			MediaListen: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+			Started:     func(a standalone.Addresses) { started <- a },
+		})
+	}()
+	select {
+	case at := <-started:
+		s.RTMP, s.HTTP, s.HTTPS = int(at.RTMP.Port()), int(at.HTTP.Port()), int(at.HTTPS.Port())
+		return s, nil
+	case err := <-s.done:
+		cancel()
+		return nil, errors.Join(fmt.Errorf("starting the server: %w", err), os.RemoveAll(dir))
+	}
+}
+
+// Stop drains the server and waits for its end.
+func (s *Stack) Stop() error {
+	s.cancel()
+	return errors.Join(<-s.done, os.RemoveAll(s.dir))
+}
+
+// Publish starts a publisher of app/name and returns when the stream can be played. The publisher ends with the context.
+func (s *Stack) Publish(ctx context.Context, pair Pair, name string, o testsrc.Options) (*testsrc.Publisher, error) {
+	o.URL = fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s?vhost=%s", s.RTMP, app, name, pair.Push)
+	p, err := testsrc.Publish(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("publishing %s: %w", name, err)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		live, err := s.live(ctx, pair, name)
+		if live {
+			return p, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("waiting for %s to be live: %w; publisher says: %s", name, ctx.Err(), p.Output()), err)
+		case <-p.Done():
+			return nil, fmt.Errorf("publisher of %s ended before the stream was live: %w", name, p.Wait(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// live asks for the stream with an offer that cannot be answered: a stream that is there makes it 400 or 415, one that is not 404.
+func (s *Stack) live(ctx context.Context, pair Pair, name string) (bool, error) {
+	target := s.Page("http", pair, name)
+	if pair == Signed {
+		var err error
+		if target, err = s.Sign(target); err != nil {
+			return false, err
+		}
+	}
+	u, err := url.Parse(target)
+	if err != nil {
+		return false, fmt.Errorf("parsing %s: %w", target, err)
+	}
+	host := u.Host
+	u.Host = fmt.Sprintf("127.0.0.1:%d", s.HTTP)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, u.String(), bytes.NewReader([]byte("v=0\r\n")))
+	if err != nil {
+		return false, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	req.Host = host
+	req.Header.Set("Content-Type", "application/sdp")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, fmt.Errorf("asking for %s: %w", name, err)
+	}
+	res.Body.Close() //nolint:errcheck // nothing was read from it
+	switch res.StatusCode {
+	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
+		return true, nil
+	}
+	return false, fmt.Errorf("asking for %s: status %s", name, res.Status)
+}
+
+// ARTC is the artc URL of a stream, without a port: the browser's resolver rules lead to the server.
+func (s *Stack) ARTC(pair Pair, name string) string {
+	return "artc://" + pair.Play + "/" + app + "/" + name
+}
+
+// Page is the http or https URL of a stream, likewise without a port.
+func (s *Stack) Page(scheme string, pair Pair, name string) string {
+	return scheme + "://" + pair.Play + "/" + app + "/" + name
+}
+
+// Sign signs a play URL of the pair Signed.
+func (s *Stack) Sign(play string) (string, error) {
+	u, err := url.Parse(play)
+	if err != nil {
+		return "", fmt.Errorf("parsing %s: %w", play, err)
+	}
+	signed, err := urlauth.Sign(plan.Auth{Type: plan.AuthA, Primary: playKey}, u, time.Now())
+	if err != nil {
+		return "", fmt.Errorf("signing %s: %w", play, err)
+	}
+	return strings.TrimSpace(signed.String()), nil
+}

@@ -1,6 +1,7 @@
 package manifests
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/millrace/millrace/api/v1alpha1"
@@ -41,6 +42,10 @@ func (s Set) Compile() (compile.Output, []Finding) {
 	for _, o := range s.Objects {
 		byObject[o.Object] = o
 	}
+	// While an association is wrong, what lacks one is no news.
+	unsettled := slices.ContainsFunc(out.Verdicts, func(v compile.Verdict) bool {
+		return v.Kind == v1alpha1.KindDomainAssociation && len(v.Problems) > 0
+	}) || slices.ContainsFunc(s.Objects, func(o Object) bool { return o.Kind == v1alpha1.KindDomainAssociation && !o.Valid })
 	var b builder
 	for _, v := range out.Verdicts {
 		o, ok := byObject[compile.Object{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}]
@@ -48,7 +53,7 @@ func (s Set) Compile() (compile.Output, []Finding) {
 			continue
 		}
 		for _, p := range v.Problems {
-			if follows(p, invalid) {
+			if follows(p, invalid) || p.Reason == v1alpha1.ReasonPlayDomainNotAssociated && unsettled {
 				continue
 			}
 			b.report(o, p.Field, severity(p.Reason), p.Reason, p.Message)

@@ -30,6 +30,8 @@ func describe(e *field.Error) string {
 			return fmt.Sprintf("%q is not supported, did you mean %s? %s", e.BadValue, near, e.Detail)
 		}
 		return strings.TrimSpace(fmt.Sprintf("%s is not supported: %s", scalar(e.BadValue), e.Detail))
+	case field.ErrorTypeTypeInvalid:
+		return strings.Replace(strings.ReplaceAll(e.Detail, `"`, ""), ": ", ", not ", 1)
 	case field.ErrorTypeDuplicate:
 		return fmt.Sprintf("%s is given twice", scalar(e.BadValue))
 	case field.ErrorTypeTooLong, field.ErrorTypeTooMany, field.ErrorTypeForbidden:

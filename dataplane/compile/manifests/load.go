@@ -208,7 +208,8 @@ func (b *builder) convert(o Object, obj *unstructured.Unstructured) bool {
 		}
 	}
 	if err != nil {
-		b.report(o, "", Error, ReasonSchema, strings.TrimPrefix(err.Error(), "strict decoding error: "))
+		message := strings.TrimPrefix(err.Error(), "strict decoding error: ")
+		b.report(o, "", Error, ReasonSchema, strings.TrimPrefix(message, "error decoding from json: "))
 	}
 	return err == nil
 }

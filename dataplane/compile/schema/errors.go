@@ -91,8 +91,18 @@ func distance(a, b string) int {
 
 // readable rewords what the schema library says in terms of JSON schema, and drops errors that only follow from others.
 func readable(errs field.ErrorList) field.ErrorList {
+	wrongType := map[string]bool{}
+	for _, e := range errs {
+		if e.Type == field.ErrorTypeTypeInvalid {
+			wrongType[e.Field] = true
+		}
+	}
 	var out field.ErrorList
 	for _, e := range errs {
+		// A value of another type breaks all other rules of the field too.
+		if wrongType[e.Field] && e.Type != field.ErrorTypeTypeInvalid {
+			continue
+		}
 		// "must validate one and only one schema" and the like always come with the error that matters.
 		if e.Field == "<nil>" && strings.Contains(e.Detail, "must validate") {
 			continue

@@ -93,13 +93,17 @@ func section(line func(string, ...any), s *Section, c *Choice, l *Local, track s
 	line("a=rtcp-mux")
 	line("a=rtcp-rsize")
 	codec(line, c, rtxSSRC > 0)
-	if c.RTXType > 0 && rtxSSRC > 0 {
+	// Chromium takes the SSRC of the first line for the media's own: that of RTX comes behind it.
+	repeats := c.RTXType > 0 && rtxSSRC > 0
+	if repeats {
 		line("a=ssrc-group:FID %d %d", ssrc, rtxSSRC)
-		line("a=ssrc:%d cname:%s", rtxSSRC, l.CNAME)
-		line("a=ssrc:%d msid:rts %s", rtxSSRC, track)
 	}
 	line("a=ssrc:%d cname:%s", ssrc, l.CNAME)
 	line("a=ssrc:%d msid:rts %s", ssrc, track)
+	if repeats {
+		line("a=ssrc:%d cname:%s", rtxSSRC, l.CNAME)
+		line("a=ssrc:%d msid:rts %s", rtxSSRC, track)
+	}
 	candidates(line, l)
 }
 

@@ -31,7 +31,7 @@ func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
 			t.Errorf("join %d: %d offers, %d key frames asked for, %d packets lost", i, j.Offers, j.KeyFrameRequests, j.PacketsLost)
 		}
 		if j.Freezes != 0 {
-			t.Errorf("join %d: %d freezes of %.0f ms", i, j.Freezes, j.FrozenMs)
+			t.Errorf("join %d: %d freezes of %.0f ms; longest times without a new picture: %+v", i, j.Freezes, j.FrozenMs, j.Gaps)
 		}
 		// Frames are counted over seconds that the browser measured, so this is their number and not a speed.
 		if j.FPS < 0.9*fps || j.FPS > 1.1*fps {

@@ -33,8 +33,8 @@ func TestPlayerPagePlays(t *testing.T) {
 		if r.Stats.Width != 640 || r.Stats.Height != 360 || r.Stats.FramesDecoded < 30 || r.Stats.Video != "H264" {
 			t.Errorf("%s: no proper picture: %+v", url, *r.Stats)
 		}
-		if r.Stats.Cipher != "AEAD_AES_128_GCM" {
-			t.Errorf("%s: cipher is %s, want AEAD_AES_128_GCM", url, r.Stats.Cipher)
+		if r.Stats.Cipher != "SRTP_AEAD_AES_128_GCM" {
+			t.Errorf("%s: cipher is %s, want SRTP_AEAD_AES_128_GCM", url, r.Stats.Cipher)
 		}
 		for _, word := range []string{"LIVE", "live/cam", "Latency", "640 × 360", "Frame rate"} {
 			if !strings.Contains(r.Text, word) {

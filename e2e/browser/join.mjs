@@ -62,8 +62,8 @@ async function joinOnce(browser, step, signal) {
     const settled = await at(settleSeconds);
     const end = await at(spans[1][1]);
     const seen = await page.evaluate(() => {
-      const { pcs, inbound, readBarcode, ...plain } = window.probe;
-      return { ...plain, player: { ...window.millrace.stats } };
+      const { pcs, inbound, readBarcode, longestGaps, ...plain } = window.probe;
+      return { ...plain, gaps: longestGaps(), player: { ...window.millrace.stats } };
     });
     const within = ([from, to]) => seen.samples.filter((s) => s.since >= from && s.since < to);
     const latency = (samples) => ({
@@ -84,6 +84,7 @@ async function joinOnce(browser, step, signal) {
       framesDropped: end.framesDropped,
       freezes: end.freezeCount,
       frozenMs: (end.totalFreezesDuration ?? 0) * 1000,
+      gaps: seen.gaps,
       packetsLost: end.packetsLost,
       nacks: end.nackCount,
       keyFrameRequests: end.pliCount,

@@ -3,7 +3,7 @@
 //
 // window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
 (() => {
-  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], pcs: [] };
+  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], pcs: [] };
   window.probe = probe;
 
   const { fetch } = window;
@@ -73,11 +73,22 @@
 
   const inWindow = (seconds) => !window.probeWindows || window.probeWindows.some(([from, to]) => seconds >= from && seconds < to);
 
+  // The three longest times between presented frames, with when they ended: what a freeze was.
+  let before = null;
+  function noteGap(since, presentedAt) {
+    if (before !== null) probe.gaps.push({ since, ms: presentedAt - before });
+    before = presentedAt;
+    if (probe.gaps.length > 30) probe.gaps = longest();
+  }
+  const longest = () => probe.gaps.sort((a, b) => b.ms - a.ms).slice(0, 3);
+  probe.longestGaps = longest;
+
   function onFrame(video, _, metadata) {
     const called = performance.now();
     const date = Date.now();
     const since = (called - probe.offeredAt) / 1000;
     const first = probe.firstCalledMs === null;
+    noteGap(since, metadata.presentationTime);
     if (first) {
       // The frame was decoded before it was handed to the compositor, which was before this callback.
       probe.firstPresentedMs = metadata.presentationTime - probe.offeredAt;

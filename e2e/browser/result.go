@@ -87,6 +87,7 @@ type OneJoin struct {
 	FramesDropped    int      `json:"framesDropped"`
 	Freezes          int      `json:"freezes"`
 	FrozenMs         float64  `json:"frozenMs"`
+	Gaps             []Gap    `json:"gaps"` // the longest times without a new picture
 	PacketsLost      int      `json:"packetsLost"`
 	NACKs            int      `json:"nacks"`
 	KeyFrameRequests int      `json:"keyFrameRequests"`
@@ -114,4 +115,10 @@ type Sample struct {
 	Presented *float64 `json:"presented"`
 	Received  *float64 `json:"received"`
 	DecodeMs  *float64 `json:"decodeMs"`
+}
+
+// Gap is a time without a new picture.
+type Gap struct {
+	Since float64 `json:"since"` // seconds after the offer, at its end
+	Ms    float64 `json:"ms"`
 }

@@ -36,15 +36,17 @@ drawing. A player that reads the barcode knows the latency from the drawing to i
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var width, height int
 			if n, err := fmt.Sscanf(size, "%dx%d", &width, &height); err != nil || n != 2 {
-				return fmt.Errorf("--size %q: give width x height in pixels, such as 640x360", size)
+				return &UsageError{fmt.Errorf("--size %q: give width x height in pixels, such as 640x360", size)}
 			}
 			picture, err := testsrc.NewPicture(width, height, detail)
 			if err != nil {
-				return fmt.Errorf("--size %s --detail %d: %w", size, detail, err)
+				return &UsageError{fmt.Errorf("--size %s --detail %d: %w", size, detail, err)}
 			}
 			err = testsrc.Stream(cmd.Context(), cmd.OutOrStdout(), picture, fps, duration)
-			if cmd.Context().Err() != nil || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
-				return nil // interrupted, or the reader has what it wanted
+			// An interrupt is the way to end it, and a reader that goes away has what it wanted.
+			interrupted := cmd.Context().Err() != nil
+			if interrupted || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+				err = nil
 			}
 			return err
 		},

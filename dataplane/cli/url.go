@@ -96,11 +96,11 @@ func newURLSignCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			auth, err := s.auth()
 			if err != nil {
-				return err
+				return &UsageError{err}
 			}
 			u, err := streamURL(args[0])
 			if err != nil {
-				return err
+				return &UsageError{err}
 			}
 			at := time.Now().Add(expiresIn - auth.Validity)
 			if cmd.Flags().Changed("timestamp") {
@@ -108,7 +108,7 @@ func newURLSignCommand() *cobra.Command {
 			}
 			signed, err := urlauth.Sign(auth, u, at)
 			if err != nil {
-				return err
+				return &UsageError{err}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), signed)
 			return err
@@ -136,11 +136,11 @@ func newURLVerifyCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			auth, err := s.auth()
 			if err != nil {
-				return err
+				return &UsageError{err}
 			}
 			u, err := streamURL(args[0])
 			if err != nil {
-				return err
+				return &UsageError{err}
 			}
 			path, err := urlauth.Verify(auth, u.EscapedPath(), u.RawQuery, time.Now())
 			if err != nil {
@@ -162,7 +162,7 @@ func streamURL(text string) (*url.URL, error) {
 		return nil, errors.New("the URL cannot be parsed: want scheme://host/app/stream") // the cause would repeat the signature
 	}
 	if u.Scheme == "" || u.Host == "" || len(u.Path) < 2 {
-		return nil, fmt.Errorf("the URL lacks a scheme, a host or a path: want scheme://host/app/stream")
+		return nil, errors.New("the URL lacks a scheme, a host or a path: want scheme://host/app/stream")
 	}
 	return u, nil
 }

@@ -24,17 +24,17 @@ const (
 	statusShutdown     status = "NetConnection.Connect.AppShutdown"
 )
 
-// refusal is why an encoder may not publish, or not any more. Its message goes to the encoder.
-type refusal struct {
+// refusalError is why an encoder may not publish, or not any more. Its message goes to the encoder.
+type refusalError struct {
 	code    status
 	reason  string // for the metric: a few fixed words
 	message string
 }
 
-func (r *refusal) Error() string { return r.message }
+func (r *refusalError) Error() string { return r.message }
 
-func refuse(code status, reason, format string, args ...any) *refusal {
-	return &refusal{code, reason, fmt.Sprintf(format, args...)}
+func refuse(code status, reason, format string, args ...any) *refusalError {
+	return &refusalError{code, reason, fmt.Sprintf(format, args...)}
 }
 
 // admission is what an encoder was let in for.
@@ -44,7 +44,7 @@ type admission struct {
 }
 
 // admit decides on the Plan alone whether a target may be published.
-func admit(index *plan.Index, t target, now time.Time) (admission, *refusal) {
+func admit(index *plan.Index, t target, now time.Time) (admission, *refusalError) {
 	d := index.Push(t.host)
 	switch {
 	case d == nil:

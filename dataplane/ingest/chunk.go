@@ -12,10 +12,8 @@ import (
 const (
 	typeSetChunkSize = 1
 	typeAbort        = 2
-	typeAck          = 3
 	typeUserControl  = 4
 	typeWindowAck    = 5
-	typePeerBand     = 6
 	typeAudio        = 8
 	typeVideo        = 9
 	typeDataAMF0     = 18

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -202,12 +203,12 @@ func (c *conn) closeGently() {
 }
 
 // serverName does the TLS handshake, if it is a TLS connection, and gives the name that the encoder asked for.
-func (c *conn) serverName() (string, error) {
+func (c *conn) serverName(ctx context.Context) (string, error) {
 	secure, ok := c.net.(*tls.Conn)
 	if !ok {
 		return "", nil
 	}
-	if err := secure.Handshake(); err != nil {
+	if err := secure.HandshakeContext(ctx); err != nil {
 		return "", fmt.Errorf("TLS handshake: %w", err)
 	}
 	return secure.ConnectionState().ServerName, nil

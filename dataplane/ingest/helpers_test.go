@@ -196,7 +196,7 @@ func (r *rig) count(name, label string) float64 {
 // next reads frames until one fits.
 func next(t *testing.T, r *hub.Reader, fits func(*media.Frame) bool) *media.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		f, err := r.Next(ctx)
@@ -212,8 +212,8 @@ func next(t *testing.T, r *hub.Reader, fits func(*media.Frame) bool) *media.Fram
 func anyVideo(f *media.Frame) bool { return f.Kind() == media.Video }
 
 // drain reads to the end of the stream and gives the error.
-func drain(r *hub.Reader) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func drain(ctx context.Context, r *hub.Reader) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		if _, err := r.Next(ctx); err != nil {
@@ -224,7 +224,7 @@ func drain(r *hub.Reader) error {
 
 func atEnd(t *testing.T, r *hub.Reader) {
 	t.Helper()
-	if err := drain(r); !errors.Is(err, io.EOF) {
+	if err := drain(t.Context(), r); !errors.Is(err, io.EOF) {
 		t.Errorf("the stream ended with %v, want io.EOF", err)
 	}
 }

@@ -183,7 +183,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-func shutdownRefusal() *refusal {
+func shutdownRefusal() *refusalError {
 	return refuse(statusShutdown, "shutdown", "%s; connect again", errShutdown)
 }
 
@@ -222,7 +222,7 @@ func (s *Server) removeListener(l net.Listener) {
 }
 
 // publish asks the hub for an admitted stream, within the domain's limit.
-func (s *Server) publish(a admission, remote string) (*hub.Publication, *refusal) {
+func (s *Server) publish(a admission, remote string) (*hub.Publication, *refusalError) {
 	s.admission.Lock()
 	defer s.admission.Unlock()
 	if limit := a.domain.MaxStreams; limit > 0 && s.liveStreams(a) >= limit {

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +29,10 @@ type program struct {
 	settled    bool
 	firstAudio uint32
 	sawAudio   bool
+
+	// The first key frame: audio that belongs before it would lie before the beginning of the stream.
+	begun bool
+	begin time.Duration
 
 	damaged int // access units that were dropped because they could not be read
 }
@@ -87,23 +90,30 @@ func (p *program) takeVideo(m rawMessage) (*media.Frame, error) {
 	if t.kind == tagConfig {
 		return nil, p.configureVideo(t)
 	}
-	units, err := media.SplitUnits(t.data, p.lengthSize)
-	if err != nil {
-		p.damaged++
-		return nil, nil
-	}
-	frame, err := p.units.Frame(units)
-	if err != nil {
-		p.damaged++
-		return nil, nil
-	}
+	frame := p.assemble(t.data)
 	if frame == nil {
 		return nil, nil
 	}
 	p.setVideo(frame.Track)
 	frame.DTS = p.line.at(media.Video, m.timestamp)
 	frame.PTS = frame.DTS + max(t.cts, 0)
+	if frame.Key && !p.begun {
+		p.begun, p.begin = true, frame.DTS
+	}
 	return frame, nil
+}
+
+// assemble makes a frame of an access unit; nil when it shows nothing, or cannot be read, which is counted.
+func (p *program) assemble(au []byte) *media.Frame {
+	units, err := media.SplitUnits(au, p.lengthSize)
+	if err == nil {
+		var frame *media.Frame
+		if frame, err = p.units.Frame(units); err == nil {
+			return frame
+		}
+	}
+	p.damaged++
+	return nil
 }
 
 func (p *program) configureVideo(t tag) error {
@@ -153,10 +163,11 @@ func (p *program) takeAudio(m rawMessage) (*media.Frame, error) {
 	if !p.settled && p.stillWaitsForVideo(m.timestamp) {
 		return nil, nil
 	}
-	f := &media.Frame{Track: p.audio, Key: p.video == nil, Units: [][]byte{t.data}, Size: len(t.data)}
-	f.DTS = p.line.at(media.Audio, m.timestamp)
-	f.PTS = f.DTS
-	return f, nil
+	at := p.line.at(media.Audio, m.timestamp)
+	if p.video != nil && (!p.begun || at < p.begin) {
+		return nil, nil
+	}
+	return &media.Frame{Track: p.audio, Key: p.video == nil, DTS: at, PTS: at, Units: [][]byte{t.data}, Size: len(t.data)}, nil
 }
 
 // stillWaitsForVideo ends the wait for a video track when enough audio has come without one.
@@ -224,10 +235,4 @@ func (p *program) takeData(body []byte) {
 	if audio && !width && (!video || codec == float64(0)) {
 		p.settled = true
 	}
-}
-
-// isUnsupported tells whether an error of take says that a codec cannot be carried.
-func isUnsupported(err error) bool {
-	var u unsupportedCodec
-	return errors.As(err, &u)
 }

@@ -19,9 +19,6 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 )
 
-// reviewEvery is how often the facts of a source are told to the hub and held against the policies.
-const reviewEvery = time.Second
-
 // errUnpublished says that the encoder ended its publishing properly.
 var errUnpublished = errors.New("unpublished by the encoder")
 
@@ -42,8 +39,8 @@ type session struct {
 	renewed   time.Time
 
 	mu      sync.Mutex
-	stopped *refusal   // why the session has to end, set from outside
-	admit   *admission // set when it publishes
+	stopped *refusalError // why the session has to end, set from outside
+	admit   *admission    // set when it publishes
 }
 
 func newSession(server *Server, nc net.Conn, secure *tls.Config, address string) *session {
@@ -73,7 +70,7 @@ func (s *session) run(ctx context.Context) {
 	cancel := context.AfterFunc(ctx, func() { s.interrupt(shutdownRefusal()) })
 	defer cancel()
 
-	admitted, publication, err := s.open()
+	admitted, publication, err := s.open(ctx)
 	if err != nil {
 		s.refused(err)
 		return
@@ -94,8 +91,8 @@ func (s *session) run(ctx context.Context) {
 	s.close(publication, err, began)
 }
 
-// open negotiates and is admitted. A *refusal among its errors has a status for the encoder.
-func (s *session) open() (admission, *hub.Publication, error) {
+// open negotiates and is admitted. A *refusalError among its errors has a status for the encoder.
+func (s *session) open(ctx context.Context) (admission, *hub.Publication, error) {
 	opt := s.server.opt
 	if err := s.raw.SetDeadline(time.Now().Add(opt.NegotiationTimeout)); err != nil {
 		return admission{}, nil, err
@@ -103,7 +100,7 @@ func (s *session) open() (admission, *hub.Publication, error) {
 	if why := s.interrupted(); why != nil { // its wake-up may have come before the deadline was set
 		return admission{}, nil, why
 	}
-	name, err := s.conn.serverName()
+	name, err := s.conn.serverName(ctx)
 	if err != nil {
 		return admission{}, nil, err
 	}
@@ -151,7 +148,7 @@ func (s *session) watch(p *hub.Publication, left <-chan struct{}) {
 }
 
 // kicked words the end of a publication for the encoder.
-func kicked(cause error) *refusal {
+func kicked(cause error) *refusalError {
 	switch {
 	case errors.Is(cause, hub.ErrReplaced):
 		return refuse(statusBadName, "replaced", "another encoder publishes this stream now (duplicatePublish: ReplaceOld); stop one of the two")
@@ -175,7 +172,7 @@ func (s *session) enforce(index *plan.Index) {
 }
 
 // interrupt makes the session end with a reason; the first one counts.
-func (s *session) interrupt(why *refusal) {
+func (s *session) interrupt(why *refusalError) {
 	s.mu.Lock()
 	if s.stopped == nil {
 		s.stopped = why
@@ -185,122 +182,10 @@ func (s *session) interrupt(why *refusal) {
 }
 
 // interrupted gives the reason set by interrupt.
-func (s *session) interrupted() *refusal {
+func (s *session) interrupted() *refusalError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopped
-}
-
-// publish takes messages until the end and returns why it ended: errUnpublished, a *refusal, or what broke the connection.
-func (s *session) publish(a admission, p *hub.Publication) error {
-	if err := s.keepAlive(time.Now()); err != nil {
-		return err
-	}
-	for {
-		if why := s.interrupted(); why != nil {
-			return why
-		}
-		m, err := s.conn.read()
-		if err != nil {
-			if why := s.interrupted(); why != nil {
-				return why
-			}
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				return refuse(statusIdle, "idle", "no audio or video came for %s", s.server.opt.IdleTimeout)
-			}
-			return err
-		}
-		now := time.Now()
-		switch m.typ {
-		case typeCommandAMF0:
-			if ends(m.body) {
-				return errUnpublished
-			}
-			continue
-		case typeAudio, typeVideo:
-			if err := s.keepAlive(now); err != nil {
-				return err
-			}
-			s.server.metrics.bytes.Add(float64(len(m.body)))
-			if limit := a.domain.MaxBitrateKbps; limit > 0 {
-				if kbps := s.rate.add(now, len(m.body)); kbps > limit {
-					return refuse(statusRejected, "max_bitrate",
-						"the source has %d kbit/s, more than the %d of push domain %s (maxBitrateKbps); lower the encoder's bit rate", kbps, limit, a.domain.Hostname)
-				}
-			}
-		}
-		if err := s.carry(a, p, m, now); err != nil {
-			return err
-		}
-	}
-}
-
-// carry turns a message into a frame and writes it to the hub.
-func (s *session) carry(a admission, p *hub.Publication, m rawMessage, now time.Time) error {
-	damaged, repairs, bFrames := s.program.damaged, s.program.line.repairs, s.program.inspector.BFrames()
-	frame, tracksChanged, err := s.program.take(m, now)
-	if err != nil {
-		return refuse(statusRejected, "unsupported", "%s", err)
-	}
-	if n := s.program.damaged - damaged; n > 0 {
-		s.server.metrics.damaged.Add(float64(n))
-	}
-	if n := s.program.line.repairs - repairs; n > 0 {
-		s.server.metrics.repairs.Add(float64(n))
-	}
-	if tracksChanged {
-		p.SetTracks(s.program.tracks())
-	}
-	if frame != nil {
-		s.server.metrics.frames[frame.Kind()].Inc()
-		if err := p.Write(frame); err != nil {
-			return kicked(err)
-		}
-	}
-	if tracksChanged || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
-		return s.review(a, p, now)
-	}
-	return nil
-}
-
-// review tells the hub the facts and holds them against the policies of the domain, as they were when publishing began.
-func (s *session) review(a admission, p *hub.Publication, now time.Time) error {
-	s.reviewed = now
-	facts := s.program.inspector.Facts()
-	p.SetFacts(facts)
-	d := a.domain
-	for _, v := range media.Check(facts, media.Policies{BFrames: d.BFrames, H265: d.H265, MaxGOP: d.MaxGOP}) {
-		if v.Reject {
-			return refuse(statusRejected, string(v.Reason), "%s", v.Message)
-		}
-		if !s.warned[v.Reason] {
-			s.warned[v.Reason] = true
-			s.log.Info("The source is not fit for browsers", "Reason", string(v.Reason), "Message", v.Message)
-		}
-	}
-	return nil
-}
-
-// keepAlive moves the idle time-out on, at most four times a second.
-func (s *session) keepAlive(now time.Time) error {
-	if now.Sub(s.renewed) < 250*time.Millisecond {
-		return nil
-	}
-	s.renewed = now
-	return s.raw.SetReadDeadline(now.Add(s.server.opt.IdleTimeout))
-}
-
-// ends tells whether a command ends publishing. A command that cannot be read does not.
-func ends(body []byte) bool {
-	cmd, err := parseCommand(body)
-	if err != nil {
-		return false
-	}
-	switch cmd.name {
-	case "FCUnpublish", "deleteStream", "closeStream":
-		return true
-	}
-	return false
 }
 
 // refused closes a connection that did not come to publish.
@@ -309,7 +194,7 @@ func (s *session) refused(err error) {
 		err = why
 	}
 	reason := "broken"
-	var no *refusal
+	var no *refusalError
 	switch {
 	case errors.As(err, &no):
 		reason = no.reason
@@ -327,7 +212,7 @@ func (s *session) refused(err error) {
 // close ends the publication in the way that fits the cause, and tells the encoder.
 func (s *session) close(p *hub.Publication, err error, began time.Time) {
 	reason := "broken"
-	var no *refusal
+	var no *refusalError
 	switch {
 	case errors.Is(err, errUnpublished):
 		reason = "unpublished"
@@ -352,7 +237,7 @@ func (s *session) close(p *hub.Publication, err error, began time.Time) {
 }
 
 // tell sends the encoder a refusal. An error is of no interest: the connection is closed anyway.
-func (s *session) tell(no *refusal) {
+func (s *session) tell(no *refusalError) {
 	_ = s.conn.status(no.code, "error", no.message)
 }
 

@@ -24,17 +24,17 @@ type tag struct {
 	data  []byte
 }
 
-// unsupportedCodec is the error for media that cannot be carried; its text goes to the encoder.
-type unsupportedCodec string
+// unsupportedCodecError is the error for media that cannot be carried; its text goes to the encoder.
+type unsupportedCodecError string
 
-func (e unsupportedCodec) Error() string { return string(e) }
+func (e unsupportedCodecError) Error() string { return string(e) }
 
 func unsupportedVideo(name string) error {
-	return unsupportedCodec("video codec " + name + " is not supported; set the encoder to H.264 (or H.265 by Enhanced RTMP)")
+	return unsupportedCodecError("video codec " + name + " is not supported; set the encoder to H.264 (or H.265 by Enhanced RTMP)")
 }
 
 func unsupportedAudio(name string) error {
-	return unsupportedCodec("audio codec " + name + " is not supported; set the encoder to AAC (or Opus by Enhanced RTMP)")
+	return unsupportedCodecError("audio codec " + name + " is not supported; set the encoder to AAC (or Opus by Enhanced RTMP)")
 }
 
 // Packet types of Enhanced RTMP. Video and audio share those that are used here, but for frames without composition time.

@@ -116,7 +116,7 @@ func checkName(s string) error {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
 		case c == '.' && i > 0:
 		default:
-			return fmt.Errorf("may only have letters, digits, '.', '_' and '-', and must not begin with a dot")
+			return errors.New("may only have letters, digits, '.', '_' and '-', and must not begin with a dot")
 		}
 	}
 	return nil

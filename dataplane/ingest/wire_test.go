@@ -48,10 +48,14 @@ func unhex(s string) []byte {
 }
 
 // slice is a made-up NAL unit of a type; its first slice header bits say P slice (first_mb 0, slice_type 5).
-func slice(header byte) []byte { return append([]byte{header, 0b1_00110_00}, bytes.Repeat([]byte{0xAB}, 50)...) }
+func slice(header byte) []byte {
+	return append([]byte{header, 0b1_00110_00}, bytes.Repeat([]byte{0xAB}, 50)...)
+}
 
 // slice265 is the same for H.265, whose header has two bytes.
-func slice265(header byte) []byte { return append([]byte{header, 1}, bytes.Repeat([]byte{0xCD}, 50)...) }
+func slice265(header byte) []byte {
+	return append([]byte{header, 1}, bytes.Repeat([]byte{0xCD}, 50)...)
+}
 
 // dial publishes with gortmplib's client; the error is what the server refused it with.
 func (r *rig) dial(path string) (*gortmplib.Client, error) {
@@ -185,7 +189,7 @@ func TestANewSequenceHeaderMakesANewTrackWithoutAnEnd(t *testing.T) {
 	one := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS), PPS: unhex(hexPPS)}}
 	two := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS2), PPS: unhex(hexPPS2)}}
 	three := &gortmplib.Track{Codec: &codecs.H265{VPS: unhex(hexVPS265), SPS: unhex(hexSPS265), PPS: unhex(hexPPS265)}}
-	aac := &gortmplib.Track{Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 44100, ChannelConfig: 1, ChannelCount: 1}}}
+	aac := &gortmplib.Track{Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 44100, ChannelConfig: 1}}}
 
 	w := r.writer(c, one, aac)
 	must(t, w.WriteH264(one, 0, 0, [][]byte{{9, 0xF0}, slice(h264IDR), {12, 0xFF, 0x80}}))
@@ -209,15 +213,19 @@ func TestANewSequenceHeaderMakesANewTrackWithoutAnEnd(t *testing.T) {
 	if third.Track.Codec != media.H265 || third.Epoch != first.Epoch {
 		t.Errorf("after the change of codec: %s", describe(third))
 	}
-	r.wait("the tracks", func() bool { v := s.Track(media.Video); return v != nil && v.Codec == media.H265 && s.Track(media.Audio) != nil })
+	r.wait("the tracks", func() bool {
+		v := s.Track(media.Video)
+		return v != nil && v.Codec == media.H265 && s.Track(media.Audio) != nil
+	})
 }
 
 func TestAJumpOfTheTimeStampsIsBridged(t *testing.T) {
 	r := newRig(t, nil)
 	video := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS), PPS: unhex(hexPPS)}}
 	w := r.writer(r.mustDial("/live/jump"), video)
-	for _, at := range []time.Duration{0, 40, 80, 3_600_000, 3_600_040, 120, 160} { // ms
-		must(t, w.WriteH264(video, at*time.Millisecond, at*time.Millisecond, [][]byte{slice(h264IDR)}))
+	for _, ms := range []int{0, 40, 80, 3_600_000, 3_600_040, 120, 160} {
+		at := time.Duration(ms) * time.Millisecond
+		must(t, w.WriteH264(video, at, at, [][]byte{slice(h264IDR)}))
 	}
 	s := r.stream("live", "jump", media.Video)
 	r.wait("all frames", func() bool { return r.count("millrace_ingest_frames_total", "video") == 7 })

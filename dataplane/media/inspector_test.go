@@ -91,20 +91,20 @@ func TestInspectorSeesBFrames(t *testing.T) {
 	v := video(t)
 	for name, c := range map[string]struct {
 		slice byte
-		pts   []time.Duration // ms, behind DTS of 0, 40, 80, ...
+		pts   []int // ms, behind DTS of 0, 40, 80, ...
 		want  bool
 	}{
-		"P only":                {sliceP, []time.Duration{0, 0, 0}, false},
-		"a constant offset":     {sliceP, []time.Duration{80, 80, 80}, false},
-		"another order":         {sliceP, []time.Duration{80, 160, 40}, true},
-		"B slices":              {sliceB, []time.Duration{0, 0, 0}, true},
-		"B slices only, type 6": {sliceB6, []time.Duration{0, 0, 0}, true},
+		"P only":                {sliceP, []int{0, 0, 0}, false},
+		"a constant offset":     {sliceP, []int{80, 80, 80}, false},
+		"another order":         {sliceP, []int{80, 160, 40}, true},
+		"B slices":              {sliceB, []int{0, 0, 0}, true},
+		"B slices only, type 6": {sliceB6, []int{0, 0, 0}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := media.NewInspector()
 			for i, offset := range c.pts {
 				f := frame(v, time.Duration(i)*40*time.Millisecond, i == 0)
-				f.PTS = f.DTS + offset*time.Millisecond
+				f.PTS = f.DTS + time.Duration(offset)*time.Millisecond
 				if i > 0 {
 					f.Units = [][]byte{unit(ref, c.slice)}
 				}

@@ -13,8 +13,6 @@ const (
 	h264SPS        = 7
 	h264PPS        = 8
 	h264AUD        = 9
-	h264EndOfSeq   = 10
-	h264EndOfBits  = 11
 	h264Filler     = 12
 
 	h265FirstIRAP  = 16 // BLA_W_LP
@@ -24,8 +22,6 @@ const (
 	h265SPS        = 33
 	h265PPS        = 34
 	h265AUD        = 35
-	h265EndOfSeq   = 36
-	h265EndOfBits  = 37
 	h265Filler     = 38
 	h264SliceTypeB = 1 // slice_type modulo 5 (ITU-T H.264, table 7-6)
 )

@@ -9,8 +9,9 @@ import (
 
 // The bounds of a picture's size in pixels. Sides are even because of the chroma planes of yuv420p.
 const (
-	MinWidth, MinHeight = 160, 90
-	MaxSide             = 4096
+	MinWidth  = 160
+	MinHeight = 90
+	MaxSide   = 4096
 )
 
 // Picture draws frames in yuv420p (full luma plane, then U and V at half width and height). It is not safe for

@@ -72,7 +72,7 @@ func (o *Options) args() []string {
 		if o.NoVideo {
 			args = append(args, "-re")
 		}
-		args = append(args, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000")
+		args = append(args, "-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:sample_rate=48000:duration=%f", o.Duration.Seconds()))
 	}
 	if !o.NoVideo {
 		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
@@ -127,7 +127,7 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Publisher{cancel: cancel, done: make(chan struct{})}
-	cmd := exec.Command(path, o.args()...)
+	cmd := exec.CommandContext(ctx, path, o.args()...)
 	cmd.Stderr = p
 	dieWithParent(cmd)
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -135,7 +135,7 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 		return nil, fmt.Errorf("making ffmpeg's standard input: %w", err)
 	}
 	started := make(chan error)
-	go p.run(ctx, cmd, started)
+	go p.run(cmd, started)
 	if err := <-started; err != nil {
 		cancel()
 		return nil, fmt.Errorf("starting %s: %w", path, err)
@@ -145,7 +145,7 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 }
 
 // run starts ffmpeg and waits for its end on one locked thread: the parent of PR_SET_PDEATHSIG is the thread that forked.
-func (p *Publisher) run(ctx context.Context, cmd *exec.Cmd, started chan<- error) {
+func (p *Publisher) run(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
@@ -154,9 +154,7 @@ func (p *Publisher) run(ctx context.Context, cmd *exec.Cmd, started chan<- error
 	}
 	p.process = cmd.Process
 	started <- nil
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
 	err := cmd.Wait()
-	stop()
 	p.cancel()
 	p.mu.Lock()
 	p.err = err
@@ -167,18 +165,12 @@ func (p *Publisher) run(ctx context.Context, cmd *exec.Cmd, started chan<- error
 // feed draws until the duration is over; closing standard input makes ffmpeg end its publishing properly.
 func (p *Publisher) feed(ctx context.Context, picture *Picture, o Options) {
 	defer func() { _ = p.stdin.Close() }()
-	if !o.NoVideo {
-		// An error is ffmpeg's end or the context's; Wait tells it.
-		_ = Stream(ctx, p.stdin, picture, o.FPS, o.Duration)
+	if o.NoVideo {
+		<-ctx.Done() // the tone ends by itself, and the context with it
 		return
 	}
-	timer := time.NewTimer(o.Duration)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-		_ = p.process.Signal(os.Interrupt)
-	}
+	// An error is ffmpeg's end or the context's; Wait tells it.
+	_ = Stream(ctx, p.stdin, picture, o.FPS, o.Duration)
 }
 
 // PID is ffmpeg's process id.

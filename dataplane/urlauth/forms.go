@@ -13,7 +13,9 @@ func clock8() *time.Location { return time.FixedZone("UTC+8", 8*60*60) }
 const stampB = "200601021504"
 
 func sumA(stamp, random, uid string) func(key, path string) string {
-	return func(key, path string) string { return md5hex(path + "-" + stamp + "-" + random + "-" + uid + "-" + key) }
+	return func(key, path string) string {
+		return md5hex(path + "-" + stamp + "-" + random + "-" + uid + "-" + key)
+	}
 }
 
 func sumB(stamp string) func(key, path string) string {
@@ -53,7 +55,8 @@ func findB(path string) (signature, error) {
 }
 
 func findC(path, rawQuery string) (signature, error) {
-	hash, stamp, rest := "", "", path
+	var hash, stamp string
+	rest := path
 	key1, count1 := argument(rawQuery, "KEY1")
 	key2, count2 := argument(rawQuery, "KEY2")
 	switch first, second, tail, ok := twoSegments(path); {

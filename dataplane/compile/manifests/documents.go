@@ -17,12 +17,17 @@ type document struct {
 	content map[string]any
 	node    *yaml.Node // a mapping
 	offset  int        // lines of the file before the document
+	last    int        // its last line in the file
 }
 
 // textDocument is the text of a document.
 type textDocument struct {
 	text   []byte
 	offset int
+}
+
+func (d textDocument) last() int {
+	return d.offset + max(1, bytes.Count(bytes.TrimSuffix(d.text, []byte("\n")), []byte("\n"))+1)
 }
 
 // split cuts a file at the lines that end or begin a document. A document that begins on the line of its marker keeps that line.
@@ -59,7 +64,7 @@ func split(text []byte) []textDocument {
 func parse(d textDocument) (*document, int, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(d.text, &root); err != nil {
-		line, err := located(err, d.offset)
+		line, err := located(err, d)
 		return nil, line, err
 	}
 	if root.Kind == 0 || len(root.Content) == 0 {
@@ -69,34 +74,35 @@ func parse(d textDocument) (*document, int, error) {
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
 		return nil, 0, nil
 	}
-	line := d.offset + node.Line
+	line := min(d.offset+node.Line, d.last())
 	if node.Kind != yaml.MappingNode {
 		return nil, line, fmt.Errorf("is not an object: it needs apiVersion, kind and metadata")
 	}
 	json, err := sigsyaml.YAMLToJSONStrict(d.text)
 	if err != nil {
-		line, err := located(err, d.offset)
+		line, err := located(err, d)
 		return nil, line, err
 	}
 	var content map[string]any
 	if err := utiljson.Unmarshal(json, &content); err != nil {
 		return nil, line, fmt.Errorf("is not an object: %w", err)
 	}
-	return &document{content: content, node: node, offset: d.offset}, line, nil
+	return &document{content: content, node: node, offset: d.offset, last: d.last()}, line, nil
 }
 
 // located takes the line out of what a YAML parser says, counted in the file.
-func located(err error, offset int) (int, error) {
+func located(err error, d textDocument) (int, error) {
 	message := err.Error()
 	for _, prefix := range []string{"error converting YAML to JSON: ", "yaml: ", "unmarshal errors:"} {
 		message = strings.TrimSpace(strings.TrimPrefix(message, prefix))
 	}
 	message, _, _ = strings.Cut(message, "\n")
-	line := offset + 1
+	line := d.offset + 1
 	pattern := regexp.MustCompile(`\bline (\d+):? ?`)
 	if at := pattern.FindStringSubmatchIndex(message); at != nil {
 		if n, err := strconv.Atoi(message[at[2]:at[3]]); err == nil {
-			line = offset + n
+			// YAML has more kinds of line breaks than editors show.
+			line = min(d.offset+n, d.last())
 			message = strings.TrimSpace(message[:at[0]] + message[at[1]:])
 		}
 	}
@@ -124,7 +130,7 @@ func (d *document) items() ([]*document, error) {
 		if nodes != nil && nodes.Kind == yaml.SequenceNode && i < len(nodes.Content) {
 			node = resolved(nodes.Content[i])
 		}
-		out = append(out, &document{content: content, node: node, offset: d.offset})
+		out = append(out, &document{content: content, node: node, offset: d.offset, last: d.last})
 	}
 	return out, nil
 }

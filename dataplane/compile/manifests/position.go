@@ -17,7 +17,7 @@ func (d *document) line(field string) int {
 		}
 		line, node = key.Line, value
 	}
-	return d.offset + line
+	return min(d.offset+line, d.last)
 }
 
 // steps splits a field path into names and indices: spec, access, ips, [3].

@@ -144,6 +144,7 @@ func (r *Relay) sweep() {
 			case s.feed.feed.Stream.Facts().BFrames && !s.bFrames:
 				go s.close("source has B-frames now", nil)
 			}
+			s.sendSilence()
 		}
 	}
 }

@@ -47,6 +47,7 @@ type session struct {
 	path     path
 	dtls     *dtlsTransport
 	inbound  *inbound
+	silence  *silence // nil: the stream has audio, or there was enough
 	closed   bool
 }
 
@@ -129,8 +130,11 @@ func (s *session) start(keys srtpKeys) error {
 			go s.close(reason, err)
 		},
 	}
+	var quiet *silence
 	if !s.selection.Silent {
 		cfg.Audio = lane(s.selection.Audio, s.local.AudioSSRC, 0)
+	} else if quiet, err = newSilence(keys, s.selection.Audio.PayloadType, s.local.AudioSSRC); err != nil {
+		return err
 	}
 	if p.tcp == nil {
 		cfg.Socket, cfg.Dest = p.socket, fanout.NewDest(p.socket, p.remote)
@@ -139,12 +143,13 @@ func (s *session) start(keys srtpKeys) error {
 	if err != nil {
 		return err
 	}
+	defer s.sendSilence()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil
 	}
-	s.inbound = in
+	s.inbound, s.silence = in, quiet
 	s.viewer.Store(v)
 	s.connected.Store(true)
 	s.touch()

@@ -43,16 +43,17 @@ func newLossyProxy(t *testing.T, server *net.UDPAddr, lose func(int) bool) *loss
 	return p
 }
 
-// rewrite puts the proxy's port in the place of the server's in the UDP candidates of an answer.
+// rewrite puts the proxy's port in the place of the server's in all UDP candidates of an answer: pion uses those for RTCP as well.
 func (p *lossyProxy) rewrite(sdp string) string {
-	find := regexp.MustCompile(fmt.Sprintf(`(?i)(candidate:\S+ 1 udp \d+ 127\.0\.0\.1) %d `, p.server.Port))
+	find := regexp.MustCompile(fmt.Sprintf(`(?i)(candidate:\S+ \d udp \d+ 127\.0\.0\.1) %d `, p.server.Port))
 	return find.ReplaceAllString(sdp, fmt.Sprintf("$1 %d ", p.front.LocalAddr().(*net.UDPAddr).Port))
 }
 
-func (p *lossyProxy) lost() int {
+// passed is how many video packets were sent and how many of them were dropped.
+func (p *lossyProxy) passed() (sent, dropped int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.dropped
+	return p.sent, p.dropped
 }
 
 func (p *lossyProxy) forward() {

@@ -52,6 +52,7 @@ type server struct {
 	mu      sync.Mutex
 	pcs     map[string]*webrtc.PeerConnection
 	asked   int
+	opened  int
 	deleted int
 }
 
@@ -217,7 +218,8 @@ func (s *server) answer(offer string) (id, sdp string, err error) {
 	}
 	<-gathered
 	s.mu.Lock()
-	id = fmt.Sprintf("session-%d", s.asked)
+	s.opened++
+	id = fmt.Sprintf("session-%d", s.opened)
 	s.pcs[id] = pc
 	s.mu.Unlock()
 	sdp = pc.LocalDescription().SDP

@@ -45,16 +45,14 @@ func (v *viewer) newAPI(o Options) (*webrtc.API, error) {
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 	settings.SetICETimeouts(10*time.Second, 20*time.Second, 2*time.Second)
+	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
 	if o.TCP {
 		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4, webrtc.NetworkTypeTCP6})
-		v.socket = &socket{}
-	} else {
-		settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeUDP6})
-		if v.socket, err = newSocket(o.ReadBuffer); err != nil {
-			return nil, err
-		}
-		settings.SetICEUDPMux(v.socket.mux)
 	}
+	if v.sockets, err = newSockets(o.ReadBuffer); err != nil {
+		return nil, err
+	}
+	settings.SetNet(v.sockets)
 	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings)), nil
 }
 

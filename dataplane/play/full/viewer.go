@@ -36,12 +36,12 @@ type Options struct {
 
 // viewer is one peer connection.
 type viewer struct {
-	meter  *meter.Viewer
-	pc     *webrtc.PeerConnection
-	socket *socket
-	up     chan struct{}
-	ended  chan struct{} // the server closed DTLS
-	failed chan struct{} // ICE gave up
+	meter   *meter.Viewer
+	pc      *webrtc.PeerConnection
+	sockets *sockets
+	up      chan struct{}
+	ended   chan struct{} // the server closed DTLS
+	failed  chan struct{} // ICE gave up
 }
 
 // Watch joins the target, feeds m, and returns when the server ends the play, when the connection is lost, or when ctx is
@@ -52,7 +52,6 @@ func Watch(ctx context.Context, o Options, target *join.Target, m *meter.Viewer)
 	if err != nil {
 		return err
 	}
-	defer v.socket.close()
 	if v.pc, err = api.NewPeerConnection(webrtc.Configuration{BundlePolicy: webrtc.BundlePolicyMaxBundle}); err != nil {
 		return fmt.Errorf("making a peer connection: %w", err)
 	}
@@ -88,7 +87,7 @@ func Watch(ctx context.Context, o Options, target *join.Target, m *meter.Viewer)
 		return fmt.Errorf("interrupted while connecting: %w", context.Cause(ctx))
 	}
 	v.play(ctx)
-	m.SocketDrops(v.socket.drops())
+	m.SocketDrops(v.sockets.drops())
 	return nil
 }
 
@@ -111,7 +110,7 @@ func (v *viewer) play(ctx context.Context) {
 			if packets := v.meter.Feedback(now, 1); len(packets) > 0 {
 				_ = v.pc.WriteRTCP(packets)
 			}
-			v.meter.SocketDrops(v.socket.drops())
+			v.meter.SocketDrops(v.sockets.drops())
 		}
 	}
 }

@@ -115,11 +115,8 @@ func (o Output) Plan(class string) *plan.Plan {
 }
 
 // OnePlan joins the Plans of all classes, for a process that serves them all. Hostnames are unique over all classes, so nothing
-// collides. The class of the result is the class of the only Plan, or "all".
+// collides. The class of the result is always "all": a class that comes or goes does not make it another Plan.
 func (o Output) OnePlan() *plan.Plan {
-	if len(o.Plans) == 1 {
-		return o.Plans[0]
-	}
 	all := &plan.Plan{Class: "all"}
 	for _, p := range o.Plans {
 		all.Push = append(all.Push, p.Push...)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -30,29 +31,34 @@ func NewValidateCommand() *cobra.Command {
 			"A Secret that is not among the manifests is a warning. Errors give exit status 1; warnings do not.",
 		Example: "  millrace validate -f manifests/\n" +
 			"  kustomize build overlays/prod | millrace validate -f - -o json",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if format != formatText && format != formatJSON {
-				return fmt.Errorf("output format %q is not known: use %s or %s", format, formatText, formatJSON)
+		// What is checked here is a wrong call; RunE has the failures.
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0:
+				return fmt.Errorf("%q: give manifests by -f", args[0])
+			case len(paths) == 0:
+				return errors.New("there are no manifests: give a folder, a file or - by -f")
+			case format != formatText && format != formatJSON:
+				return fmt.Errorf("-o %q: give %s or %s", format, formatText, formatJSON)
 			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, set, findings := manifests.CompileDir(paths)
 			if err := printFindings(cmd.OutOrStdout(), format, findings); err != nil {
 				return fmt.Errorf("print the findings: %w", err)
 			}
-			errors := manifests.Errors(findings)
+			failed := manifests.Errors(findings)
 			cmd.PrintErrf("%s, %s, %s, %s\n", count(len(set.Files), "file"), count(len(set.Objects), "object"),
-				count(errors, "error"), count(len(findings)-errors, "warning"))
-			if errors > 0 {
-				return fmt.Errorf("%d errors in the manifests: %w", errors, ErrReported)
+				count(failed, "error"), count(len(findings)-failed, "warning"))
+			if failed > 0 {
+				return fmt.Errorf("%d errors in the manifests: %w", failed, ErrReported)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringArrayVarP(&paths, "filename", "f", nil, "folder, file, or - for standard input; may be given several times")
 	cmd.Flags().StringVarP(&format, "output", "o", format, "output format: text or json")
-	if err := cmd.MarkFlagRequired("filename"); err != nil {
-		panic(err) // the flag is defined two lines above
-	}
 	return cmd
 }
 

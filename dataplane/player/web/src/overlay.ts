@@ -28,7 +28,7 @@ export function lines(snapshot: Snapshot): [string, string][] {
     ['Dropped frames', String(s.framesDropped)],
     ['Key frames', `${s.keyFrames} (${s.keyFrameRequests} asked)`],
     ['Video', s.video || '–'],
-    ['Audio', s.audio || '–'],
+    ['Audio', (s.audioPackets > 20 && s.audio) || '–'],
     ['Transport', s.transport || '–'],
     ['Cipher', s.cipher || '–'],
   ];

@@ -121,7 +121,8 @@ export class Page {
     const button = element('mute');
     button.setAttribute('aria-pressed', String(this.video.muted));
     button.title = this.video.muted ? 'Unmute (m)' : 'Mute (m)';
-    const sounding = this.last?.state === 'playing' && this.last.stats?.audio !== '';
+    // The server sends a few packets of silence where a stream has no sound.
+    const sounding = this.last?.state === 'playing' && (this.last.stats?.audioPackets ?? 0) > 20;
     element('tap-sound').hidden = this.soundChosen || !this.video.muted || !sounding;
   }
 

@@ -1,6 +1,6 @@
 import { Backoff } from './backoff';
 import { ServerClock } from './clock';
-import { digest, type Entry, type Stats, type Totals } from './stats';
+import { digest, type Entry, FrameAges, type FrameSource, type Stats, type Totals } from './stats';
 import { join, leave, onLost, type Session } from './whep';
 
 /** Where the player is. Only "playing" shows a running picture; "stalled" keeps the connection and waits for the publisher. */
@@ -35,6 +35,7 @@ export class Player {
   private poll: ReturnType<typeof setInterval> | undefined;
   private totals: Totals | undefined;
   private clock = new ServerClock();
+  private ages = new FrameAges();
   private lastProgress = 0;
   private readonly backoff = new Backoff({ first: 800, most: 10_000, factor: 1.6 });
   private snapshot: Snapshot = {
@@ -127,6 +128,7 @@ export class Player {
     this.session = session;
     this.totals = undefined;
     this.clock = new ServerClock();
+    this.ages = new FrameAges();
     this.lastProgress = performance.now();
     this.show({ notice: session.notice, firstFrameMs: null, stats: null });
 
@@ -143,6 +145,7 @@ export class Player {
   private watchFrames(session: Session): void {
     const onFrame = () => {
       if (this.session !== session) return;
+      this.ages.add(newestFrame(session));
       this.progress(session);
       this.video.requestVideoFrameCallback(onFrame);
     };
@@ -155,7 +158,8 @@ export class Player {
     if (this.session !== session) return;
     const entries: Entry[] = [];
     report.forEach((entry: Entry) => entries.push(entry));
-    const { stats, totals } = digest(entries, this.totals, Date.now(), this.clock);
+    this.ages.add(newestFrame(session));
+    const { stats, totals } = digest(entries, this.totals, Date.now(), this.clock, this.ages.take());
     // Frame callbacks do not come while the page is hidden or the stream has no picture; the totals grow all the same.
     const moved = session.picture ? totals.decoded > (this.totals?.decoded ?? 0) : totals.received > (this.totals?.received ?? 0);
     this.totals = totals;
@@ -204,4 +208,9 @@ export class Player {
     this.snapshot = { ...this.snapshot, ...change };
     this.changed(this.snapshot);
   }
+}
+
+function newestFrame(session: Session): FrameSource | undefined {
+  const video = session.pc.getReceivers().find((r) => r.track.kind === 'video');
+  return video?.getSynchronizationSources?.()[0] as FrameSource | undefined;
 }

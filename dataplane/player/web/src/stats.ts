@@ -62,6 +62,8 @@ export interface Stats {
   freezes: number;
   frozenMs: number;
   audioConcealedPercent?: number;
+  /** Packets of sound; a stream without sound may have a few. */
+  audioPackets: number;
   video: string;
   audio: string;
   transport: string;
@@ -81,8 +83,17 @@ export interface Totals {
   samples: number;
 }
 
-/** Makes the figures of one report, with rates since the report before it. */
-export function digest(report: Iterable<Entry>, before: Totals | undefined, now: number, clock: ServerClock): { stats: Stats; totals: Totals } {
+/**
+ * Makes the figures of one report, with rates since the report before it.
+ * @param age from the server's ingest, by its clock, to the picture, by the viewer's clock, in ms; undefined when frames do not tell
+ */
+export function digest(
+  report: Iterable<Entry>,
+  before: Totals | undefined,
+  now: number,
+  clock: ServerClock,
+  age?: number,
+): { stats: Stats; totals: Totals } {
   const byId = new Map<string, Entry>();
   for (const entry of report) byId.set(entry.id, entry);
   const all = [...byId.values()];
@@ -128,7 +139,7 @@ export function digest(report: Iterable<Entry>, before: Totals | undefined, now:
   const bytes = rate('bytes');
 
   const stats: Stats = {
-    latencyMs: latency(video, now, clock),
+    latencyMs: latency(video, now, clock, age),
     bufferMs: wait === undefined ? undefined : wait * 1000,
     roundTripMs: roundTrip,
     fps: rate('decoded'),
@@ -146,6 +157,7 @@ export function digest(report: Iterable<Entry>, before: Totals | undefined, now:
     freezes: video?.freezeCount ?? 0,
     frozenMs: (video?.totalFreezesDuration ?? 0) * 1000,
     audioConcealedPercent: percent(share('concealed', 'samples', false)),
+    audioPackets: audio?.packetsReceived ?? 0,
     video: codecName(get(video?.codecId)),
     audio: codecName(get(audio?.codecId)),
     transport: [local?.protocol?.toUpperCase(), remote?.candidateType].filter(Boolean).join(' '),
@@ -155,14 +167,45 @@ export function digest(report: Iterable<Entry>, before: Totals | undefined, now:
 }
 
 /**
- * The playout time of the picture, in the sender's NTP time, against the sender's clock now. The server's sender reports map RTP time to the time
- * of ingest, so the difference is the way from ingest to here. Both are the server's clock: the viewer's may be wrong.
+ * From the server's ingest to the picture here. Frames tell it themselves where the browser passes abs-capture-time on; else the playout time of
+ * the picture does, which browsers derive from sender reports when the stream has sound. The time at the server's end is by its clock, so the
+ * viewer's is corrected to it.
  */
-function latency(video: Entry | undefined, now: number, clock: ServerClock): number | undefined {
-  if (!video?.estimatedPlayoutTimestamp) return undefined;
-  const ms = now + (clock.ahead ?? 0) - unixMillis(video.estimatedPlayoutTimestamp);
+function latency(video: Entry | undefined, now: number, clock: ServerClock, age: number | undefined): number | undefined {
+  const played = video?.estimatedPlayoutTimestamp;
+  const raw = age ?? (played ? now - unixMillis(played) : undefined);
+  if (raw === undefined) return undefined;
+  const ms = raw + (clock.ahead ?? 0);
   // A clock that is hours off and no sender report to correct it: nothing is better than nonsense.
   return ms > -1000 && ms < 60_000 ? Math.max(0, ms) : undefined;
+}
+
+/** A frame's source as RTCRtpReceiver.getSynchronizationSources tells it. Browsers without abs-capture-time leave captureTimestamp out. */
+export interface FrameSource {
+  timestamp: number;
+  rtpTimestamp: number;
+  captureTimestamp?: number;
+}
+
+/** FrameAges collects how old frames were when they were shown, and gives their mean. */
+export class FrameAges {
+  private sum = 0;
+  private count = 0;
+  private last: number | undefined;
+
+  add(source: FrameSource | undefined): void {
+    if (!source?.captureTimestamp || source.rtpTimestamp === this.last) return;
+    this.last = source.rtpTimestamp;
+    this.sum += source.timestamp - unixMillis(source.captureTimestamp);
+    this.count++;
+  }
+
+  /** The mean since the last call, in ms; undefined when no frame told its age. */
+  take(): number | undefined {
+    const mean = this.count ? this.sum / this.count : undefined;
+    this.sum = this.count = 0;
+    return mean;
+  }
 }
 
 function codecName(codec: Entry | undefined): string {

@@ -27,8 +27,9 @@ export async function join(url: string, signal: AbortSignal): Promise<Joined> {
   const stream = new MediaStream();
   try {
     for (const kind of ['video', 'audio'] as const) {
-      const { receiver } = pc.addTransceiver(kind, { direction: 'recvonly' });
-      playAtOnce(receiver);
+      const transceiver = pc.addTransceiver(kind, { direction: 'recvonly' });
+      askForCaptureTime(transceiver);
+      playAtOnce(transceiver.receiver);
     }
     pc.addEventListener('track', (event) => stream.addTrack(event.track));
 
@@ -119,4 +120,21 @@ function playAtOnce(receiver: RTCRtpReceiver): void {
   // The older name of the same wish, in seconds, for browsers that do not know jitterBufferTarget.
   if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
   else if ('playoutDelayHint' in receiver) (receiver as { playoutDelayHint: number }).playoutDelayHint = 0;
+}
+
+const captureTimeExtension = 'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time';
+
+/** A transceiver of a browser that lets pages choose header extensions (WebRTC Extensions, section 4). */
+interface Negotiable extends RTCRtpTransceiver {
+  getHeaderExtensionsToNegotiate(): { uri: string; direction: string }[];
+  setHeaderExtensionsToNegotiate(extensions: { uri: string; direction: string }[]): void;
+}
+
+/** Asks the server to write into frames when they came to it. Browsers know the extension and do not ask for it by themselves. */
+function askForCaptureTime(transceiver: RTCRtpTransceiver): void {
+  if (!('setHeaderExtensionsToNegotiate' in transceiver)) return;
+  const negotiable = transceiver as Negotiable;
+  const extensions = negotiable.getHeaderExtensionsToNegotiate();
+  for (const extension of extensions) if (extension.uri === captureTimeExtension) extension.direction = 'recvonly';
+  negotiable.setHeaderExtensionsToNegotiate(extensions);
 }

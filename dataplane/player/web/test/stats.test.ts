@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ServerClock, unixMillis } from '../src/clock';
-import { digest, type Entry } from '../src/stats';
+import { digest, type Entry, FrameAges } from '../src/stats';
 
 const now = Date.UTC(2026, 0, 2, 3, 4, 5);
 const ntp = (unix: number) => unix + 2_208_988_800_000;
@@ -53,6 +53,11 @@ describe('digest', () => {
     expect(digest([...entries, sender], undefined, viewer, new ServerClock()).stats.latencyMs).toBe(120);
   });
 
+  it('prefers what frames tell of their age', () => {
+    const entries = report({ estimatedPlayoutTimestamp: ntp(now - 120) });
+    expect(digest(entries, undefined, now, new ServerClock(), 80).stats.latencyMs).toBe(80);
+  });
+
   it('survives an empty report', () => {
     const { stats } = digest([], undefined, now, new ServerClock());
     expect(stats).toMatchObject({ packetsLost: 0, framesDecoded: 0, video: '', transport: '' });
@@ -80,4 +85,23 @@ describe('ServerClock', () => {
 it('unixMillis tells the epochs apart', () => {
   expect(unixMillis(ntp(now))).toBe(now);
   expect(unixMillis(now)).toBe(now);
+});
+
+describe('FrameAges', () => {
+  it('is the mean of each frame once, since the last look', () => {
+    const ages = new FrameAges();
+    expect(ages.take()).toBeUndefined();
+    ages.add({ timestamp: now + 10, rtpTimestamp: 1, captureTimestamp: ntp(now) });
+    ages.add({ timestamp: now + 10, rtpTimestamp: 1, captureTimestamp: ntp(now) });
+    ages.add({ timestamp: now + 50, rtpTimestamp: 2, captureTimestamp: ntp(now + 10) });
+    expect(ages.take()).toBe(25);
+    expect(ages.take()).toBeUndefined();
+  });
+
+  it('does without frames that do not tell', () => {
+    const ages = new FrameAges();
+    ages.add(undefined);
+    ages.add({ timestamp: now, rtpTimestamp: 1 });
+    expect(ages.take()).toBeUndefined();
+  });
 });

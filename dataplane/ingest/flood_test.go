@@ -2,9 +2,9 @@ package ingest
 
 import (
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
@@ -105,7 +105,7 @@ func TestWhatBreaksTheProtocolIsClosed(t *testing.T) {
 	r := newRig(t, nil)
 	connect := &message.CommandAMF0{ChunkStreamID: 3, Name: "connect", CommandID: 1, Arguments: []any{amf0.Object{{Key: "app", Value: "live"}}}}
 	garbage := make([]byte, 64<<10)
-	_, _ = rand.Read(garbage)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(garbage) // never fails
 	garbage[0] = 3
 	for name, attack := range map[string]func(t *testing.T, c net.Conn){
 		"HTTP":           func(_ *testing.T, c net.Conn) { _, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")) },
@@ -147,9 +147,11 @@ func TestWhatBreaksTheProtocolIsClosed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			before := r.count("millrace_ingest_refused_total", "protocol_error")
 			c := r.connect()
 			attack(t, c)
 			closed(t, c)
+			r.wait("the refusal to be counted", func() bool { return r.count("millrace_ingest_refused_total", "protocol_error") == before+1 })
 		})
 	}
 	if n := r.count("millrace_ingest_session_panics_total", ""); n != 0 {

@@ -47,15 +47,18 @@ type rigOption func(*Options)
 // newRig runs an ingest for the push domains given; with none, for one that allows everything.
 func newRig(t *testing.T, domains []plan.PushDomain, options ...rigOption) *rig {
 	t.Helper()
-	r := &rig{t: t, hub: hub.New(hub.Options{Hold: 5 * time.Second}), current: plan.NewCurrent(), metrics: prometheus.NewRegistry()}
+	r := &rig{t: t, current: plan.NewCurrent(), metrics: prometheus.NewRegistry()}
 	if domains == nil {
 		domains = []plan.PushDomain{domain()}
 	}
 	r.current.Store(plan.NewIndex(&plan.Plan{Push: domains}))
-	opt := Options{Hub: r.hub, Plan: r.current, Log: quietLog(t), Metrics: r.metrics}
+	// Limits in time are long: a test that is about one sets it.
+	opt := Options{Hub: hub.New(hub.Options{Hold: patience}), Plan: r.current, Log: quietLog(t), Metrics: r.metrics,
+		NegotiationTimeout: patience, IdleTimeout: patience}
 	for _, o := range options {
 		o(&opt)
 	}
+	r.hub = opt.Hub
 	var err error
 	if r.server, err = New(opt); err != nil {
 		t.Fatal(err)

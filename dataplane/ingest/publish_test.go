@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/testsrc"
 )
@@ -156,14 +157,14 @@ func TestAKilledEncoderIsContinuedByItsNextStart(t *testing.T) {
 }
 
 func TestAKilledEncoderThatStaysAwayEndsTheStream(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, nil, func(o *Options) { o.Hub = hub.New(hub.Options{Hold: 500 * time.Millisecond}) })
 	p := r.publish(testsrc.Options{URL: r.url("/live/gone")})
 	s := r.stream("live", "gone", media.Video)
 	reader := s.NewReader()
 	defer reader.Close()
 	next(t, reader, anyVideo)
 	p.Kill()
-	atEnd(t, reader) // after the hold time of the rig
+	atEnd(t, reader) // after the hold time
 }
 
 func TestShutdownTellsTheEncoderAndHoldsTheStream(t *testing.T) {

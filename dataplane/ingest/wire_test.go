@@ -240,7 +240,7 @@ func TestAJumpOfTheTimeStampsIsBridged(t *testing.T) {
 }
 
 func TestAnIdleEncoderIsClosedAndItsStreamHeld(t *testing.T) {
-	r := newRig(t, nil, func(o *Options) { o.IdleTimeout = 300 * time.Millisecond })
+	r := newRig(t, nil, func(o *Options) { o.IdleTimeout = 3 * time.Second })
 	c := r.mustDial("/live/idle")
 	video := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS), PPS: unhex(hexPPS)}}
 	w := r.writer(c, video)
@@ -262,7 +262,7 @@ func TestAnIdleEncoderIsClosedAndItsStreamHeld(t *testing.T) {
 		}
 	}()
 	code, text := lastStatus(t, c)
-	if code != string(statusIdle) || !strings.Contains(text, "no audio or video came for 300ms") {
+	if code != string(statusIdle) || !strings.Contains(text, "no audio or video came for 3s") {
 		t.Errorf("status %s: %s", code, text)
 	}
 	r.wait("the stream to be held", func() bool { return !s.Live() })

@@ -11,7 +11,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "rewrite the expected findings of examples/broken")
+func init() { flag.Bool("update", false, "rewrite the expected findings of examples/broken") }
+
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 const examples = "../../examples"
 
@@ -45,7 +47,7 @@ func TestBrokenExamples(t *testing.T) {
 			}
 			got = strings.ReplaceAll(got, filepath.Dir(file)+string(filepath.Separator), "")
 			first, rest, _ := strings.Cut(string(text), "\n")
-			if *update {
+			if updating() {
 				if err := os.WriteFile(file, []byte("# want: "+got+rest), 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -17,7 +17,9 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/*.out.yaml")
+func init() { flag.Bool("update", false, "rewrite testdata/*.out.yaml") }
+
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // TestGolden compiles testdata/*.in.yaml and compares with *.out.yaml. The first line of a case says the rule that it is about.
 func TestGolden(t *testing.T) {
@@ -30,7 +32,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join("testdata", name+".out.yaml")
-			if *update {
+			if updating() {
 				if err := os.WriteFile(file, got, 0o644); err != nil {
 					t.Fatal(err)
 				}

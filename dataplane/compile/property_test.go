@@ -18,13 +18,19 @@ import (
 )
 
 // The names that random objects are made of: few, so that they meet, and mostly good ones, so that the rules behind come into play.
-var (
-	someNamespaces = []string{"tenant-one", "tenant-one", "tenant-one", "tenant-two"}
-	someNames      = []string{"a", "b", "c", "d"}
-	someHosts      = []v1alpha1.Hostname{"a.example.com", "b.example.com", "c.example.com", "d.example.com", "e.example.com", "f.example.com", "g.example.com", "h.example.org"}
-	someClasses    = []string{"east", "east", "east", "east", "east", "west", "west", "closed", "broken", "gone"}
-	someApps       = []v1alpha1.AppName{"live", "show"}
-)
+func someNamespaces() []string {
+	return []string{"tenant-one", "tenant-one", "tenant-one", "tenant-two"}
+}
+
+func someNames() []string { return []string{"a", "b", "c", "d"} }
+
+func someHosts() []v1alpha1.Hostname {
+	return []v1alpha1.Hostname{"a.example.com", "b.example.com", "c.example.com", "d.example.com", "e.example.com", "f.example.com", "g.example.com", "h.example.org"}
+}
+
+func someClasses() []string {
+	return []string{"east", "east", "east", "east", "east", "west", "west", "closed", "broken", "gone"}
+}
 
 // TestRandomServicesAreSound compiles random sets of objects: the result does not depend on their order, and the domain rules hold in
 // every Plan.
@@ -128,7 +134,7 @@ func wantRules(t *testing.T, in compile.Input, out compile.Output) {
 		}
 	}
 	for _, v := range out.Verdicts {
-		for _, ns := range someNamespaces {
+		for _, ns := range someNamespaces() {
 			if v.Namespace != "" && v.Namespace != ns && strings.Contains(v.Message, ns) {
 				t.Errorf("%s %s/%s is told of %s: %s", v.Kind, v.Namespace, v.Name, ns, v.Message)
 			}
@@ -145,7 +151,7 @@ func wantRules(t *testing.T, in compile.Input, out compile.Output) {
 func randomInput(pick func(n int) int) compile.Input {
 	seen := map[string]bool{}
 	meta := func(kind string) (metav1.ObjectMeta, bool) {
-		m := metav1.ObjectMeta{Namespace: one(pick, someNamespaces), Name: one(pick, someNames)}
+		m := metav1.ObjectMeta{Namespace: one(pick, someNamespaces()), Name: one(pick, someNames())}
 		key := kind + m.Namespace + "/" + m.Name
 		fresh := !seen[key]
 		seen[key] = true
@@ -156,11 +162,11 @@ func randomInput(pick func(n int) int) compile.Input {
 		}
 		return m, fresh
 	}
-	ref := func() v1alpha1.DomainReference { return v1alpha1.DomainReference{Name: one(pick, someNames)} }
+	ref := func() v1alpha1.DomainReference { return v1alpha1.DomainReference{Name: one(pick, someNames())} }
 	auth := func() v1alpha1.Auth {
 		a := v1alpha1.Auth{Type: one(pick, []v1alpha1.AuthType{v1alpha1.AuthNone, v1alpha1.AuthA, v1alpha1.AuthC})}
 		if pick(3) > 0 {
-			a.SecretRef = &v1alpha1.SecretReference{Name: one(pick, someNames)}
+			a.SecretRef = &v1alpha1.SecretReference{Name: one(pick, someNames())}
 		}
 		return a
 	}
@@ -172,20 +178,20 @@ func randomInput(pick func(n int) int) compile.Input {
 		{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{NamespaceSelector: metav1.LabelSelector{
 			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Maybe"}}}}}},
 	}}
-	for _, ns := range slices.Compact(slices.Clone(someNamespaces)) {
+	for _, ns := range slices.Compact(someNamespaces()) {
 		in.Namespaces = append(in.Namespaces, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns,
 			Annotations: map[string]string{v1alpha1.AnnotationAllowedSuffixes: one(pick, []string{"", "example.com", "example.com", "example.org, a.example.com"})}}})
 	}
 	for range pick(7) {
 		if m, fresh := meta("push"); fresh {
 			in.PushDomains = append(in.PushDomains, v1alpha1.PushDomain{ObjectMeta: m, Spec: v1alpha1.PushDomainSpec{
-				Hostname: one(pick, someHosts), ClassName: one(pick, someClasses), Auth: auth()}})
+				Hostname: one(pick, someHosts()), ClassName: one(pick, someClasses()), Auth: auth()}})
 		}
 	}
 	for range pick(14) {
 		if m, fresh := meta("play"); fresh {
 			in.PlayDomains = append(in.PlayDomains, v1alpha1.PlayDomain{ObjectMeta: m, Spec: v1alpha1.PlayDomainSpec{
-				Hostname: one(pick, someHosts), ClassName: one(pick, someClasses), Auth: auth(),
+				Hostname: one(pick, someHosts()), ClassName: one(pick, someClasses()), Auth: auth(),
 				Type:        one(pick, []v1alpha1.PlayType{v1alpha1.PlayStandard, v1alpha1.PlayRTS}),
 				BillingMode: one(pick, []v1alpha1.BillingMode{"", v1alpha1.BillingBandwidth})}})
 		}
@@ -212,19 +218,19 @@ func randomInput(pick func(n int) int) compile.Input {
 			tpl := v1alpha1.RTSTranscodeTemplate{ObjectMeta: m, Spec: v1alpha1.RTSTranscodeTemplateSpec{
 				TemplateID: one(pick, []string{"x", "y"}), Type: v1alpha1.TemplateAudio, PlayDomainRef: ref()}}
 			if pick(2) == 0 {
-				tpl.Spec.Apps = []v1alpha1.AppName{one(pick, someApps)}
+				tpl.Spec.Apps = []v1alpha1.AppName{one(pick, []v1alpha1.AppName{"live", "show"})}
 			}
 			in.Templates = append(in.Templates, tpl)
 		}
 	}
-	for _, host := range someHosts {
+	for _, host := range someHosts() {
 		if pick(8) > 0 {
 			continue
 		}
-		claim := v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(host)}, Spec: v1alpha1.DomainClaimSpec{Namespace: one(pick, someNamespaces)}}
+		claim := v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(host)}, Spec: v1alpha1.DomainClaimSpec{Namespace: one(pick, someNamespaces())}}
 		if pick(2) == 0 {
 			kind := one(pick, []string{v1alpha1.KindPushDomain, v1alpha1.KindPlayDomain})
-			claim.Spec.ClaimRef = &v1alpha1.ClaimReference{Kind: kind, Namespace: claim.Spec.Namespace, Name: one(pick, someNames)}
+			claim.Spec.ClaimRef = &v1alpha1.ClaimReference{Kind: kind, Namespace: claim.Spec.Namespace, Name: one(pick, someNames())}
 		}
 		in.Claims = append(in.Claims, claim)
 	}

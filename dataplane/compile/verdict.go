@@ -129,7 +129,7 @@ func (v *Verdict) condition(conditionType string, reason v1alpha1.Reason, messag
 
 // verdicts collects the verdicts of all objects.
 func (c *compiler) verdicts() []Verdict {
-	var out []Verdict
+	out := make([]Verdict, 0, len(c.domains)+len(c.associations)+len(c.templates)+len(c.classes)+len(c.claims))
 	for _, d := range c.domains {
 		c.concludeDomain(d)
 		out = append(out, d.verdict)

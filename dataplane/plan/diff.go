@@ -137,7 +137,7 @@ type field[T any] struct {
 
 func diffEntries[T any](old, new []T, e entries[T]) []Change {
 	before, after := map[string]*T{}, map[string]*T{}
-	var names []string
+	names := make([]string, 0, len(old)+len(new))
 	for i := range old {
 		before[e.name(&old[i])] = &old[i]
 		names = append(names, e.name(&old[i]))
@@ -147,8 +147,9 @@ func diffEntries[T any](old, new []T, e entries[T]) []Change {
 		names = append(names, e.name(&new[i]))
 	}
 	slices.Sort(names)
-	var out []Change
-	for _, name := range slices.Compact(names) {
+	names = slices.Compact(names)
+	out := make([]Change, 0, len(names))
+	for _, name := range names {
 		a, b := before[name], after[name]
 		c := Change{Kind: e.kind, Name: name, Consequence: ConsequenceNone}
 		switch {

@@ -105,7 +105,7 @@ func bounds(s *apiextensionsv1.JSONSchemaProps) string {
 		enum = s.Items.Schema.Enum
 	}
 	if len(enum) > 0 {
-		var values []string
+		values := make([]string, 0, len(enum))
 		for _, v := range enum {
 			values = append(values, "`"+strings.Trim(string(v.Raw), `"`)+"`")
 		}

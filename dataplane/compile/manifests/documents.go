@@ -44,10 +44,10 @@ func split(text []byte) []textDocument {
 	line := 0
 	for raw := range bytes.Lines(text) {
 		marker := strings.TrimRight(string(raw[:min(len(raw), 4)]), "\r\n")
-		switch {
-		case marker == "---" || marker == "...":
+		switch marker {
+		case "---", "...":
 			flush(line + 1)
-		case marker == "--- " || marker == "---\t":
+		case "--- ", "---\t":
 			flush(line)
 			current.text = append(current.text, "    "...)
 			current.text = append(current.text, raw[4:]...)

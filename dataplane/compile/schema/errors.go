@@ -11,11 +11,9 @@ import (
 
 // unknownField makes the error for a field that the schema does not have, and names the closest one that it has.
 func unknownField(root *structural.Structural, path string) *field.Error {
-	parent, name := path, path
+	parent, name := "", path
 	if i := strings.LastIndexByte(path, '.'); i >= 0 {
 		parent, name = path[:i], path[i+1:]
-	} else {
-		parent = ""
 	}
 	detail := "unknown field"
 	if near := Closest(name, fieldsAt(root, parent)); near != "" {
@@ -70,23 +68,26 @@ func Closest(name string, candidates []string) string {
 // cut at 64 bytes.
 func distance(a, b string) int {
 	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
-	var d [65][65]int
-	for i := range len(a) + 1 {
-		for j := range len(b) + 1 {
-			switch {
-			case i == 0 || j == 0:
-				d[i][j] = i + j
-			case a[i-1] == b[j-1]:
-				d[i][j] = d[i-1][j-1]
-			default:
-				d[i][j] = 1 + min(d[i-1][j], d[i][j-1], d[i-1][j-1])
-				if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-					d[i][j] = min(d[i][j], 1+d[i-2][j-2])
-				}
+	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row := make([]int, len(b)+1)
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
 			}
 		}
+		before, last = last, row
 	}
-	return d[len(a)][len(b)]
+	return last[len(b)]
 }
 
 // readable rewords what the schema library says in terms of JSON schema, and drops errors that only follow from others.

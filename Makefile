@@ -3,11 +3,11 @@ SHELL := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# Flags for `millrace play` in `make measure`, and the time that each fuzz target gets in `make fuzz`.
+# Flags for `millrace play` in `make load`, and the time that each fuzz target gets in `make fuzz`.
 PLAY ?= --viewers 200 --duration 60s
 FUZZTIME ?= 10s
 
-.PHONY: help demo build generate test lint bench measure fuzz clean
+.PHONY: help demo build generate test lint bench measure load fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -30,8 +30,14 @@ lint: ## golangci-lint and govulncheck
 bench: ## Go benchmarks of the frame path, with allocations
 	go test -run '^$$' -bench . -benchmem ./dataplane/...
 
-measure: build ## A load test on this machine: standalone, a 2 Mbit/s publisher, many viewers (PLAY="--viewers 200 --duration 60s")
-	hack/measure.sh $(PLAY)
+measure: ## First picture and latency in a real browser (docs/latency.md)
+	hack/install-apt.sh ffmpeg chromium node npm
+	hack/install-npm.sh e2e/browser
+	go run ./e2e/measure join
+	go run ./e2e/measure latency
+
+load: build ## Many viewers of one stream on this machine (PLAY="--viewers 200 --duration 60s")
+	hack/load.sh $(PLAY)
 
 fuzz: ## Every fuzz target for FUZZTIME (10s)
 	hack/fuzz.sh $(FUZZTIME)

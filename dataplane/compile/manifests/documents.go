@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -101,12 +102,23 @@ func located(err error, d textDocument) (int, error) {
 	pattern := regexp.MustCompile(`\bline (\d+):? ?`)
 	if at := pattern.FindStringSubmatchIndex(message); at != nil {
 		if n, err := strconv.Atoi(message[at[2]:at[3]]); err == nil {
+			if countsFromZero(message) {
+				n++
+			}
 			// YAML has more kinds of line breaks than editors show.
 			line = min(d.offset+n, d.last())
 			message = strings.TrimSpace(message[:at[0]] + message[at[1]:])
 		}
 	}
 	return line, fmt.Errorf("is not YAML: %s", message)
+}
+
+// countsFromZero tells the errors of yaml.v3's parser from those of its scanner: it prints the lines of the former from zero.
+func countsFromZero(message string) bool {
+	_, expected, found := strings.Cut(message, "did not find expected ")
+	return found && slices.ContainsFunc([]string{"key", "node content", "'-' indicator", "',' or", "<document start>"}, func(what string) bool {
+		return strings.HasPrefix(expected, what)
+	})
 }
 
 // items returns the objects of a document: itself, or what a List holds.

@@ -71,6 +71,8 @@ func TestLinesOfFindings(t *testing.T) {
 		{"sequence", pushDoc + "---\n- a\n", "f.yaml:8: is not an object: it needs apiVersion, kind and metadata"},
 		{"no kind", pushDoc + "---\nspec: {}\n", "f.yaml:8: is not an object: it needs apiVersion, kind and metadata"},
 		{"tab", pushDoc + "---\nspec:\n\tx: y\n", "f.yaml:9: is not YAML: found character that cannot start any token"},
+		{"flow not closed", pushDoc + "---\n" + playDoc + "  access: {ips: [10.0.0.0/8}\n", "f.yaml:15: is not YAML: did not find expected ',' or ']'"},
+		{"indentation", pushDoc + "---\n" + playDoc + " type: RTS\n", "f.yaml:15: is not YAML: did not find expected key"},
 		{"key twice", pushDoc + "---\n" + playDoc + "  type: Standard\n", `f.yaml:15: is not YAML: key "type" already set in map`},
 		{"no metadata", "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nspec:\n  hostname: a.example.com\n", "f.yaml:1: PushDomain: metadata: is required: it needs a name"},
 		{"no name", strings.Replace(pushDoc, "  name: push\n", "  labels: {a: b}\n", 1), "f.yaml:3: PushDomain: metadata.name: name or generateName is required"},

@@ -85,6 +85,7 @@ async function joinOnce(browser, step, signal) {
       freezes: end.freezeCount,
       frozenMs: (end.totalFreezesDuration ?? 0) * 1000,
       gaps: seen.gaps,
+      stallMs: seen.stallMs,
       packetsLost: end.packetsLost,
       nacks: end.nackCount,
       keyFrameRequests: end.pliCount,

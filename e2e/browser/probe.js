@@ -3,7 +3,7 @@
 //
 // window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
 (() => {
-  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], pcs: [] };
+  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], stallMs: 0, pcs: [] };
   window.probe = probe;
 
   const { fetch } = window;
@@ -33,6 +33,7 @@
     return null;
   };
 
+  const beatEvery = 20;
   const canvas = document.createElement('canvas');
   const context = canvas.getContext('2d', { willReadFrequently: true, alpha: false });
 
@@ -114,6 +115,14 @@
     }
     video.requestVideoFrameCallback((...args) => onFrame(video, ...args));
   }
+
+  // How long the page did not get to run when it should have: on a machine with too much to do, pictures wait as well.
+  let beat = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    if (probe.offeredAt !== null) probe.stallMs = Math.max(probe.stallMs, now - beat - beatEvery);
+    beat = now;
+  }, beatEvery);
 
   document.addEventListener('DOMContentLoaded', () => {
     const video = document.querySelector('video');

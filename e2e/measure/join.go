@@ -45,7 +45,7 @@ func newJoinCommand() *cobra.Command {
 }
 
 func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
-	var failed, first, called, age, rate, freezes, asked, lost, drift, driftReceived []float64
+	var failed, first, called, age, rate, freezes, asked, lost, drift, driftReceived, stalls []float64
 	p50 := func(d *browser.Distribution) float64 {
 		if d == nil {
 			return math.NaN()
@@ -65,6 +65,7 @@ func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
 		}
 		rate = append(rate, math.Abs(j.FPS-float64(fps)))
 		freezes = append(freezes, float64(j.Freezes))
+		stalls = append(stalls, j.StallMs)
 		asked = append(asked, float64(j.KeyFrameRequests))
 		lost = append(lost, float64(j.PacketsLost))
 		drift = append(drift, math.Abs(p50(j.Early.Presented)-p50(j.Late.Presented)))
@@ -85,5 +86,6 @@ func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
 		figures("  the same up to the last packet", "ms", driftReceived),
 		figures("key frames asked for", "", asked),
 		figures("packets lost", "", lost),
+		figures("longest time the machine let the page wait", "ms", stalls),
 	}
 }

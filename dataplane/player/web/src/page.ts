@@ -74,7 +74,7 @@ export class Page {
 
     const latency = snapshot.state === 'playing' ? snapshot.stats?.latencyMs : undefined;
     element('latency').hidden = latency === undefined;
-    if (latency !== undefined) text('latency', `${(latency / 1000).toFixed(2)} s`);
+    if (latency !== undefined) text('latency', latency < 1000 ? `${Math.round(latency)} ms` : `${(latency / 1000).toFixed(1)} s`);
     if (!this.stats.hidden) render(this.stats, snapshot);
   }
 

@@ -87,7 +87,7 @@ type OneJoin struct {
 	FramesDropped    int      `json:"framesDropped"`
 	Freezes          int      `json:"freezes"`
 	FrozenMs         float64  `json:"frozenMs"`
-	Gaps             []Gap    `json:"gaps"` // the longest times without a new picture
+	Gaps             []Gap    `json:"gaps"`    // the longest times without a new picture
 	StallMs          float64  `json:"stallMs"` // the longest time for which the page was not run although it was due
 	PacketsLost      int      `json:"packetsLost"`
 	NACKs            int      `json:"nacks"`

@@ -53,17 +53,17 @@ func (s *Session) artc(ctx context.Context, t *Target, sdp string) error {
 		return err
 	}
 	// The SDK names this content type although the body is JSON: it keeps the request free of a CORS pre-flight.
-	response, raw, err := s.post(ctx, t.URL, "application/x-www-form-urlencoded; charset=UTF-8",
+	answered, err := s.post(ctx, t.URL, "application/x-www-form-urlencoded; charset=UTF-8",
 		"application/json, text/plain, */*", body)
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusOK {
-		return statusError(response, raw, http.StatusOK)
+	if answered.status != http.StatusOK {
+		return statusError(answered, http.StatusOK)
 	}
 	var answer artcAnswer
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return fmt.Errorf("the server's answer is no JSON: %s", shorten(string(raw)))
+	if err := json.Unmarshal(answered.body, &answer); err != nil {
+		return fmt.Errorf("the server's answer is no JSON: %s", shorten(string(answered.body)))
 	}
 	s.TraceID = answer.TraceID
 	if answer.JSEP == nil || answer.JSEP.SDP == "" {
@@ -74,25 +74,25 @@ func (s *Session) artc(ctx context.Context, t *Target, sdp string) error {
 }
 
 func (s *Session) whep(ctx context.Context, t *Target, sdp string) error {
-	response, raw, err := s.post(ctx, t.URL, "application/sdp", "application/sdp", []byte(sdp))
+	answered, err := s.post(ctx, t.URL, "application/sdp", "application/sdp", []byte(sdp))
 	if err != nil {
 		return err
 	}
-	if response.StatusCode != http.StatusCreated {
-		return statusError(response, raw, http.StatusCreated)
+	if answered.status != http.StatusCreated {
+		return statusError(answered, http.StatusCreated)
 	}
-	location := response.Header.Get("Location")
+	location := answered.header.Get("Location")
 	if location == "" {
 		return errors.New("the server's answer has no Location header")
 	}
 	// A redirect (307) may have led elsewhere: Location is relative to where the answer came from.
-	if s.resource, err = response.Request.URL.Parse(location); err != nil {
+	if s.resource, err = answered.from.Parse(location); err != nil {
 		return fmt.Errorf("the server's Location header %q is no URL", shorten(location))
 	}
-	if !strings.HasPrefix(string(raw), "v=0") {
-		return fmt.Errorf("the server's answer is no SDP: %s", shorten(string(raw)))
+	if !strings.HasPrefix(string(answered.body), "v=0") {
+		return fmt.Errorf("the server's answer is no SDP: %s", shorten(string(answered.body)))
 	}
-	s.Answer = string(raw)
+	s.Answer = string(answered.body)
 	return nil
 }
 

@@ -110,30 +110,38 @@ func (s *Session) Close(ctx context.Context) error {
 	defer func() { _ = response.Body.Close() }()
 	// A session that is gone already is as good as ended.
 	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotFound {
-		return fmt.Errorf("ending the session: %w", statusError(response, nil, http.StatusOK))
+		return fmt.Errorf("ending the session: %w", statusError(&reply{status: response.StatusCode, header: response.Header}, http.StatusOK))
 	}
 	return nil
 }
 
-// post sends one request and gives the body of the answer.
-func (s *Session) post(ctx context.Context, to *url.URL, contentType, accept string, body []byte) (*http.Response, []byte, error) {
+// reply is an HTTP answer that was read.
+type reply struct {
+	status int
+	header http.Header
+	from   *url.URL // where a redirect has led
+	body   []byte
+}
+
+// post sends one request and reads the answer.
+func (s *Session) post(ctx context.Context, to *url.URL, contentType, accept string, body []byte) (*reply, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Accept", accept)
 	request.Header.Set("User-Agent", "millrace-play")
 	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, nil, bare(err)
+		return nil, bare(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the answer: %w", err)
+		return nil, fmt.Errorf("reading the answer: %w", err)
 	}
-	return response, answer, nil
+	return &reply{status: response.StatusCode, header: response.Header, from: response.Request.URL, body: answer}, nil
 }
 
 // bare takes the URL out of an HTTP client's error: it may hold a signature.
@@ -145,9 +153,9 @@ func bare(err error) error {
 	return err
 }
 
-func statusError(response *http.Response, body []byte, want int) *StatusError {
-	out := &StatusError{Status: response.StatusCode, Message: message(body), Want: want}
-	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 {
+func statusError(r *reply, want int) *StatusError {
+	out := &StatusError{Status: r.status, Message: message(r.body), Want: want}
+	if seconds, err := strconv.Atoi(r.header.Get("Retry-After")); err == nil && seconds > 0 {
 		out.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return out

@@ -14,7 +14,7 @@ import (
 const (
 	MaxFileBytes = 1 << 20
 	MaxFiles     = 1000
-	MaxObjects   = 10000
+	MaxObjects   = 5000
 )
 
 // file is a file and its text.

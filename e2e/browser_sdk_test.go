@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/e2e/stack"
 )
 
-var sdkVersions = []string{"2.0.0", "2.2.7", "2.7.2"}
+func sdkVersions() []string { return []string{"2.0.0", "2.2.7", "2.7.2"} }
 
 // The official SDKs, unmodified, play an artc URL on pages of both schemes, with and without sound in the source, and hear of the
 // publisher's end.
@@ -20,7 +20,7 @@ func TestSDKsPlayAndHearOfTheEnd(t *testing.T) {
 			ctx, s := service(t)
 			p := publish(ctx, t, s, stack.Open, "sdk", testsrc.Options{Audio: scheme == "https"})
 			var steps []browser.Step
-			for _, v := range sdkVersions {
+			for _, v := range sdkVersions() {
 				steps = append(steps, browser.Step{
 					Kind: browser.SDK, Version: v, PageScheme: scheme, URL: s.ARTC(stack.Open, "sdk"), WatchSeconds: 2, WaitEnded: true, LimitSeconds: 60,
 				})
@@ -42,7 +42,7 @@ func TestSDKsPlayAndHearOfTheEnd(t *testing.T) {
 			}
 			end := <-stopped
 			for i, r := range results {
-				v := sdkVersions[i]
+				v := sdkVersions()[i]
 				if !r.Playing || r.Width != 640 || r.Height != 360 || r.Frames < 20 {
 					t.Errorf("SDK %s: no proper picture: %+v", v, r)
 				}
@@ -69,7 +69,7 @@ func TestSDKsReportRefusals(t *testing.T) {
 	var steps []browser.Step
 	var want []string
 	add := func(url, status string) {
-		for _, v := range sdkVersions {
+		for _, v := range sdkVersions() {
 			steps = append(steps, browser.Step{Kind: browser.SDK, Version: v, PageScheme: "http", URL: url, LimitSeconds: 40, WatchSeconds: 0.1})
 			want = append(want, status)
 		}

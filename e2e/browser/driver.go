@@ -136,7 +136,7 @@ func Drive(ctx context.Context, s Scenario, on func(Event)) ([]json.RawMessage, 
 	if err != nil {
 		return nil, fmt.Errorf("making the driver's standard input: %w", err)
 	}
-	defer stdin.Close() //nolint:errcheck // closing it is the message
+	defer stdin.Close() // which tells the driver that nobody waits for it
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, fmt.Errorf("making the driver's standard output: %w", err)

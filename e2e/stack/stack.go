@@ -29,14 +29,20 @@ var service []byte
 // playKey signs the play URLs of the pair Signed; service.yaml has the same.
 const playKey = "exampleOnlyPlayPrimary1"
 
-// Pair is a push domain and the play domain that it feeds.
-type Pair struct{ Push, Play string }
+// Pair is a push domain and the play domain that it feeds, as service.yaml has them.
+type Pair string
 
-// The pairs of service.yaml.
-var (
-	Open   = Pair{Push: "push.example.com", Play: "rts.example.com"}
-	Signed = Pair{Push: "push-signed.example.com", Play: "rts-signed.example.com"}
+// The pairs: Signed has signed play URLs.
+const (
+	Open   Pair = ""
+	Signed Pair = "-signed"
 )
+
+// Push is the hostname to publish to.
+func (p Pair) Push() string { return "push" + string(p) + ".example.com" }
+
+// Play is the hostname to play from.
+func (p Pair) Play() string { return "rts" + string(p) + ".example.com" }
 
 // app is the app that all streams are published to.
 const app = "live"
@@ -92,7 +98,7 @@ func (s *Stack) Stop() error {
 
 // Publish starts a publisher of app/name and returns when the stream can be played. The publisher ends with the context.
 func (s *Stack) Publish(ctx context.Context, pair Pair, name string, o testsrc.Options) (*testsrc.Publisher, error) {
-	o.URL = fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s?vhost=%s", s.RTMP, app, name, pair.Push)
+	o.URL = fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s?vhost=%s", s.RTMP, app, name, pair.Push())
 	p, err := testsrc.Publish(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("publishing %s: %w", name, err)
@@ -139,7 +145,7 @@ func (s *Stack) live(ctx context.Context, pair Pair, name string) (bool, error) 
 	if err != nil {
 		return false, fmt.Errorf("asking for %s: %w", name, err)
 	}
-	res.Body.Close() //nolint:errcheck // nothing was read from it
+	res.Body.Close()
 	switch res.StatusCode {
 	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
 		return true, nil
@@ -149,12 +155,12 @@ func (s *Stack) live(ctx context.Context, pair Pair, name string) (bool, error) 
 
 // ARTC is the artc URL of a stream, without a port: the browser's resolver rules lead to the server.
 func (s *Stack) ARTC(pair Pair, name string) string {
-	return "artc://" + pair.Play + "/" + app + "/" + name
+	return "artc://" + pair.Play() + "/" + app + "/" + name
 }
 
 // Page is the http or https URL of a stream, likewise without a port.
 func (s *Stack) Page(scheme string, pair Pair, name string) string {
-	return scheme + "://" + pair.Play + "/" + app + "/" + name
+	return scheme + "://" + pair.Play() + "/" + app + "/" + name
 }
 
 // Sign signs a play URL of the pair Signed.

@@ -2,6 +2,7 @@ package play_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -209,16 +210,19 @@ func TestFailureSaysWhy(t *testing.T) {
 	}
 	for _, test := range tests {
 		for _, leanClient := range []bool{false, true} {
-			o := options(test.url)
-			o.Lean, o.Duration = leanClient, 5*time.Second
-			report, err := play.Run(t.Context(), o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = report.Failure()
-			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "nothing plays: ") {
-				t.Errorf("%s, lean %v: %v, want %q", test.name, leanClient, err, test.want)
-			}
+			t.Run(fmt.Sprintf("%s, lean %v", test.name, leanClient), func(t *testing.T) {
+				t.Parallel()
+				o := options(test.url)
+				o.Lean, o.Duration = leanClient, 5*time.Second
+				report, err := play.Run(t.Context(), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				err = report.Failure()
+				if err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "nothing plays: ") {
+					t.Errorf("%v, want %q", err, test.want)
+				}
+			})
 		}
 	}
 }

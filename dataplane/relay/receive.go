@@ -117,7 +117,7 @@ func (r *Relay) receiveTCP(conn *net.TCPConn, identified func()) {
 			identified()
 		}
 	}()
-	defer conn.Close() //nolint:errcheck // it is over
+	defer conn.Close()
 	defer context.AfterFunc(r.ctx, func() { _ = conn.Close() })()
 	out, err := fanout.NewTCPPath(conn)
 	if err != nil {

@@ -142,7 +142,7 @@ func TestFloodLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // the test is over
+	defer conn.Close()
 	for i := range 2000 {
 		user := "nobody:x"
 		if i%2 == 0 {

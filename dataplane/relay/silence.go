@@ -32,7 +32,7 @@ func newSilence(keys srtpKeys, payloadType uint8, ssrc uint32) (*silence, error)
 	if err != nil {
 		return nil, fmt.Errorf("setting up SRTP for silence: %w", err)
 	}
-	first := uint16(rand.Uint32N(1 << 15)) //nolint:gosec // 15 bits
+	first := uint16(rand.Uint32N(1 << 15))
 	return &silence{context: c, left: silencePackets, header: rtp.Header{
 		Version: 2, Marker: true, PayloadType: payloadType, SSRC: ssrc, SequenceNumber: first, Timestamp: rand.Uint32(),
 	}}, nil

@@ -140,11 +140,11 @@ func (s *server) drain(web []shutdowner) {
 func (s *server) mediaListen() []netip.AddrPort {
 	addrs := s.opt.MediaListen
 	if len(addrs) == 0 {
-		return relay.LocalAddresses(uint16(s.opt.MediaPort)) //nolint:gosec // a port, checked by the flags
+		return relay.LocalAddresses(uint16(s.opt.MediaPort))
 	}
 	out := make([]netip.AddrPort, 0, len(addrs))
 	for _, a := range addrs {
-		out = append(out, netip.AddrPortFrom(a, uint16(s.opt.MediaPort))) //nolint:gosec // likewise
+		out = append(out, netip.AddrPortFrom(a, uint16(s.opt.MediaPort)))
 	}
 	return out
 }

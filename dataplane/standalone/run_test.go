@@ -116,7 +116,7 @@ func (p *process) state() State {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // read
+	defer res.Body.Close()
 	var s State
 	if err := json.NewDecoder(res.Body).Decode(&s); err != nil {
 		p.t.Fatal(err)
@@ -286,7 +286,7 @@ spec: {hostname: play.example.com, type: Standard}
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close() //nolint:errcheck // not read
+		defer res.Body.Close()
 		return res.StatusCode, res.Header.Get("Content-Type")
 	}
 	for host, want := range map[string]int{

@@ -115,7 +115,7 @@ func Drive(ctx context.Context, s Scenario, on func(Event)) ([]json.RawMessage, 
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the scenario: %w", err)
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // a leftover in the temporary folder harms nobody
+	defer os.RemoveAll(work)
 	file := filepath.Join(work, "scenario.json")
 	body, err := json.Marshal(s)
 	if err != nil {

@@ -63,10 +63,10 @@ func (s *batchSystem) init(*Batch) {
 
 // send is one sendmmsg(2) of the prepared messages.
 func (s *batchSystem) send(fd uintptr) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(s.count), unix.MSG_DONTWAIT, 0, 0) //nolint:gosec // pointers live through the call
+	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(s.count), unix.MSG_DONTWAIT, 0, 0)
 	s.errno, s.sent = errno, 0
 	if errno == 0 {
-		s.sent = int(n) //nolint:gosec // at most count
+		s.sent = int(n)
 	}
 }
 
@@ -85,7 +85,7 @@ func (s *batchSystem) set(i int, d *Dest, region []byte, seg int) {
 		cm := (*unix.Cmsghdr)(unsafe.Pointer(c))
 		cm.Level, cm.Type = unix.SOL_UDP, unix.UDP_SEGMENT
 		cm.SetLen(unix.CmsgLen(2))
-		*(*uint16)(unsafe.Pointer(&c[unix.CmsgLen(0)])) = uint16(seg) //nolint:gosec // below maxMessage
+		*(*uint16)(unsafe.Pointer(&c[unix.CmsgLen(0)])) = uint16(seg)
 		h.Control = &c[0]
 		h.SetControllen(controlSize)
 	}
@@ -123,8 +123,8 @@ func (b *Batch) sendSegments(from int) int {
 	}
 	n, errno := b.flushSystem(len(runs))
 	for i := range runs[:n] {
-		b.Sent.Packets += uint64(runs[i].count)             //nolint:gosec // positive
-		b.Sent.Bytes += uint64(runs[i].end - runs[i].start) //nolint:gosec // positive
+		b.Sent.Packets += uint64(runs[i].count)
+		b.Sent.Bytes += uint64(runs[i].end - runs[i].start)
 	}
 	if errno == 0 {
 		return from + n
@@ -140,7 +140,7 @@ func (b *Batch) sendSegments(from int) int {
 		b.stepDown(RungMessages)
 		return from + n
 	}
-	b.Sent.Failed += uint64(failed.count) //nolint:gosec // positive
+	b.Sent.Failed += uint64(failed.count)
 	return from + n + 1
 }
 
@@ -163,7 +163,7 @@ func (b *Batch) sendMessages(runs []run) {
 func (b *Batch) sendPrepared(count int) {
 	for count > 0 {
 		n, errno := b.flushSystem(count)
-		b.Sent.Packets += uint64(n) //nolint:gosec // positive
+		b.Sent.Packets += uint64(n)
 		for i := range n {
 			b.Sent.Bytes += uint64(b.sys.msgs[i].hdr.Iov.Len)
 		}

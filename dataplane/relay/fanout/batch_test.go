@@ -98,12 +98,12 @@ func BenchmarkFrameTo100Viewers(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer conn.Close() //nolint:errcheck // the benchmark is over
+			defer conn.Close()
 			sink, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
 			if err != nil {
 				b.Fatal(err)
 			}
-			defer sink.Close() //nolint:errcheck // the benchmark is over
+			defer sink.Close()
 			sock, err := newSocket(conn, 0, rung)
 			if err != nil {
 				b.Fatal(err)

@@ -52,12 +52,12 @@ func (v *Viewer) join(now time.Time) {
 // squeeze makes the timestamps of the frames from key to edge: the edge keeps its own, those before it stand 1 ms apart. A viewer
 // that has seen later frames already gets them between its last frame and the next one.
 func squeeze(l *lane, key, edge *Pack) compression {
-	frames := uint32(edge.Ordinal - key.Ordinal) //nolint:gosec // a GOP
+	frames := uint32(edge.Ordinal - key.Ordinal)
 	c := compression{first: key.Ordinal, last: edge.Ordinal, ts: edge.TS, step: compressStep}
 	if !l.started {
 		return c
 	}
-	if room := int32(edge.TS - l.lastTS); room > 0 { //nolint:gosec // signed distance modulo 2^32
+	if room := int32(edge.TS - l.lastTS); room > 0 {
 		c.step = min(c.step, uint32(room)/(frames+1))
 	} else {
 		c.step = min(c.step, rejoinSpan/(frames+1))
@@ -166,17 +166,17 @@ func (w *Worker) send(v *Viewer, p *Pack, now time.Time) bool {
 		w.packet(v, l, p, i, ext, ts, i == last && p.Kind == media.Video)
 		ext++
 	}
-	l.packets += uint32(p.Packets())          //nolint:gosec // modulo 2^32 is meant (RFC 3550, 6.4.1)
-	l.bytes += uint32(p.Size())               //nolint:gosec // likewise
-	v.Counts.Packets.Add(uint64(p.Packets())) //nolint:gosec // not negative
-	v.Counts.Bytes.Add(uint64(p.Size()))      //nolint:gosec // not negative
+	l.packets += uint32(p.Packets())
+	l.bytes += uint32(p.Size())
+	v.Counts.Packets.Add(uint64(p.Packets()))
+	v.Counts.Bytes.Add(uint64(p.Size()))
 	return v.cfg.TCP == nil || v.cfg.TCP.flush()
 }
 
 // packet seals one packet into the viewer's way out.
 func (w *Worker) packet(v *Viewer, l *lane, p *Pack, i int, ext uint64, ts uint32, marker bool) {
 	payload := p.Payload(i)
-	seq, roc := uint16(ext), uint32(ext>>16) //nolint:gosec // the parts of the index
+	seq, roc := uint16(ext), uint32(ext>>16)
 	buf := w.open(v, maxHeader+len(payload)+v.sealer.overhead())
 	n := l.header(buf, l.cfg.PayloadType, l.cfg.SSRC, seq, ext, ts, p.NTP, marker)
 	w.close(v, v.sealer.seal(buf, n, payload, l.cfg.SSRC, roc, seq))

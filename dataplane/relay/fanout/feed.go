@@ -94,7 +94,7 @@ func (f *Feed) add(frame *media.Frame) {
 	f.observe(frame)
 	count := &f.counts[p.Kind]
 	p.Seq, p.First, p.Ordinal = f.head.Load(), count.packets, count.frames
-	count.packets += uint64(p.Packets()) //nolint:gosec // not negative
+	count.packets += uint64(p.Packets())
 	count.frames++
 	if p.Kind == media.Video {
 		f.video.Store(uint32(p.Codec))

@@ -44,11 +44,11 @@ func (p *Pack) Payload(i int) []byte {
 // Size is the number of payload bytes.
 func (p *Pack) Size() int { return len(p.data) }
 
-func (p *Pack) finish() { p.ends = append(p.ends, uint32(len(p.data))) } //nolint:gosec // frames are far below 4 GiB
+func (p *Pack) finish() { p.ends = append(p.ends, uint32(len(p.data))) }
 
 // ntpTime converts to the 64-bit NTP format (RFC 5905, 6): seconds since 1900 and a fraction.
 func ntpTime(t time.Time) uint64 {
 	const unixToNTP = 2208988800
-	sec := uint64(t.Unix() + unixToNTP)                         //nolint:gosec // times after 1970
-	return sec<<32 | (uint64(t.Nanosecond())<<32)/1_000_000_000 //nolint:gosec // below a second
+	sec := uint64(t.Unix() + unixToNTP)
+	return sec<<32 | (uint64(t.Nanosecond())<<32)/1_000_000_000
 }

@@ -37,7 +37,7 @@ func packetize(f *media.Frame) *Pack {
 // clock converts nanoseconds to RTP clock units, modulo 2^32 (RFC 3550, 5.1).
 func clock(ns, rate int64) uint32 {
 	const second = 1_000_000_000
-	return uint32(ns/second*rate + ns%second*rate/second) //nolint:gosec // modulo 2^32 is meant
+	return uint32(ns/second*rate + ns%second*rate/second)
 }
 
 // nalPayload is how NAL units of a codec travel in RTP.

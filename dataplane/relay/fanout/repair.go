@@ -36,7 +36,7 @@ func (w *Worker) repeat(v *Viewer, l *lane, seq uint16, now time.Time) {
 	if p == nil || p.Codec != l.cfg.Codec {
 		return
 	}
-	i := int(number - p.First) //nolint:gosec // within the pack
+	i := int(number - p.First)
 	if !v.repair.take(len(p.Payload(i)), now) {
 		return
 	}
@@ -49,7 +49,7 @@ func (w *Worker) repeat(v *Viewer, l *lane, seq uint16, now time.Time) {
 		return
 	}
 	w.scratch = append(binary.BigEndian.AppendUint16(w.scratch[:0], seq), p.Payload(i)...)
-	rtxSeq, rtxROC := uint16(l.rtxNext), uint32(l.rtxNext>>16) //nolint:gosec // the parts of the index
+	rtxSeq, rtxROC := uint16(l.rtxNext), uint32(l.rtxNext>>16)
 	l.rtxNext++
 	buf := w.open(v, maxHeader+len(w.scratch)+v.sealer.overhead())
 	n := l.header(buf, l.cfg.RTXType, l.cfg.RTXSSRC, rtxSeq, ext, ts, p.NTP, marker)
@@ -64,12 +64,12 @@ func (f *Feed) find(kind media.Kind, number uint64) *Pack {
 		low = head - feedSlots
 	}
 	// The first position at which the newest pack of this kind at or before it lies behind number, or that is still in the feed.
-	n := sort.Search(int(head-low), func(i int) bool { //nolint:gosec // at most feedSlots
-		p := f.at(kind, low+uint64(i))                          //nolint:gosec // not negative
-		return p != nil && p.First+uint64(p.Packets()) > number //nolint:gosec // not negative
+	n := sort.Search(int(head-low), func(i int) bool {
+		p := f.at(kind, low+uint64(i))
+		return p != nil && p.First+uint64(p.Packets()) > number
 	})
-	p := f.at(kind, low+uint64(n))                                             //nolint:gosec // not negative
-	if p == nil || number < p.First || number >= p.First+uint64(p.Packets()) { //nolint:gosec // not negative
+	p := f.at(kind, low+uint64(n))
+	if p == nil || number < p.First || number >= p.First+uint64(p.Packets()) {
 		return nil
 	}
 	return p

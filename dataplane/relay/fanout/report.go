@@ -32,7 +32,7 @@ func (w *Worker) report(v *Viewer, now time.Time) {
 			continue
 		}
 		rate := int64(90_000)
-		if media.Kind(kind) == media.Audio { //nolint:gosec // an index of three
+		if media.Kind(kind) == media.Audio {
 			rate = 48_000
 		}
 		w.scratch = appendSenderReport(w.scratch[:0], l, ntpTime(now), clock(now.UnixNano()-zero, rate), v.sdes)
@@ -53,7 +53,7 @@ func appendSenderReport(b []byte, l *lane, ntp uint64, ts uint32, sdes []byte) [
 	b = binary.BigEndian.AppendUint32(b, l.packets)
 	b = binary.BigEndian.AppendUint32(b, l.bytes)
 	b = append(b, 0x81, 202)
-	b = binary.BigEndian.AppendUint16(b, uint16(1+len(sdes)/4)) //nolint:gosec // a short name
+	b = binary.BigEndian.AppendUint16(b, uint16(1+len(sdes)/4))
 	b = binary.BigEndian.AppendUint32(b, l.cfg.SSRC)
 	return append(b, sdes...)
 }

@@ -4,7 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // the transform AES_CM_128_HMAC_SHA1_80 (RFC 3711, 4.2)
+	"crypto/sha1"
 	"encoding/binary"
 	"fmt"
 	"hash"

@@ -30,11 +30,11 @@ func NewTCPPath(conn *net.TCPConn) (*TCPPath, error) {
 	}
 	t := &TCPPath{raw: raw}
 	t.try = func(fd uintptr) bool {
-		n, err := syscall.Write(int(fd), t.buf[t.sent:]) //nolint:gosec // a file descriptor
+		n, err := syscall.Write(int(fd), t.buf[t.sent:])
 		switch {
 		case n > 0:
 			t.sent += n
-		case err != nil && err != syscall.EAGAIN && err != syscall.EINTR: //nolint:errorlint // errno of the call above
+		case err != nil && err != syscall.EAGAIN && err != syscall.EINTR:
 			t.failed = true
 		}
 		return true // never wait
@@ -72,7 +72,7 @@ func (t *TCPPath) open(n int) []byte {
 func (t *TCPPath) close(size int) {
 	at := len(t.buf)
 	t.buf = t.buf[:at+2+size]
-	binary.BigEndian.PutUint16(t.buf[at:], uint16(size)) //nolint:gosec // a packet
+	binary.BigEndian.PutUint16(t.buf[at:], uint16(size))
 	t.mu.Unlock()
 }
 

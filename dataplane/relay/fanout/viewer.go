@@ -116,7 +116,7 @@ const compressStep = 90
 
 func (c *compression) apply(p *Pack) uint32 {
 	if p.Kind == media.Video && c.step > 0 && p.Ordinal >= c.first && p.Ordinal <= c.last {
-		return c.ts - uint32(c.last-p.Ordinal)*c.step //nolint:gosec // modulo 2^32 is meant
+		return c.ts - uint32(c.last-p.Ordinal)*c.step
 	}
 	return p.TS
 }
@@ -154,7 +154,7 @@ func (l *lane) place(p *Pack) uint64 {
 		l.used++
 	}
 	first := l.next
-	l.next += uint64(p.Packets()) //nolint:gosec // not negative
+	l.next += uint64(p.Packets())
 	l.started = true
 	return first
 }
@@ -162,7 +162,7 @@ func (l *lane) place(p *Pack) uint64 {
 // number finds the feed's packet number for a sequence number that a viewer named, or false when it was never sent, is from before
 // the last join, or is too long ago.
 func (l *lane) number(seq uint16) (ext, number uint64, ok bool) {
-	back := uint64(uint16(l.next) - seq) //nolint:gosec // modulo 2^16 is meant
+	back := uint64(uint16(l.next) - seq)
 	if back == 0 {
 		back = 1 << 16
 	}
@@ -213,7 +213,7 @@ func (l *lane) header(b []byte, pt uint8, ssrc uint32, seq uint16, ext uint64, t
 		}
 		b[0] |= 0x10
 		binary.BigEndian.PutUint16(b[12:], 0xbede)
-		binary.BigEndian.PutUint16(b[14:], uint16(n/4-4)) //nolint:gosec // a few words
+		binary.BigEndian.PutUint16(b[14:], uint16(n/4-4))
 	}
 	return n
 }

@@ -4,7 +4,7 @@ package ice
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // STUN's MESSAGE-INTEGRITY is HMAC-SHA1 (RFC 8489, 14.5)
+	"crypto/sha1"
 	"encoding/binary"
 	"errors"
 	"hash"
@@ -119,7 +119,7 @@ func (a *Authenticator) Verify(r *Request) bool {
 // hmac computes the HMAC of a message that ends where MESSAGE-INTEGRITY begins, with the length field that it has with it.
 func (a *Authenticator) hmac(upTo []byte) {
 	copy(a.header[:], upTo)
-	binary.BigEndian.PutUint16(a.header[2:], uint16(len(upTo)-headerSize+4+integritySize)) //nolint:gosec // bounded by a packet
+	binary.BigEndian.PutUint16(a.header[2:], uint16(len(upTo)-headerSize+4+integritySize))
 	a.mac.Reset()
 	a.mac.Write(a.header[:])
 	a.mac.Write(upTo[headerSize:])
@@ -137,7 +137,7 @@ func (a *Authenticator) AppendSuccess(dst []byte, r *Request, from netip.AddrPor
 	dst = binary.BigEndian.AppendUint16(dst, attrMessageIntegrity)
 	dst = binary.BigEndian.AppendUint16(dst, integritySize)
 	dst = append(dst, a.sum[:]...)
-	binary.BigEndian.PutUint16(dst[start+2:], uint16(len(dst)-start-headerSize+8)) //nolint:gosec // under 100
+	binary.BigEndian.PutUint16(dst[start+2:], uint16(len(dst)-start-headerSize+8))
 	crc := crc32.ChecksumIEEE(dst[start:]) ^ fingerprintXOR
 	dst = binary.BigEndian.AppendUint16(dst, attrFingerprint)
 	dst = binary.BigEndian.AppendUint16(dst, 4)

@@ -123,7 +123,7 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 	for _, f := range s.formats {
 		if pt, err := strconv.ParseUint(f, 10, 7); err == nil {
 			byType[f] = len(s.Codecs)
-			s.Codecs = append(s.Codecs, Codec{PayloadType: uint8(pt), Params: map[string]string{}}) //nolint:gosec // 7 bits
+			s.Codecs = append(s.Codecs, Codec{PayloadType: uint8(pt), Params: map[string]string{}})
 		}
 	}
 	for _, a := range m.Attributes {
@@ -151,7 +151,7 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 			id, _, _ := strings.Cut(pt, "/")
 			uri, _, _ := strings.Cut(rest, " ")
 			if n, err := strconv.ParseUint(id, 10, 8); err == nil && n > 0 && n < 15 { // one-byte form only
-				s.Extensions[uri] = uint8(n) //nolint:gosec // below 15
+				s.Extensions[uri] = uint8(n)
 			}
 		}
 	}

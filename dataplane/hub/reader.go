@@ -23,7 +23,7 @@ type Reader struct {
 func (s *Stream) NewReader() *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	seq, _ := s.ring.newestKey()
+	seq := s.ring.newestKey()
 	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
 }
 
@@ -51,7 +51,7 @@ func (r *Reader) poll() (*media.Frame, error) {
 		return nil, io.EOF
 	}
 	if r.next < s.ring.first { // fell behind
-		seq, _ := s.ring.newestKey()
+		seq := s.ring.newestKey()
 		r.skipped.Add(seq - r.next)
 		r.next = seq
 		r.joined = false

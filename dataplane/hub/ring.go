@@ -72,9 +72,9 @@ func (r *ring) grow() {
 }
 
 // newestKey is the Seq at which a reader joins: the newest key frame, or the next frame to come when there is none.
-func (r *ring) newestKey() (uint64, bool) {
+func (r *ring) newestKey() uint64 {
 	if len(r.keys) == 0 {
-		return r.next, false
+		return r.next
 	}
-	return r.keys[len(r.keys)-1], true
+	return r.keys[len(r.keys)-1]
 }

@@ -36,7 +36,7 @@ func (s *server) serveWeb(run func(string, func() error), l listeners) []shutdow
 		}
 		all = append(all, srv)
 		run(name, func() error {
-			err := error(nil)
+			var err error
 			if secure {
 				err = srv.ServeTLS(one, "", "")
 			} else {

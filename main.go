@@ -93,7 +93,6 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupServe, cli.NewStandaloneCommand())
-	add(groupServe, cli.NewStandaloneCommand())
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())

@@ -154,6 +154,10 @@ func reasonOf(s *meter.Stats) string {
 		return s.Error
 	case s.ConnectMs == 0:
 		return "not connected when the play ended"
+	case s.Undecryptable > 0 && s.DecodableFrames == 0:
+		return "packets came, but the negotiated keys do not decrypt them"
+	case s.UnknownType > 0 && s.Packets == 0:
+		return "packets came, but none of a payload type that the answer names"
 	case s.Packets == 0:
 		return "connected, but no media packet came"
 	case s.DamagedFrames > 0 && s.Frames == 0:

@@ -22,6 +22,13 @@ func (r *Report) Text(w io.Writer) {
 	for _, reason := range r.Errors {
 		fmt.Fprintf(w, "\nNo picture (%d): %s\n", reason.Viewers, reason.Reason)
 	}
+	skewed := uint64(0)
+	for i := range r.Each {
+		skewed += r.Each[i].Skewed
+	}
+	if skewed > 0 {
+		fmt.Fprintf(w, "\n%d frames seem to have come before they were captured: the clocks of the two machines disagree.\n", skewed)
+	}
 	if r.Total.SocketDrops > 0 {
 		fmt.Fprintf(w, "\n%d datagrams were dropped by this client's own sockets because they were not read in time: "+
 			"they count as missing above, but the network did not lose them.\n", r.Total.SocketDrops)

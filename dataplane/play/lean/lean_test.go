@@ -107,6 +107,21 @@ func TestCaptureTimeIsFoundInBothFormsOfExtensions(t *testing.T) {
 	}
 }
 
+func TestUnusablePacketsAreTold(t *testing.T) {
+	s := sealedStream(t, 14)
+	forged := append([]byte{}, s.packets[1]...)
+	forged[len(forged)-1] ^= 1
+	stranger := append([]byte{}, s.packets[2]...)
+	stranger[1] = 96
+	s.peer.wire = &tcpWire{}
+	s.peer.receive([]datagram{{data: s.packets[0], arrival: 1}, {data: forged, arrival: 2}, {data: stranger, arrival: 3}})
+	s.peer.account()
+	got := s.peer.viewer.Snapshot(time.Now())
+	if got.Packets != 1 || got.Undecryptable != 1 || got.UnknownType != 1 {
+		t.Errorf("packets %d undecryptable %d unknown %d, want 1 each", got.Packets, got.Undecryptable, got.UnknownType)
+	}
+}
+
 func FuzzAnswer(f *testing.F) {
 	f.Add(goodAnswer)
 	f.Add(strings.ReplaceAll(goodAnswer, "sendonly", "inactive"))

@@ -135,7 +135,7 @@ func (p *peer) feedback(now time.Time) {
 		packets = append([]rtcp.Packet{p.viewer.Report(now, p.ssrc)}, packets...)
 	}
 	if report {
-		p.viewer.SocketDrops(p.wire.drops())
+		p.account()
 	}
 	if len(packets) == 0 {
 		return

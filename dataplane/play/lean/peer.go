@@ -205,8 +205,17 @@ func (p *peer) hangUp() {
 	p.mu.Lock()
 	p.over = true
 	p.mu.Unlock()
-	p.viewer.SocketDrops(p.wire.drops())
+	p.account()
 	p.wire.close()
+}
+
+// account tells the meter what did not become a packet.
+func (p *peer) account() {
+	p.mu.Lock()
+	undecryptable, unknown := p.undecryptable, p.unknown
+	p.mu.Unlock()
+	p.viewer.Unusable(undecryptable, unknown)
+	p.viewer.SocketDrops(p.wire.drops())
 }
 
 // receive takes in what came over the wire and tells its kind by the first byte (RFC 7983, section 7).

@@ -41,9 +41,13 @@ type Stats struct {
 	LongestGapMs    float64 `json:"longestGapMs"`
 	KeyRequests     uint64  `json:"keyRequests"` // PLI sent
 
-	SocketDrops uint64     `json:"socketDrops"` // datagrams that this client's own socket dropped; contained in lost and recovered
-	Latency     *Quantiles `json:"latencyMs,omitempty"`
-	Clock       string     `json:"latencyClock,omitempty"` // abs-capture-time or sender-report
+	SocketDrops   uint64 `json:"socketDrops"`             // datagrams that this client's own socket dropped; contained in lost and recovered
+	Undecryptable uint64 `json:"undecryptable,omitempty"` // packets that the negotiated keys do not open
+	UnknownType   uint64 `json:"unknownType,omitempty"`   // packets of a payload type that the answer does not name
+
+	Latency *Quantiles `json:"latencyMs,omitempty"`
+	Clock   string     `json:"latencyClock,omitempty"` // abs-capture-time or sender-report
+	Skewed  uint64     `json:"skewedFrames,omitempty"` // frames that came before they were captured: the clocks disagree
 
 	latency Histogram
 }
@@ -81,7 +85,7 @@ func (v *Viewer) Snapshot(now time.Time) Stats {
 		now = v.stopped
 	}
 	out := Stats{
-		Ended: v.ended, SRTP: v.profile, SocketDrops: v.drops, KeyRequests: v.plis,
+		Ended: v.ended, SRTP: v.profile, SocketDrops: v.drops, KeyRequests: v.plis, Undecryptable: v.bad, UnknownType: v.unknown,
 		SignallingMs: milliseconds(v.signalling), ConnectMs: milliseconds(v.connect),
 		FirstPacketMs: milliseconds(v.firstPacket), FirstFrameMs: milliseconds(v.firstFrame),
 	}
@@ -95,7 +99,7 @@ func (v *Viewer) Snapshot(now time.Time) Stats {
 		s.addTo(&out, now, v.ended == EndedByServer)
 	}
 	if n := out.latency.Count(); n > 0 {
-		out.Latency = DurationQuantiles(&out.latency)
+		out.Latency, out.Skewed = DurationQuantiles(&out.latency), out.latency.Negative()
 	}
 	return out
 }

@@ -47,6 +47,8 @@ type Viewer struct {
 	ended       string
 	stopped     time.Time
 	drops       uint64
+	bad         uint64 // packets that could not be decrypted
+	unknown     uint64 // packets of payload types that the answer does not name
 	plis        uint64
 }
 
@@ -82,6 +84,13 @@ func (v *Viewer) SocketDrops(n uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.drops = n
+}
+
+// Unusable notes how many packets could not be decrypted so far, and how many had a payload type that the answer does not name.
+func (v *Viewer) Unusable(undecryptable, unknown uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.bad, v.unknown = undecryptable, unknown
 }
 
 // Stop ends the measurement at now, with the reason why. Only the first call counts.

@@ -17,8 +17,8 @@ type Stream struct {
 
 	mu     sync.Mutex
 	ring   ring
-	wait   []*Reader // those that wait for the next frame
-	pub    *Publication    // nil while held
+	wait   []*Reader    // those that wait for the next frame
+	pub    *Publication // nil while held
 	by     Publisher
 	since  time.Time
 	epoch  uint64

@@ -127,13 +127,19 @@ func (p *process) state() State {
 // publish publishes the test picture and waits until the stream is there.
 func (p *process) publish(domain string, opt testsrc.Options) *testsrc.Publisher {
 	p.t.Helper()
+	return p.publishWith(domain, "", opt)
+}
+
+// publishWith publishes with a query behind the domain.
+func (p *process) publishWith(domain, query string, opt testsrc.Options) *testsrc.Publisher {
+	p.t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		if os.Getenv("CI") == "true" {
 			p.t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")
 		}
 		p.t.Skip("ffmpeg is missing: apt-get install -y ffmpeg")
 	}
-	opt.URL = fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", p.at.RTMP, domain)
+	opt.URL = fmt.Sprintf("rtmp://%s/live/stream?vhost=%s%s", p.at.RTMP, domain, query)
 	pub, err := testsrc.Publish(p.t.Context(), opt)
 	if err != nil {
 		p.t.Fatal(err)

@@ -13,14 +13,15 @@ import (
 	"github.com/millrace/millrace/e2e/stack"
 )
 
-// The play URL, opened in a browser, is a page that plays it, over http and https, and shows its figures on the key s.
+// The play URL, opened in a browser, is a page that plays it, over http and https. Keys show its figures and turn the sound on, and a
+// note tells what of the source a browser does not get.
 func TestPlayerPagePlays(t *testing.T) {
 	ctx, s := service(t)
-	publish(ctx, t, s, stack.Open, "cam", testsrc.Options{})
+	publish(ctx, t, s, stack.Open, "cam", testsrc.Options{Audio: true})
 	var steps []browser.Step
 	for _, scheme := range []string{"http", "https"} {
 		steps = append(steps, browser.Step{
-			Kind: browser.Page, URL: s.Page(scheme, stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60, Keys: []string{"s"},
+			Kind: browser.Page, URL: s.Page(scheme, stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60, Keys: []string{"s", "m"},
 			Viewport: &browser.Size{Width: 1280, Height: 720}, Screenshot: filepath.Join(t.TempDir(), scheme+".png"),
 		})
 	}
@@ -36,7 +37,10 @@ func TestPlayerPagePlays(t *testing.T) {
 		if r.Stats.Cipher != "SRTP_AEAD_AES_128_GCM" {
 			t.Errorf("%s: cipher is %s, want SRTP_AEAD_AES_128_GCM", url, r.Stats.Cipher)
 		}
-		for _, word := range []string{"LIVE", "live/cam", "Latency", "640 × 360", "Frame rate"} {
+		if r.Muted || !strings.Contains(r.Notice, "AAC") {
+			t.Errorf("%s: muted %v after the key m, notice %q", url, r.Muted, r.Notice)
+		}
+		for _, word := range []string{r.Notice, "LIVE", "live/cam", "Latency", "640 × 360", "Frame rate"} {
 			if !strings.Contains(r.Text, word) {
 				t.Errorf("%s: the page does not show %q: %q", url, word, r.Text)
 			}
@@ -45,6 +49,18 @@ func TestPlayerPagePlays(t *testing.T) {
 			t.Errorf("%s: policy %q, console %q", url, r.CSP, r.Messages)
 		}
 		t.Logf("%s: first picture after %.0f ms, latency %.0f ms, %.1f fps", url, r.FirstFrameMs, r.Stats.LatencyMs, r.Stats.FPS)
+	}
+}
+
+// Where the network lets no UDP through, media comes by TCP on the same port number.
+func TestPlayerPagePlaysWithoutUDP(t *testing.T) {
+	ctx, s := service(t)
+	publish(ctx, t, s, stack.Open, "cam", testsrc.Options{})
+	r := run[browser.PageResult](ctx, t, s, browser.Scenario{TCPOnly: true, Steps: []browser.Step{
+		{Kind: browser.Page, URL: s.Page("http", stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60},
+	}}, nil)[0]
+	if r.State != "playing" || r.Stats == nil || r.Stats.FramesDecoded < 30 || !strings.HasPrefix(r.Stats.Transport, "TCP") {
+		t.Errorf("not playing over TCP: %+v, %+v", r, r.Stats)
 	}
 }
 

@@ -64,7 +64,13 @@ func publish(ctx context.Context, t *testing.T, s *stack.Stack, pair stack.Pair,
 // drive runs a scenario against the server and decodes the results of its steps.
 func drive[R any](ctx context.Context, t *testing.T, s *stack.Stack, parallel bool, steps []browser.Step, on func(browser.Event)) []R {
 	t.Helper()
-	scenario := browser.Scenario{HTTPPort: s.HTTP, HTTPSPort: s.HTTPS, TimeoutSeconds: limit.Seconds(), Parallel: parallel, Steps: steps}
+	return run[R](ctx, t, s, browser.Scenario{Parallel: parallel, Steps: steps}, on)
+}
+
+// run is drive for scenarios with settings of their own.
+func run[R any](ctx context.Context, t *testing.T, s *stack.Stack, scenario browser.Scenario, on func(browser.Event)) []R {
+	t.Helper()
+	scenario.HTTPPort, scenario.HTTPSPort, scenario.TimeoutSeconds = s.HTTP, s.HTTPS, limit.Seconds()
 	raw, err := browser.Drive(ctx, scenario, func(e browser.Event) {
 		if testing.Verbose() && e.Event != "result" {
 			t.Log(e.Line)

@@ -22,7 +22,7 @@ const features = [
  * themselves. Returns { newPage, version, close }. Each page has a context, hence a window, of its own: a page that shared one would
  * be hidden behind the newest, and hidden pages present no frames.
  */
-export async function open({ httpPort, httpsPort, chromium: executablePath, viewport }) {
+export async function open({ httpPort, httpsPort, chromium: executablePath, viewport, tcpOnly }) {
   const rules = [];
   if (httpsPort) rules.push(`MAP *:443 127.0.0.1:${httpsPort}`);
   if (httpPort) rules.push(`MAP *:80 127.0.0.1:${httpPort}`);
@@ -46,6 +46,8 @@ export async function open({ httpPort, httpsPort, chromium: executablePath, view
       '--disable-background-timer-throttling',
       '--disable-backgrounding-occluded-windows',
       '--disable-renderer-backgrounding',
+      // As in a network that lets no UDP through.
+      ...(tcpOnly ? ['--webrtc-ip-handling-policy=disable_non_proxied_udp', '--force-webrtc-ip-handling-policy=disable_non_proxied_udp'] : []),
       `--host-resolver-rules=${rules.join(', ')}`,
     ],
   });

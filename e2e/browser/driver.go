@@ -22,6 +22,7 @@ type Scenario struct {
 	TimeoutSeconds float64 `json:"timeoutSeconds,omitempty"`
 	Chromium       string  `json:"chromium,omitempty"`
 	Parallel       bool    `json:"parallel,omitempty"`
+	TCPOnly        bool    `json:"tcpOnly,omitempty"` // media may not use UDP
 	TieToStdin     bool    `json:"tieToStdin"`
 	Steps          []Step  `json:"steps"`
 }

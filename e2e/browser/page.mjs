@@ -46,7 +46,8 @@ export async function runPage(browser, step, say, signal) {
     handle = await look();
     if (step.screenshot) await page.screenshot({ path: step.screenshot });
     const text = await page.locator('main').innerText();
-    return { ...handle, status: response?.status() ?? 0, csp: response?.headers()['content-security-policy'] ?? '', text, messages };
+    const muted = await page.evaluate(() => document.querySelector('video').muted);
+    return { ...handle, muted, status: response?.status() ?? 0, csp: response?.headers()['content-security-policy'] ?? '', text, messages };
   } finally {
     await page.close().catch(() => {});
   }

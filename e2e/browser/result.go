@@ -41,6 +41,7 @@ type PageResult struct {
 	FirstFrameMs float64    `json:"firstFrameMs"`
 	Offers       int        `json:"offers"`
 	Sessions     int        `json:"sessions"`
+	Muted        bool       `json:"muted"`
 	Status       int        `json:"status"` // of the page itself
 	CSP          string     `json:"csp"`
 	Text         string     `json:"text"` // all text that a viewer sees

@@ -39,7 +39,7 @@ func newJoinCommand() *cobra.Command {
 	}
 	s.addTo(cmd, 3)
 	cmd.Flags().IntVar(&joins, "joins", 30, "how many joins")
-	cmd.Flags().IntVar(&concurrent, "concurrent", 2, "how many viewers at once; each decodes in software on the same CPUs")
+	cmd.Flags().IntVar(&concurrent, "concurrent", 1, "how many viewers at once; each decodes in software on the same CPUs, and each new window disturbs the others")
 	cmd.Flags().Float64Var(&lateSeconds, "late", late, "seconds after the offer at which latency is measured again")
 	return cmd
 }

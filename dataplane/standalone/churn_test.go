@@ -1,0 +1,86 @@
+package standalone
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/play"
+	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/dataplane/play/lean"
+	"github.com/millrace/millrace/dataplane/testsrc"
+)
+
+// churnTime is how long viewers come and go: MILLRACE_CHURN, such as 10m, or 15 s.
+func churnTime(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("MILLRACE_CHURN")
+	if text == "" {
+		return 15 * time.Second
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("MILLRACE_CHURN: %v", err)
+	}
+	return d
+}
+
+// Viewers that come and go, 20 a second, leave nothing behind: goroutines return to the base line, and the heap to within 10 %
+// (and 4 MiB, what a heap of this size may differ by from one collection to the next).
+func TestChurnLeavesNothing(t *testing.T) {
+	const rate, slack = 20, 4 << 20
+	p := start(t, quickstart, nil)
+	p.publish("push.example.com", testsrc.Options{BitrateKbps: 300})
+	churn := func(d time.Duration) int {
+		var wg sync.WaitGroup
+		tick := time.NewTicker(time.Second / rate)
+		defer tick.Stop()
+		n := 0
+		for end := time.Now().Add(d); time.Now().Before(end); n++ {
+			<-tick.C
+			wg.Go(func() { p.visit(t.Context(), time.Duration(rand.IntN(1500))*time.Millisecond) })
+		}
+		wg.Wait()
+		return n
+	}
+	churn(3 * time.Second) // pools and caches fill
+	baseGoroutines, baseHeap := p.settle(t)
+	n := churn(churnTime(t))
+	eventually(t, "goroutines back at the base line", func() bool { return runtime.NumGoroutine() <= baseGoroutines+2 })
+	goroutines, heap := p.settle(t)
+	t.Logf("%d visits: goroutines %d -> %d, heap %d -> %d KiB", n, baseGoroutines, goroutines, baseHeap>>10, heap>>10)
+	if heap > baseHeap+max(baseHeap/10, slack) {
+		t.Errorf("the heap grew from %d to %d bytes", baseHeap, heap)
+	}
+}
+
+// visit watches for a moment; some viewers leave before they are connected.
+func (p *process) visit(ctx context.Context, d time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	_, _ = play.Run(ctx, play.Options{ // cut off at any moment: its outcome says nothing
+		URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1, Lean: true, Decrypt: lean.DecryptSample,
+		ReadBuffer: 1 << 20,
+	})
+}
+
+// settle waits until no session is left and gives the numbers of goroutines and heap bytes.
+func (p *process) settle(t *testing.T) (goroutines int, heap uint64) {
+	t.Helper()
+	eventually(t, "the end of all sessions", func() bool { return len(p.state().Sessions) == 0 })
+	goroutines = 1 << 30
+	for range 5 { // what is on its way out may need a moment
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		if n := runtime.NumGoroutine(); n < goroutines || heap == 0 || m.HeapAlloc < heap {
+			goroutines, heap = min(n, goroutines), m.HeapAlloc
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	return goroutines, heap
+}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/ice"
@@ -125,7 +124,7 @@ func ssrc() uint32 { return rand.Uint32() | 1 }
 // SessionInfo is what is shown of a session.
 type SessionInfo struct {
 	ID        string        `json:"id"`
-	Stream    hub.Key       `json:"stream"`
+	Stream    string        `json:"stream"`
 	Domain    string        `json:"domain"`
 	Dialect   string        `json:"dialect"`
 	Connected bool          `json:"connected"`
@@ -139,9 +138,9 @@ type SessionInfo struct {
 
 // List shows the sessions. The ids are cut, for whoever has one can end the session.
 func (r *Relay) List() []SessionInfo {
-	var out []SessionInfo
+	out := []SessionInfo{}
 	for _, s := range r.sessions.all() {
-		i := SessionInfo{ID: s.id[:8], Stream: s.key, Domain: s.right.Host, Dialect: s.dialect, Connected: s.connected.Load(), Since: s.created, Type: plan.RTS}
+		i := SessionInfo{ID: s.id[:8], Stream: s.key.String(), Domain: s.right.Host, Dialect: s.dialect, Connected: s.connected.Load(), Since: s.created, Type: plan.RTS}
 		if v := s.viewer.Load(); v != nil {
 			i.Packets, i.Bytes = v.Counts.Packets.Load(), v.Counts.Bytes.Load()
 			i.Repeats, i.Skipped = v.Counts.Repeats.Load(), v.Counts.SkippedFrames.Load()

@@ -49,7 +49,7 @@ spec: {hostname: secret.example.com, type: RTS, tls: {secretRef: {name: tls}}}
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close() //nolint:errcheck // looked at
+		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
 	}
 	own, other := serial("secret.example.com"), serial("rts.example.com")

@@ -146,7 +146,7 @@ func (p *process) publishWith(domain, query string, opt testsrc.Options) *testsr
 	}
 	eventually(p.t, "the stream", func() bool {
 		for _, s := range p.state().Streams {
-			if s.Domain == domain && s.Live && s.Facts.FPS > 0 {
+			if s.Domain == domain && s.Live && s.Source.FPS > 0 {
 				return true
 			}
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
@@ -96,27 +95,57 @@ type State struct {
 
 // StreamState is a stream as /state shows it.
 type StreamState struct {
-	Key     hub.Key     `json:"key"`
-	Live    bool        `json:"live"`
-	Epoch   uint64      `json:"epoch"`
+	Stream  string      `json:"stream"` // main play domain, app and name
+	Live    bool        `json:"live"`   // false: held for an encoder that may come back
+	Epoch   uint64      `json:"epoch"`  // counts the publishers of the stream
 	Since   time.Time   `json:"since"`
 	Domain  string      `json:"pushDomain"`
 	Remote  string      `json:"remote"`
-	Facts   media.Facts `json:"facts"`
+	Source  SourceState `json:"source"`
 	Viewers int         `json:"viewers"`
+}
+
+// SourceState is what is known of a source; see media.Facts.
+type SourceState struct {
+	VideoCodec      string  `json:"videoCodec,omitempty"`
+	Profile         string  `json:"profile,omitempty"`
+	Width           int     `json:"width,omitempty"`
+	Height          int     `json:"height,omitempty"`
+	FPS             float64 `json:"fps,omitempty"`
+	GOPMilliseconds int64   `json:"gopMilliseconds,omitempty"`
+	BFrames         bool    `json:"bFrames"`
+	VideoKbps       int     `json:"videoKbps,omitempty"`
+	AudioCodec      string  `json:"audioCodec,omitempty"`
+	SampleRate      int     `json:"sampleRateHz,omitempty"`
+	Channels        int     `json:"channels,omitempty"`
+	AudioKbps       int     `json:"audioKbps,omitempty"`
+}
+
+func sourceState(f media.Facts) SourceState {
+	st := SourceState{
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.GOP.Milliseconds(), BFrames: f.BFrames,
+		VideoKbps: f.VideoKbps, SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
+	}
+	if f.VideoCodec != 0 {
+		st.VideoCodec = f.VideoCodec.String()
+	}
+	if f.AudioCodec != 0 {
+		st.AudioCodec = f.AudioCodec.String()
+	}
+	return st
 }
 
 func (s *server) state() State {
 	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}}
-	viewers := map[hub.Key]int{}
+	viewers := map[string]int{}
 	for _, v := range st.Sessions {
 		viewers[v.Stream]++
 	}
 	for _, one := range s.hub.Streams() {
 		by := one.Publisher()
 		st.Streams = append(st.Streams, StreamState{
-			Key: one.Key, Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain, Remote: by.Remote,
-			Facts: one.Facts(), Viewers: viewers[one.Key],
+			Stream: one.Key.String(), Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain, Remote: by.Remote,
+			Source: sourceState(one.Facts()), Viewers: viewers[one.Key.String()],
 		})
 	}
 	return st

@@ -37,7 +37,7 @@ type Publisher struct {
 
 // Options bound a hub. Zero values take the defaults.
 type Options struct {
-	MaxBytes int           // bytes of media that a stream's ring keeps; default 32 MiB
+	MaxBytes int           // bytes that a stream's ring keeps: media, and 256 for each frame; default 32 MiB
 	MaxAge   time.Duration // media time that a ring keeps, whole GOPs; default 12 s
 	Hold     time.Duration // how long a stream outlives a broken publisher; default 10 s
 }
@@ -77,11 +77,16 @@ func (h *Hub) Publish(key Key, by Publisher) (*Publication, error) {
 		return nil, ErrClosed
 	}
 	s := h.streams[key]
-	if s == nil || s.isEnded() {
+	if s == nil {
 		s = newStream(h, key)
 		h.streams[key] = s
 	}
 	p, err := s.adopt(by)
+	if errors.Is(err, ErrEnded) { // it is over, and about to leave the table
+		s = newStream(h, key)
+		h.streams[key] = s
+		p, err = s.adopt(by)
+	}
 	if err != nil {
 		return nil, err
 	}

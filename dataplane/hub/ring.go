@@ -6,6 +6,11 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
+// frameOverhead is what a frame counts for beside its media, so that a flood of tiny frames is bounded too.
+const frameOverhead = 256
+
+func cost(f *media.Frame) int { return f.Size + frameOverhead }
+
 // ring is a bounded queue of frames in order of Seq. It drops whole GOPs from its front, so that it starts at a key frame;
 // only a GOP that alone exceeds the bounds is cut, and then there is no place to join until the next key frame.
 type ring struct {
@@ -33,7 +38,7 @@ func (r *ring) push(f *media.Frame) {
 	f.Seq = r.next
 	r.frames[f.Seq&uint64(len(r.frames)-1)] = f
 	r.next++
-	r.bytes += f.Size
+	r.bytes += cost(f)
 	if f.Key {
 		r.keys = append(r.keys, f.Seq)
 	}
@@ -42,24 +47,29 @@ func (r *ring) push(f *media.Frame) {
 
 func (r *ring) trim(now time.Duration) {
 	// Whole GOPs, as long as what stays still starts at a key frame and spans the age.
-	for len(r.keys) > 1 && (r.bytes > r.maxBytes || now-r.at(r.keys[1]).DTS >= r.maxAge) {
+	for len(r.keys) > 1 && (r.bytes > r.maxBytes || r.tooOld(now) || now-r.at(r.keys[1]).DTS >= r.maxAge) {
 		r.dropTo(r.keys[1])
 	}
 	// A single GOP beyond the bounds loses its front.
-	for r.bytes > r.maxBytes || (r.next-r.first > 1 && now-r.at(r.first).DTS > 2*r.maxAge) {
+	for r.bytes > r.maxBytes || r.tooOld(now) {
 		r.dropTo(r.first + 1)
 	}
+}
+
+// tooOld tells whether the ring spans more time than even a single long GOP may.
+func (r *ring) tooOld(now time.Duration) bool {
+	return r.next-r.first > 1 && now-r.at(r.first).DTS > 2*r.maxAge
 }
 
 func (r *ring) dropTo(seq uint64) {
 	for r.first < seq {
 		i := r.first & uint64(len(r.frames)-1)
-		r.bytes -= r.frames[i].Size
+		r.bytes -= cost(r.frames[i])
 		r.frames[i] = nil
 		r.first++
 	}
 	for len(r.keys) > 0 && r.keys[0] < seq {
-		r.keys = append(r.keys[:0], r.keys[1:]...)
+		r.keys = r.keys[1:] // a copy of what is left comes with the next append that finds no room
 	}
 }
 

@@ -36,10 +36,13 @@ func newStream(h *Hub, key Key) *Stream {
 	return &Stream{Key: key, hub: h, done: make(chan struct{}), ring: newRing(h.opt.MaxBytes, h.opt.MaxAge)}
 }
 
-// adopt makes by the stream's publisher. The hub's lock is held.
+// adopt makes by the stream's publisher; ErrEnded says that the stream is over and a new one has to take its place.
 func (s *Stream) adopt(by Publisher) (*Publication, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return nil, ErrEnded
+	}
 	if s.pub != nil {
 		if !by.Replace {
 			return nil, ErrBusy
@@ -70,27 +73,40 @@ func (s *Stream) release(p *Publication, held bool) {
 		s.mu.Unlock()
 		return
 	}
+	s.finishLocked(ErrEnded)
 	s.mu.Unlock()
-	s.finish(ErrEnded)
+	s.hub.remove(s)
 }
 
 // expire ends the stream unless a publisher later than epoch has taken it.
 func (s *Stream) expire(epoch uint64) {
 	s.mu.Lock()
-	stale := s.epoch != epoch || s.pub != nil
+	over := !s.ended && s.epoch == epoch && s.pub == nil
+	if over {
+		s.finishLocked(ErrEnded)
+	}
 	s.mu.Unlock()
-	if !stale {
-		s.finish(ErrEnded)
+	if over {
+		s.hub.remove(s)
 	}
 }
 
 // finish ends the stream: readers get io.EOF after the frames that are still in the ring.
 func (s *Stream) finish(cause error) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
+	over := !s.ended
+	if over {
+		s.finishLocked(cause)
 	}
+	s.mu.Unlock()
+	if over {
+		s.hub.remove(s)
+	}
+}
+
+// finishLocked ends the stream under its lock, so that no publisher comes between the decision and the end. The caller takes the
+// stream out of the hub once it has let go of the lock: the hub's lock comes before the stream's.
+func (s *Stream) finishLocked(cause error) {
 	s.ended = true
 	if s.pub != nil {
 		s.pub.stop(cause)
@@ -101,8 +117,6 @@ func (s *Stream) finish(cause error) {
 	}
 	close(s.done)
 	s.wakeAll()
-	s.mu.Unlock()
-	s.hub.remove(s)
 }
 
 func (s *Stream) wakeAll() {
@@ -112,12 +126,6 @@ func (s *Stream) wakeAll() {
 		s.wait[i] = nil
 	}
 	s.wait = s.wait[:0]
-}
-
-func (s *Stream) isEnded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
 }
 
 // Live tells whether the stream has a publisher now.

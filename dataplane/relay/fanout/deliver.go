@@ -10,6 +10,9 @@ import (
 // ErrCodecChanged ends a viewer whose stream goes on in a codec that it did not negotiate; a new offer gets the new one.
 var ErrCodecChanged = errors.New("the stream's codec changed")
 
+// ErrStalled ends a viewer whose TCP connection has taken nothing for a while.
+var ErrStalled = errors.New("the viewer's TCP connection takes no more")
+
 const (
 	burstTime    = 0.15                   // seconds in which a join's backlog should leave
 	burstMinRate = 20e6 / 8               // bytes per second
@@ -34,6 +37,7 @@ func (v *Viewer) join(now time.Time) {
 		return
 	}
 	v.waitKey = true
+	l.joinAt = l.next // timestamps change from here on: what was sent before is never sealed again under its old number
 	seq, ok := f.newestKey()
 	if !ok {
 		return
@@ -44,7 +48,6 @@ func (v *Viewer) join(now time.Time) {
 	}
 	v.cursor, v.waitKey = seq, false
 	v.compress = squeeze(l, key, edge)
-	l.joinAt = l.next
 	backlog := f.videoBytes(seq, head)
 	v.burst = burst{active: true, since: now, rate: min(max(float64(backlog)/burstTime, burstMinRate), burstMaxRate)}
 }
@@ -57,13 +60,12 @@ func squeeze(l *lane, key, edge *Pack) compression {
 	if !l.started {
 		return c
 	}
-	if room := int32(edge.TS - l.lastTS); room > 0 {
+	if room := int32(edge.TS - l.lastTS); room > 0 && uint32(room) > frames {
 		c.step = min(c.step, uint32(room)/(frames+1))
-	} else {
-		c.step = min(c.step, rejoinSpan/(frames+1))
-		c.ts = l.lastTS + (frames+1)*c.step
+		return c
 	}
-	c.step = max(c.step, 1)
+	c.step = max(1, min(c.step, rejoinSpan/(frames+1)))
+	c.ts = l.lastTS + (frames+1)*c.step
 	return c
 }
 
@@ -86,7 +88,7 @@ func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 		v.join(now)
 	}
 	if v.cfg.TCP != nil && !v.cfg.TCP.flush() {
-		return v.hold()
+		return v.hold(now)
 	}
 	head := v.feed.head.Load()
 	for v.cursor < head {
@@ -100,7 +102,7 @@ func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 		}
 		v.cursor++
 		if !w.send(v, p, now) {
-			return v.hold()
+			return v.hold(now)
 		}
 	}
 	v.burst.active = false
@@ -111,8 +113,12 @@ func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 }
 
 // hold keeps a viewer whose TCP connection is full: it is asked again soon, and what it misses meanwhile is skipped up to a key
-// frame.
-func (v *Viewer) hold() bool {
+// frame. One that takes nothing for long is ended.
+func (v *Viewer) hold(now time.Time) bool {
+	if v.cfg.TCP.stalled(now) {
+		v.end(ErrStalled)
+		return false
+	}
 	head := v.feed.head.Load()
 	if head-v.cursor > 256 {
 		v.Counts.SkippedFrames.Add(head - v.cursor)

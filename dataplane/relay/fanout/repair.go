@@ -10,7 +10,7 @@ import (
 
 // nack answers one entry of a generic NACK (RFC 4585, 6.2.1): the packet pid and those behind it that blp names.
 func (w *Worker) nack(v *Viewer, ssrc uint32, pid, blp uint16, now time.Time) {
-	if v.ended {
+	if v.ended || v.cfg.TCP != nil { // TCP loses nothing; what a connection does not take must not grow by being asked for
 		return
 	}
 	for _, l := range v.lanes {

@@ -24,7 +24,7 @@ func sdesChunkItems(cname string) []byte {
 // can keep audio and video together and knows how old a frame is.
 func (w *Worker) report(v *Viewer, now time.Time) {
 	zero := v.feed.zero.Load()
-	if zero == 0 {
+	if zero == 0 || v.cfg.TCP != nil && v.cfg.TCP.full() {
 		return
 	}
 	for kind, l := range v.lanes {

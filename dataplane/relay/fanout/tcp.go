@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // TCPPath carries a viewer's packets over ICE-TCP, each with its length in front (RFC 4571, 2). Writing never waits: what the
@@ -20,6 +21,17 @@ type TCPPath struct {
 
 	try    func(fd uintptr) bool
 	failed bool
+	since  time.Time // when the connection took bytes last while some wait; zero when none wait
+}
+
+// maxStall is how long a connection may take nothing while bytes wait for it.
+const maxStall = 10 * time.Second
+
+// stalled tells whether the connection has taken nothing for maxStall.
+func (t *TCPPath) stalled(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.since.IsZero() && now.Sub(t.since) > maxStall
 }
 
 // NewTCPPath prepares a connection.
@@ -44,6 +56,13 @@ func NewTCPPath(conn *net.TCPConn) (*TCPPath, error) {
 
 // maxQueued bounds in bytes what waits for a connection beside media: STUN and DTLS beyond are dropped, as UDP would.
 const maxQueued = 256 << 10
+
+// full tells whether so much waits already that nothing is added but media.
+func (t *TCPPath) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.buf) > maxQueued
+}
 
 // Send queues one packet and writes what the connection takes.
 func (t *TCPPath) Send(packet []byte) {
@@ -80,6 +99,7 @@ func (t *TCPPath) close(size int) {
 func (t *TCPPath) flush() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	start := t.sent
 	for t.sent < len(t.buf) && !t.failed {
 		before := t.sent
 		if err := t.raw.Write(t.try); err != nil {
@@ -90,8 +110,12 @@ func (t *TCPPath) flush() bool {
 		}
 	}
 	if t.sent < len(t.buf) && !t.failed {
+		if t.sent > start || t.since.IsZero() {
+			t.since = time.Now()
+		}
 		return false
 	}
+	t.since = time.Time{}
 	if cap(t.buf) > maxQueued { // a burst's buffer is not kept for every viewer
 		t.buf = nil
 	}

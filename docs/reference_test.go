@@ -1,0 +1,195 @@
+package docs
+
+import (
+	"net/http"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"github.com/millrace/millrace/dataplane/cli"
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/ingest"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay"
+)
+
+// rows gives the table rows of a page that have all of some texts.
+func rows(page string, texts ...string) []string {
+	var found []string
+next:
+	for line := range strings.Lines(page) {
+		if !strings.HasPrefix(line, "|") {
+			continue
+		}
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				continue next
+			}
+		}
+		found = append(found, line)
+	}
+	return found
+}
+
+// names is a Registerer that keeps the names of what is registered, labels or samples or not.
+type names map[string]bool
+
+func (n names) Register(c prometheus.Collector) error {
+	found := make(chan *prometheus.Desc, 64)
+	go func() {
+		c.Describe(found)
+		close(found)
+	}()
+	name := regexp.MustCompile(`fqName: "([^"]+)"`)
+	for d := range found {
+		n[name.FindStringSubmatch(d.String())[1]] = true
+	}
+	return nil
+}
+
+func (n names) MustRegister(all ...prometheus.Collector) {
+	for _, c := range all {
+		_ = n.Register(c) // never fails
+	}
+}
+
+func (n names) Unregister(prometheus.Collector) bool { return false }
+
+func TestEveryMetricIsExplained(t *testing.T) {
+	registered := names{}
+	h, current := hub.New(hub.Options{}), plan.NewCurrent()
+	t.Cleanup(h.Close)
+	if _, err := ingest.New(ingest.Options{Hub: h, Plan: current, Metrics: registered}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := relay.New(relay.Options{
+		Hub: h, Plan: current, Metrics: registered, NoTCP: true, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Close)
+	if len(registered) < 20 {
+		t.Fatalf("only %d metrics are registered", len(registered))
+	}
+	page := read(t, "operations.md")
+	for name := range registered {
+		if len(rows(page, "| `"+name+"` |")) != 1 {
+			t.Errorf("operations.md has not one row for metric %s", name)
+		}
+	}
+	for _, name := range regexp.MustCompile(`millrace_(?:ingest|relay)_[a-z_]+`).FindAllString(page, -1) {
+		if !registered[name] {
+			t.Errorf("operations.md names metric %s, which does not exist", name)
+		}
+	}
+}
+
+func TestEveryFlagIsExplained(t *testing.T) {
+	page := read(t, "operations.md")
+	flags := cli.NewStandaloneCommand().Flags()
+	flags.VisitAll(func(f *pflag.Flag) {
+		found := rows(page, "`--"+f.Name+"`")
+		if len(found) == 0 {
+			t.Errorf("operations.md has no row for flag --%s", f.Name)
+			return
+		}
+		if value := f.DefValue; value != "" && value != "[]" && value != "false" && !strings.Contains(found[0], "| "+value+" |") {
+			t.Errorf("operations.md does not give the default %s of --%s: %s", value, f.Name, found[0])
+		}
+	})
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)`").FindAllStringSubmatch(page, -1) {
+		if flags.Lookup(row[1]) == nil {
+			t.Errorf("operations.md explains --%s, which does not exist", row[1])
+		}
+	}
+}
+
+// source gives the text of a package's files, tests left out.
+func source(t *testing.T, folder string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("reading %s: %d files, %v", folder, len(files), err)
+	}
+	var all strings.Builder
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			all.WriteString(read(t, file))
+		}
+	}
+	return all.String()
+}
+
+// Every reason with which a player is refused stands in the table of playing.md, beside its status.
+func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
+	statuses := map[string]int{}
+	for code := 400; code < 600; code++ {
+		statuses["http.Status"+strings.NewReplacer(" ", "", "-", "", "'", "").Replace(http.StatusText(code))] = code
+	}
+	text := source(t, "dataplane/relay") + source(t, "dataplane/relay/signal")
+	page := read(t, "playing.md")
+	refusals := regexp.MustCompile(`Refuse\((http\.Status\w+), "(\w+)"`).FindAllStringSubmatch(text, -1)
+	if len(refusals) < 20 {
+		t.Fatalf("only %d refusals were found", len(refusals))
+	}
+	for _, refusal := range refusals {
+		status := strconv.Itoa(statuses[refusal[1]])
+		if len(rows(page, "| "+status, "| `"+refusal[2]+"` |")) == 0 {
+			t.Errorf("playing.md has no row for %s with status %s", refusal[2], status)
+		}
+	}
+	for _, reason := range regexp.MustCompile(`(?:repairable\(t, |reason :?= )"([A-Z]\w+)"`).FindAllStringSubmatch(text, -1) {
+		if len(rows(page, "| `"+reason[1]+"` |")) == 0 {
+			t.Errorf("playing.md has no row for %s", reason[1])
+		}
+	}
+}
+
+func TestEveryEndOfASessionIsExplained(t *testing.T) {
+	page := read(t, "operations.md")
+	reasons := regexp.MustCompile(`(?:\.close\(|reason :?= )"([a-z][\w -]+)"`).FindAllStringSubmatch(source(t, "dataplane/relay"), -1)
+	if len(reasons) < 10 {
+		t.Fatalf("only %d reasons were found", len(reasons))
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(page, "`"+reason[1]+"`") {
+			t.Errorf("operations.md does not name the reason %q", reason[1])
+		}
+	}
+}
+
+// Every reason with which a publisher is refused stands in a table of publishing.md, beside its status code.
+func TestEveryRefusalOfPublishersIsExplained(t *testing.T) {
+	text := source(t, "dataplane/ingest")
+	page := read(t, "publishing.md")
+	codes := map[string]string{}
+	for _, code := range regexp.MustCompile(`(status\w+)\s+status = "([^"]+)"`).FindAllStringSubmatch(text, -1) {
+		codes[code[1]] = code[2]
+	}
+	refusals := regexp.MustCompile(`refuse\((status\w+), "(\w+)"`).FindAllStringSubmatch(text, -1)
+	if len(refusals) < 10 || len(codes) < 5 {
+		t.Fatalf("only %d refusals and %d codes were found", len(refusals), len(codes))
+	}
+	for _, refusal := range refusals {
+		if len(rows(page, "`"+refusal[2]+"`", "`"+codes[refusal[1]]+"`")) == 0 {
+			t.Errorf("publishing.md has no row for %s with %s", refusal[2], codes[refusal[1]])
+		}
+	}
+	others := []string{string(media.BFramesPresent), string(media.H265Source), string(media.GOPTooLong)}
+	for _, reason := range regexp.MustCompile(`(?:reason :?= |WithLabelValues\()"(\w+)"`).FindAllStringSubmatch(text, -1) {
+		others = append(others, reason[1])
+	}
+	for _, reason := range others {
+		if !strings.Contains(page, "`"+reason+"`") {
+			t.Errorf("publishing.md does not name the reason %s", reason)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+
+	"github.com/millrace/millrace/dataplane/media"
 )
 
 // tcpPair gives both ends of a TCP connection with small kernel buffers.
@@ -59,13 +61,14 @@ func TestTCPViewerThatDoesNotRead(t *testing.T) {
 	slow, _ := watch(t, e, sock, f, func(c *ViewerConfig) { c.Socket, c.Dest, c.TCP = nil, nil, path })
 	quick, screen := watch(t, e, sock, f, nil)
 	screen.frame()
+	first := uint16(slow.lane(media.Video).start)
 	for slow.Counts.SkippedFrames.Load() == 0 {
 		for i := range gopFrames {
 			src.frame(i == 0, frameSize)
 			screen.frame() // without a gap
 			// The viewer asks for everything again, all the time.
 			for pid := range uint16(20) {
-				slow.NACK(testVideoSSRC, pid*1000, 0xffff)
+				slow.NACK(testVideoSSRC, first+pid*17, 0xffff)
 			}
 		}
 		if held, bound := path.held(), 4*frameSize+maxQueued; held > bound {

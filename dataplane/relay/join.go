@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +42,11 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 		refusal.RetryAfter = retryMissing
 		r.feeds.release(s.feed)
 		return nil, refusal
+	}
+	// A Plan that came between the decision and this line saw no session to end.
+	if err := r.opt.Plan.Load().MayKeepPlaying(s.right); err != nil {
+		s.close("right lost", err)
+		return nil, signal.Refuse(http.StatusForbidden, "NotAllowedNow", "%v", err)
 	}
 	_, local := addresses(req)
 	s.local.UDP, s.local.TCP = r.candidates(local)
@@ -110,16 +116,24 @@ func (r *Relay) newSession(dialect string, t *target, offer *sdp.Offer, selectio
 	s.touch()
 	s.local = sdp.Local{
 		SessionID: rand.Uint64() >> 2, Ufrag: s.ufrag, Pwd: s.pwd, Fingerprint: r.identity.fingerprint, CNAME: token(9),
-		VideoSSRC: ssrc(), AudioSSRC: ssrc(),
 	}
+	// All packets of a session are sealed with one key: an SSRC must not be used twice (RFC 3711, 9.1).
+	s.local.VideoSSRC = ssrc()
+	s.local.AudioSSRC = ssrc(s.local.VideoSSRC)
 	if selection.Video != nil && selection.Video.RTXType > 0 {
-		s.local.VideoRTX = ssrc()
+		s.local.VideoRTX = ssrc(s.local.VideoSSRC, s.local.AudioSSRC)
 	}
 	return s
 }
 
-// ssrc is a random SSRC that is not 0 (RFC 3550, 8.1).
-func ssrc() uint32 { return rand.Uint32() | 1 }
+// ssrc is a random SSRC that is not 0 (RFC 3550, 8.1) and not among those used.
+func ssrc(used ...uint32) uint32 {
+	for {
+		if n := rand.Uint32(); n != 0 && !slices.Contains(used, n) {
+			return n
+		}
+	}
+}
 
 // SessionInfo is what is shown of a session.
 type SessionInfo struct {

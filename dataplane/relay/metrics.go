@@ -14,6 +14,7 @@ type metrics struct {
 	loss             prometheus.Histogram   // fraction, of receiver reports
 	nacks            prometheus.Counter
 	keyFrameRequests prometheus.Counter
+	feedbackDropped  prometheus.Counter
 	handshakeFailed  prometheus.Counter
 	stunUnknown      prometheus.Counter
 	stunRefused      prometheus.Counter
@@ -38,6 +39,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		loss:             histogram("loss_ratio", "Fraction of packets lost, of the receiver reports of viewers.", []float64{0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1}),
 		nacks:            counter("nacks_total", "Entries of generic NACKs."),
 		keyFrameRequests: counter("key_frame_requests_total", "PLI and FIR of viewers, answered from the cache."),
+		feedbackDropped:  counter("feedback_dropped_total", "NACK entries and key frame requests beyond what one viewer may ask for."),
 		handshakeFailed:  counter("handshake_failures_total", "DTLS handshakes that failed."),
 		stunUnknown:      counter("stun_unknown_total", "Connectivity checks for no session."),
 		stunRefused:      counter("stun_refused_total", "Connectivity checks with a wrong password."),
@@ -47,7 +49,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics)
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics)
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
@@ -29,14 +30,22 @@ func (r *Relay) receiveUDP(s *fanout.Socket) {
 			continue // an ICMP error of some player
 		}
 		from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
+		if from.Port() == 0 || from.Addr().Zone() != "" {
+			continue // the kernel sends nothing to port 0, and link-local addresses are not served
+		}
 		r.packet(buf[:n], path{socket: s, remote: from}, nil)
 	}
 }
 
 // packet tells the protocols on a path apart by the first byte (RFC 7983, 7). known is the session of an ICE-TCP connection.
-// It gives the session that the packet belongs to; nil when there is none, and then nothing was kept of it.
+// It gives the session that the path has proved to belong to; nil when there is none, and then nothing was kept of it.
 func (r *Relay) packet(b []byte, from path, known *session) *session {
-	defer r.survive("packet", nil)
+	var s *session
+	defer r.survive("packet", func() {
+		if s != nil {
+			go s.close("panic", nil)
+		}
+	})
 	if len(b) == 0 {
 		return known
 	}
@@ -46,19 +55,20 @@ func (r *Relay) packet(b []byte, from path, known *session) *session {
 		if req.Parse(b) != nil {
 			return known
 		}
-		s := r.sessions.ufrag(req.LocalUfrag())
-		if s == nil {
+		if s = r.sessions.ufrag(req.LocalUfrag()); s == nil {
 			r.metrics.stunUnknown.Inc()
 			return known
 		}
-		s.handleSTUN(&req, from)
+		if known != nil && known != s || !s.handleSTUN(&req, from) {
+			return known
+		}
 		return s
 	case c >= 20 && c < 64:
-		if s := r.session(known, from.remote); s != nil {
+		if s = r.session(known, from.remote); s != nil {
 			s.handleDTLS(b, from)
 		}
 	case c >= 128 && c < 192 && len(b) > 1 && b[1] >= 192 && b[1] < 224: // RTCP (RFC 5761, 4); viewers send no RTP
-		if s := r.session(known, from.remote); s != nil {
+		if s = r.session(known, from.remote); s != nil {
 			s.handleRTCP(b)
 		}
 	}
@@ -124,7 +134,7 @@ func (r *Relay) receiveTCP(conn *net.TCPConn, identified func()) {
 		return
 	}
 	remote := conn.RemoteAddr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCPConn
-	from := path{remote: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), tcp: out, conn: conn}
+	from := path{remote: netip.AddrPortFrom(remote.Addr().Unmap(), remote.Port()), tcp: out}
 	_ = conn.SetReadDeadline(time.Now().Add(tcpFirstCheck))
 	var size [2]byte
 	buf := make([]byte, maxPacket)
@@ -141,18 +151,37 @@ func (r *Relay) receiveTCP(conn *net.TCPConn, identified func()) {
 			break
 		}
 		if s = r.packet(buf[:n], from, s); s != nil && identified != nil {
+			if !s.keep(conn) {
+				return
+			}
 			identified()
 			identified = nil
 			_ = conn.SetReadDeadline(time.Time{})
 		}
 	}
-	if s != nil && s.uses(out) {
+	if s != nil && s.lose(conn, out) {
 		s.close("connection closed", nil)
 	}
 }
 
-func (s *session) uses(t *fanout.TCPPath) bool {
+// maxConns bounds the ICE-TCP connections of one session: a player checks each address of ours and stays on one.
+const maxConns = 16
+
+// keep ties an ICE-TCP connection to the session, which closes it when it ends; false says that there is no room.
+func (s *session) keep(conn *net.TCPConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.path.tcp == t
+	if s.closed || len(s.conns) >= maxConns {
+		return false
+	}
+	s.conns = append(s.conns, conn)
+	return true
+}
+
+// lose forgets a connection that is over, and tells whether it was the one that the player used.
+func (s *session) lose(conn *net.TCPConn, out *fanout.TCPPath) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns = slices.DeleteFunc(s.conns, func(c *net.TCPConn) bool { return c == conn })
+	return s.path.tcp == out
 }

@@ -76,6 +76,7 @@ type Relay struct {
 	ctx         context.Context //nolint:containedctx // the life of the relay's own goroutines
 	cancel      context.CancelFunc
 	goroutines  sync.WaitGroup
+	closing     sync.Once
 	unsubscribe func()
 }
 
@@ -114,6 +115,9 @@ func (r *Relay) Port() uint16 { return r.port }
 
 // Sessions is the number of sessions, connected or not.
 func (r *Relay) Sessions() int { return r.sessions.count() }
+
+// Sent is what the relay has sent over UDP so far.
+func (r *Relay) Sent() fanout.Counts { return r.engine.Counts() }
 
 // applyPlan closes the sessions that lost their right, and only those.
 func (r *Relay) applyPlan(now *plan.Index) {
@@ -168,12 +172,14 @@ func (r *Relay) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all sessions and frees the sockets.
-func (r *Relay) Close() {
+// Close ends all sessions and frees the sockets. It may be called more than once; each call returns when all is done.
+func (r *Relay) Close() { r.closing.Do(r.close) }
+
+func (r *Relay) close() {
 	if r.unsubscribe != nil {
 		r.unsubscribe()
 	}
-	for _, s := range r.sessions.all() {
+	for _, s := range r.sessions.close() {
 		s.close("shutdown", nil)
 	}
 	r.cancel()

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"errors"
+	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -45,8 +47,10 @@ type session struct {
 	auth     *ice.Authenticator
 	response []byte
 	path     path
+	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
 	dtls     *dtlsTransport
 	inbound  *inbound
+	asked    budget   // what the player may ask for: packets again, key frames
 	silence  *silence // nil: the stream has audio, or there was enough
 	closed   bool
 }
@@ -56,7 +60,6 @@ type path struct {
 	socket *fanout.Socket
 	remote netip.AddrPort
 	tcp    *fanout.TCPPath
-	conn   interface{ Close() error } // of an ICE-TCP connection
 }
 
 // send sends one packet; like UDP it may lose it.
@@ -72,13 +75,13 @@ func (p *path) send(b []byte) {
 func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
 
 // handleSTUN answers a connectivity or consent check of the player. A check with the right password ties its address to the session;
-// the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes.
-func (s *session) handleSTUN(r *ice.Request, from path) {
+// the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes. It tells whether the password was right.
+func (s *session) handleSTUN(r *ice.Request, from path) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed || !s.auth.Verify(r) {
-		s.mu.Unlock()
 		s.relay.metrics.stunRefused.Inc()
-		return
+		return false
 	}
 	s.response = s.auth.AppendSuccess(s.response[:0], r, from.remote)
 	from.send(s.response)
@@ -86,11 +89,11 @@ func (s *session) handleSTUN(r *ice.Request, from path) {
 	if !known && (s.path.remote == (netip.AddrPort{}) || r.UseCandidate && s.dtls == nil) {
 		s.path = from
 	}
-	s.mu.Unlock()
 	s.touch()
 	if !known && from.tcp == nil {
 		s.relay.sessions.bind(s, from.remote)
 	}
+	return true
 }
 
 // handleDTLS takes a DTLS record of the player; the first one starts the handshake.
@@ -124,7 +127,10 @@ func (s *session) start(keys srtpKeys) error {
 		Video: lane(s.selection.Video, s.local.VideoSSRC, s.local.VideoRTX),
 		OnEnd: func(err error) {
 			reason := "stream ended"
-			if err != nil {
+			switch {
+			case errors.Is(err, fanout.ErrStalled):
+				reason = "connection stalled"
+			case err != nil:
 				reason = "codec changed"
 			}
 			go s.close(reason, err)
@@ -184,7 +190,7 @@ func (s *session) close(reason string, cause error) {
 		return
 	}
 	s.closed = true
-	dtls, p := s.dtls, s.path
+	dtls := s.dtls
 	s.mu.Unlock()
 	s.relay.sessions.remove(s)
 	if v := s.viewer.Load(); v != nil {
@@ -193,8 +199,12 @@ func (s *session) close(reason string, cause error) {
 	if dtls != nil {
 		dtls.close()
 	}
-	if p.conn != nil {
-		_ = p.conn.Close()
+	s.mu.Lock()
+	conns := s.conns
+	s.conns = nil
+	s.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
 	}
 	s.relay.feeds.release(s.feed)
 	s.relay.metrics.left(reason)

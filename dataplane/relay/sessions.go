@@ -9,6 +9,7 @@ import (
 // Refusals of a new session.
 var (
 	errFull     = errors.New("the relay has no room for more viewers; try again later, or add relays")
+	errClosing  = errors.New("the relay is shutting down; join another one")
 	errHalfOpen = errors.New("too many sessions of this address have not connected yet; try again in a moment")
 )
 
@@ -17,11 +18,12 @@ type sessions struct {
 	max, maxHalfOpen int
 
 	mu       sync.RWMutex
+	closing  bool
 	byUfrag  map[string]*session
 	byID     map[string]*session
 	byAddr   map[netip.AddrPort]*session
-	halfOpen map[netip.Addr]int
-	viewers  map[string]int // by play domain
+	halfOpen map[netip.Addr]int // by client
+	viewers  map[string]int     // by play domain
 }
 
 func newSessions(most, halfOpen int) *sessions {
@@ -36,18 +38,40 @@ func (t *sessions) add(s *session, limit int) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case t.closing:
+		return errClosing
 	case len(t.byID) >= t.max:
 		return errFull
 	case limit > 0 && t.viewers[s.right.Host] >= limit:
 		return errFull
-	case t.halfOpen[s.right.RemoteIP] >= t.maxHalfOpen:
+	case t.halfOpen[countedAs(s.right.RemoteIP)] >= t.maxHalfOpen:
 		return errHalfOpen
 	}
 	t.byID[s.id], t.byUfrag[s.ufrag] = s, s
-	t.halfOpen[s.right.RemoteIP]++
+	t.halfOpen[countedAs(s.right.RemoteIP)]++
 	s.halfOpen = true
 	t.viewers[s.right.Host]++
 	return nil
+}
+
+// close takes no more sessions in and lists those that are there.
+func (t *sessions) close() []*session {
+	t.mu.Lock()
+	t.closing = true
+	t.mu.Unlock()
+	return t.all()
+}
+
+// countedAs is what counts as one client: an IPv4 address, or the /64 that an IPv6 subscriber has (RFC 6177, 2).
+func countedAs(a netip.Addr) netip.Addr {
+	if a.Is4() || a.Is4In6() {
+		return a.Unmap()
+	}
+	p, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return a
+	}
+	return p.Addr()
 }
 
 // connected says that a session is not half-open any more.
@@ -62,14 +86,15 @@ func (t *sessions) release(s *session) {
 		return
 	}
 	s.halfOpen = false
-	if t.halfOpen[s.right.RemoteIP]--; t.halfOpen[s.right.RemoteIP] <= 0 {
-		delete(t.halfOpen, s.right.RemoteIP)
+	from := countedAs(s.right.RemoteIP)
+	if t.halfOpen[from]--; t.halfOpen[from] <= 0 {
+		delete(t.halfOpen, from)
 	}
 }
 
 // bind ties an address to a session after a connectivity check that proved it.
 func (t *sessions) bind(s *session, addr netip.AddrPort) {
-	const most = 8 // addresses of one session
+	const most = 32 // addresses of one session: its own, as seen by each of ours
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.byID[s.id] != s || len(s.addrs) >= most || t.byAddr[addr] == s {

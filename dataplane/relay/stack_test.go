@@ -56,6 +56,8 @@ type stack struct {
 	pub     *hub.Publication
 	video   *media.Track
 	at      time.Duration
+
+	registry *prometheus.Registry
 }
 
 func newStack(t *testing.T, change func(*Options)) *stack {
@@ -64,7 +66,8 @@ func newStack(t *testing.T, change func(*Options)) *stack {
 		Codec: media.H264, Width: 640, Height: 360, SPS: []byte{0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5}, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
 	}}
 	s.current.Store(plan.NewIndex(testPlan()))
-	opt := Options{Hub: s.hub, Plan: s.current, Log: testr.New(t), Metrics: prometheus.NewRegistry(), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+	s.registry = prometheus.NewRegistry()
+	opt := Options{Hub: s.hub, Plan: s.current, Log: testr.New(t), Metrics: s.registry, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
 	if change != nil {
 		change(&opt)
 	}

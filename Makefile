@@ -6,6 +6,7 @@ SHELL := /usr/bin/env bash
 # Flags for `millrace play` in `make load`, and the time that each fuzz target gets in `make fuzz`.
 PLAY ?= --viewers 200 --duration 60s
 FUZZTIME ?= 10s
+BENCH ?=
 
 .PHONY: help demo build generate test lint bench measure load fuzz clean
 
@@ -27,8 +28,9 @@ test: ## Vet, all Go tests (with the race detector), all tests of the web player
 lint: ## golangci-lint and govulncheck
 	hack/lint.sh
 
-bench: ## Go benchmarks of the frame path, with allocations
-	go test -run '^$$' -bench . -benchmem ./dataplane/...
+bench: ## Go benchmarks of the frame path, then the cost of a viewer against stock pion and the floor (BENCH="--viewers 200 --mbps 2")
+	go test -run '^$$' -bench . -benchmem ./dataplane/relay/... ./dataplane/hub ./dataplane/media
+	go run ./e2e/bench --out docs/benchmarks $(BENCH)
 
 measure: ## First picture and latency in a real browser (docs/latency.md)
 	hack/install-apt.sh ffmpeg chromium node npm

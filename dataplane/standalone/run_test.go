@@ -213,7 +213,7 @@ func TestServesWhatTheManifestsSay(t *testing.T) {
 		}
 	}
 	p.publish("push.example.com", testsrc.Options{})
-	r := <-p.watch("rts.example.com", 3, time.Second)
+	r := <-p.watch("rts.example.com", 3, 4*time.Second)
 	if err := r.Failure(); err != nil {
 		t.Fatal(err)
 	}

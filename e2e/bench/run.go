@@ -1,0 +1,251 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/play"
+	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/dataplane/play/lean"
+)
+
+// result is one case of one server.
+type result struct {
+	Server          string  `json:"server"`
+	Viewers         int     `json:"viewers"`
+	Mbps            float64 `json:"mbps"`
+	MicrosPerPacket float64 `json:"cpuMicrosPerPacket"` // CPU of the server process per packet that it sent
+	PacketsPerCall  float64 `json:"packetsPerCall"`
+	CPU             float64 `json:"cpuShare"`        // of one core
+	KBPerViewer     float64 `json:"kBPerViewer"`     // growth of the resident set by the viewers
+	MallocsPerFrame float64 `json:"mallocsPerFrame"` // of the whole process
+	JoinP50         float64 `json:"joinMsP50"`       // offer to first packet
+	JoinP95         float64 `json:"joinMsP95"`
+	LatencyP99      float64 `json:"latencyMsP99,omitempty"` // frame made to frame complete at the client
+	Lost            uint64  `json:"lost"`
+	Received        uint64  `json:"received"`
+	Error           string  `json:"error,omitempty"`
+}
+
+// child is a running server process.
+type child struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+	addr  string
+}
+
+func startServer(ctx context.Context, kind string, o options, mbps float64, sinks []string) (*child, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("finding this program: %w", err)
+	}
+	args := []string{"serve", kind, "--mbps", strconv.FormatFloat(mbps, 'f', -1, 64), "--srtp", o.srtp}
+	if len(sinks) > 0 {
+		args = append(args, "--sinks", strings.Join(sinks, ","))
+	}
+	c := &child{cmd: exec.CommandContext(ctx, exe, args...)}
+	c.cmd.Stderr = os.Stderr
+	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("starting server %s: %w", kind, err)
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("starting server %s: %w", kind, err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting server %s: %w", kind, err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		c.stop()
+		return nil, fmt.Errorf("server %s did not say where it listens: %w", kind, err)
+	}
+	c.addr = strings.TrimSpace(line)
+	return c, nil
+}
+
+func (c *child) stop() {
+	_ = c.stdin.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = c.cmd.Wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		_ = c.cmd.Process.Kill()
+		<-done
+	}
+}
+
+func (c *child) counts(ctx context.Context) (n counts, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.addr+"/-/counts", http.NoBody)
+	if err != nil {
+		return n, fmt.Errorf("asking the server: %w", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return n, fmt.Errorf("asking the server: %w", err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(&n); err != nil {
+		return n, fmt.Errorf("asking the server: %w", err)
+	}
+	return n, nil
+}
+
+// measure runs one case.
+func measure(ctx context.Context, kind string, o options, viewers int, mbps float64) (result, error) {
+	r := result{Server: kind, Viewers: viewers, Mbps: mbps}
+	var sinks []string
+	var received atomic.Uint64
+	if kind == "floor" {
+		var closeAll func()
+		var err error
+		if sinks, closeAll, err = openSinks(ctx, viewers, &received); err != nil {
+			return r, err
+		}
+		defer closeAll()
+	}
+	c, err := startServer(ctx, kind, o, mbps, sinks)
+	if err != nil {
+		return r, err
+	}
+	defer c.stop()
+	settle(ctx, 500*time.Millisecond)
+	before, err := c.counts(ctx)
+	if err != nil {
+		return r, err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	reports := make(chan *play.Report, 1)
+	if kind != "floor" {
+		go func() { reports <- watch(watching, c.addr, o, viewers) }()
+	}
+	if err := c.await(ctx, viewers); err != nil {
+		r.Error = err.Error()
+		return r, nil
+	}
+	settle(ctx, 3*time.Second) // the bursts of the joins are over
+	from, err := c.counts(ctx)
+	if err != nil {
+		return r, err
+	}
+	settle(ctx, time.Duration(o.seconds)*time.Second)
+	to, err := c.counts(ctx)
+	if err != nil {
+		return r, err
+	}
+	cpu, packets := to.CPUSeconds-from.CPUSeconds, float64(to.Packets-from.Packets)
+	r.MicrosPerPacket = cpu * 1e6 / packets
+	r.PacketsPerCall = packets / float64(to.Calls-from.Calls)
+	r.CPU = cpu / float64(o.seconds)
+	r.KBPerViewer = float64(to.RSS-before.RSS) / 1000 / float64(viewers)
+	r.MallocsPerFrame = float64(to.Mallocs-from.Mallocs) / (float64(o.seconds) / frameTime.Seconds())
+	stop()
+	if kind == "floor" {
+		r.Received = received.Load()
+		if to.Failed > 0 {
+			return r, fmt.Errorf("the kernel refused %d messages of the floor", to.Failed)
+		}
+		return r, nil
+	}
+	report := <-reports
+	if report == nil {
+		return r, errors.New("the viewers gave no report")
+	}
+	r.Lost, r.Received = report.Total.Lost, report.Total.Packets
+	if q := report.FirstPacketMs; q != nil {
+		r.JoinP50, r.JoinP95 = q.P50, q.P95
+	}
+	if q := report.LatencyMs; q != nil {
+		r.LatencyP99 = q.P99
+	}
+	return r, nil
+}
+
+// watch plays with all viewers until the context ends.
+func watch(ctx context.Context, addr string, o options, viewers int) *play.Report {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil
+	}
+	report, err := play.Run(ctx, play.Options{
+		URL: "http://" + net.JoinHostPort(host, port) + "/live/stream", Join: join.Options{Connect: addr}, Viewers: viewers,
+		Ramp: time.Duration(viewers) * 10 * time.Millisecond, Lean: true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, SRTP: o.srtp, Wait: 10 * time.Second,
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench: viewers:", err)
+		return nil
+	}
+	return report
+}
+
+// await waits until all viewers are connected.
+func (c *child) await(ctx context.Context, viewers int) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	n := counts{}
+	for n.Viewers < viewers {
+		var err error
+		if n, err = c.counts(ctx); err != nil {
+			return fmt.Errorf("%d of %d viewers connected: %w", n.Viewers, viewers, err)
+		}
+		settle(ctx, 100*time.Millisecond)
+	}
+	return nil
+}
+
+// openSinks opens sockets that read and forget.
+func openSinks(ctx context.Context, n int, received *atomic.Uint64) (addrs []string, closeAll func(), err error) {
+	var conns []*net.UDPConn
+	closeAll = func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}
+	for range n {
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("opening a sink: %w", err)
+		}
+		_ = conn.SetReadBuffer(4 << 20)
+		conns = append(conns, conn)
+		addrs = append(addrs, conn.LocalAddr().String())
+		go func() {
+			b := make([]byte, 2048)
+			for ctx.Err() == nil {
+				if _, _, err := conn.ReadFromUDPAddrPort(b); err != nil {
+					return
+				}
+				received.Add(1)
+			}
+		}()
+	}
+	return addrs, closeAll, nil
+}
+
+// settle waits.
+func settle(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -47,7 +47,7 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 	sel := &Selection{}
 	for i := range o.Sections {
 		s := &o.Sections[i]
-		if s.Closed || s.Direction == "sendonly" || s.Direction == "inactive" {
+		if !o.shares(sel, i) || s.Closed || s.Direction == "sendonly" || s.Direction == "inactive" {
 			continue
 		}
 		switch {
@@ -71,6 +71,17 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 		return nil, fmt.Errorf("%w: the offer has no section that can receive a track of the stream", ErrNoCodec)
 	}
 	return sel, nil
+}
+
+// shares tells whether a section can have the transport of those chosen before: there is one transport, so all are in the group
+// (RFC 8843, 7.3).
+func (o *Offer) shares(sel *Selection, section int) bool {
+	for _, c := range []*Choice{sel.Video, sel.Audio} {
+		if c != nil && !(o.bundle[o.Sections[c.Section].Mid] && o.bundle[o.Sections[section].Mid]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *Offer) has(kind string) bool {

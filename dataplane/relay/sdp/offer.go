@@ -106,9 +106,25 @@ func (o *Offer) transport(d *pion.SessionDescription, m *pion.MediaDescription) 
 	if o.Setup == "" {
 		o.Setup = find("setup")
 	}
-	if hash, digits, ok := strings.Cut(find("fingerprint"), " "); ok && o.Fingerprint == "" {
-		o.Fingerprint = strings.ToLower(hash) + " " + strings.ToUpper(strings.TrimSpace(digits))
+	if o.Fingerprint == "" {
+		if o.Fingerprint = fingerprint(m.Attributes); o.Fingerprint == "" {
+			o.Fingerprint = fingerprint(d.Attributes)
+		}
 	}
+}
+
+// fingerprint takes the certificate's fingerprint: the one by SHA-256 when there are several (RFC 8122, 5).
+func fingerprint(attributes []pion.Attribute) (found string) {
+	for _, a := range attributes {
+		hash, digits, ok := strings.Cut(a.Value, " ")
+		if a.Key != "fingerprint" || !ok {
+			continue
+		}
+		if hash = strings.ToLower(hash); found == "" || hash == "sha-256" {
+			found = hash + " " + strings.ToUpper(strings.TrimSpace(digits))
+		}
+	}
+	return found
 }
 
 func parseSection(m *pion.MediaDescription, index int) (Section, error) {

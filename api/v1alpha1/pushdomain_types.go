@@ -54,7 +54,7 @@ type PushLimits struct {
 	// +kubebuilder:validation:Maximum=100000
 	MaxStreams int32 `json:"maxStreams,omitempty"`
 
-	// maxBitrateKbps is the highest bit rate of one stream in kbit/s, mean over 10 s; 0 or absent: no limit of the domain's own.
+	// maxBitrateKbps is the highest bit rate of one stream in kbit/s, mean over 5 s; 0 or absent: no limit of the domain's own.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000

@@ -63,6 +63,8 @@ func NewStandaloneCommand() *cobra.Command {
 	f.StringSliceVar(&advertise, "advertise", nil, "addresses that players are told for media, IP or IP:port, such as a public one behind NAT")
 	f.BoolVar(&opt.NoTCP, "no-ice-tcp", false, "media over UDP only")
 	f.IntVar(&opt.MaxViewers, "max-viewers", 20_000, "viewers of this process at most")
+	f.Float64Var(&opt.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off")
+	f.Float64Var(&opt.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
 	f.IntVar(&opt.MaxHalfOpen, "max-joins-per-address", 512, "viewers of one address that have not connected yet, at most")
 	f.DurationVar(&opt.Hold, "hold", 10*time.Second, "how long viewers of a stream wait when its encoder's connection broke")
 	f.DurationVar(&opt.DrainTime, "drain-time", 10*time.Second, "how long the end may take after SIGTERM")

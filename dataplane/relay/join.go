@@ -33,6 +33,11 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 	if err != nil {
 		return nil, r.repairable(t, "CodecNotOffered", fmt.Sprintf("%v", err), ask)
 	}
+	if reason, message := r.headroom.admit(t.domain.Hostname, mbps(t.stream.Facts(), selection), float64(t.domain.MaxEgressMbps)); reason != "" {
+		refusal := signal.Refuse(http.StatusServiceUnavailable, reason, "%s", message)
+		refusal.RetryAfter = retryMissing
+		return nil, refusal
+	}
 	s := r.newSession(dialect, t, offer, selection)
 	if err := r.sessions.add(s, t.domain.MaxViewers); err != nil {
 		refusal := signal.Refuse(http.StatusServiceUnavailable, "Full", "%v", err)
@@ -51,6 +56,18 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 	_, local := addresses(req)
 	s.local.UDP, s.local.TCP = r.candidates(local)
 	return &signal.Answer{SDP: sdp.Answer(offer, selection, s.local), Session: s.id, ETag: s.etag, Notice: r.notice(t, selection)}, nil
+}
+
+// mbps is the bit rate of what a player gets, as far as it is known.
+func mbps(f media.Facts, selection *sdp.Selection) float64 {
+	kbps := 0
+	if selection.Video != nil {
+		kbps += f.VideoKbps
+	}
+	if selection.Audio != nil && !selection.Silent {
+		kbps += f.AudioKbps
+	}
+	return float64(kbps) / 1000
 }
 
 // source gives the tracks of the stream that this player can have, or says why it cannot have the picture: B-frames and missing

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"time"
 
@@ -40,6 +41,8 @@ type Options struct {
 	MaxSessions    int           // sessions in all; default 20,000
 	JoinTimeout    time.Duration // to connect; default 15 s
 	SilenceTimeout time.Duration // without a sign of life (RFC 7675, 5.1); default 30 s
+	MaxCPU         float64       // share of all cores beyond which newcomers are refused, such as 0.9; default: no limit
+	MaxEgressMbps  float64       // sent in all, beyond which newcomers are refused; default: no limit
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 }
 
@@ -72,6 +75,7 @@ type Relay struct {
 	sessions *sessions
 	feeds    *feeds
 	missing  *missing
+	headroom *headroom
 
 	ctx         context.Context //nolint:containedctx // the life of the relay's own goroutines
 	cancel      context.CancelFunc
@@ -95,6 +99,7 @@ func New(opt Options) (*Relay, error) {
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
 	r.missing = newMissing(opt.Hub)
+	r.headroom = newHeadroom(opt.MaxCPU, opt.MaxEgressMbps)
 	if err := r.listen(); err != nil {
 		r.Close()
 		return nil, err
@@ -139,7 +144,9 @@ func (r *Relay) sweep() {
 		case <-tick.C:
 		}
 		now := time.Now()
+		sent := map[string]uint64{}
 		for _, s := range r.sessions.all() {
+			sent[s.right.Host] += s.sentSince()
 			switch heard := time.Unix(0, s.heard.Load()); {
 			case !s.connected.Load() && now.Sub(s.created) > r.opt.JoinTimeout:
 				go s.close("not connected in time", nil)
@@ -150,6 +157,7 @@ func (r *Relay) sweep() {
 			}
 			s.sendSilence()
 		}
+		r.headroom.measure(now, processCPU(), runtime.GOMAXPROCS(0), sent)
 	}
 }
 

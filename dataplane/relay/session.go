@@ -34,6 +34,7 @@ type session struct {
 	selection   *sdp.Selection
 	local       sdp.Local
 
+	swept     uint64 // bytes sent when the sweep came by last; the sweep's own
 	connected atomic.Bool
 	heard     atomic.Int64 // Unix nanoseconds of the last sign of life
 	viewer    atomic.Pointer[fanout.Viewer]
@@ -70,6 +71,18 @@ func (p *path) send(b []byte) {
 	case p.socket != nil:
 		_, _ = p.socket.Conn.WriteToUDPAddrPort(b, p.remote)
 	}
+}
+
+// sentSince is how many bytes of media were sent since the last call. Only the sweep calls it.
+func (s *session) sentSince() uint64 {
+	v := s.viewer.Load()
+	if v == nil {
+		return 0
+	}
+	total := v.Counts.Bytes.Load()
+	n := total - s.swept
+	s.swept = total
+	return n
 }
 
 func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }

@@ -34,6 +34,8 @@ type Options struct {
 
 	MaxViewers  int
 	MaxHalfOpen int
+	MaxCPU      float64       // share of all cores beyond which new viewers are refused; 0: no limit
+	MaxEgress   float64       // Mbit/s to viewers beyond which new ones are refused; 0: no limit
 	Hold        time.Duration // how long a stream waits for its encoder
 	DrainTime   time.Duration // for viewers at the end
 

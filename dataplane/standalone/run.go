@@ -60,6 +60,7 @@ func (s *server) run(ctx context.Context) error {
 	s.relay, err = relay.New(relay.Options{
 		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry, Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
 		Advertise: s.opt.Advertise, MaxSessions: s.opt.MaxViewers, MaxHalfOpen: s.opt.MaxHalfOpen,
+		MaxCPU: s.opt.MaxCPU, MaxEgressMbps: s.opt.MaxEgress,
 	})
 	if err != nil {
 		return err

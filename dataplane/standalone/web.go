@@ -60,7 +60,7 @@ func (s *server) play(w http.ResponseWriter, req *http.Request) {
 	d := s.current.Load().Play(host)
 	switch {
 	case d == nil:
-		http.Error(w, "404 unknown domain: "+host+" is not a play domain of this server. Ask for a play URL by its domain's name.", http.StatusNotFound)
+		s.relay.ServeHTTP(w, req) // says so in a form that pages and players can read
 	case d.Type == plan.Standard:
 		http.Error(w, "404 not served: standard play is not part of this server; its RTS domains are.", http.StatusNotFound)
 	case strings.HasPrefix(req.URL.Path, player.Prefix):

@@ -193,6 +193,14 @@ func (s *Socket) probe() Rung {
 	return rung
 }
 
+// ignorePathMTU keeps ICMP messages about one path from touching the socket. The kernel refuses segments larger than a path's MTU
+// with EINVAL, and a forged message is all that it takes to lower that; our packets fit into every path anyway (MaxPayload), and
+// routers may cut them where they do not (IP_PMTUDISC_OMIT: Linux 3.15). It is a no-op for the family that the socket does not have.
+func ignorePathMTU(fd uintptr) {
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
+	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)
+}
+
 // growBuffers asks for large buffers: up to the system's limit, and beyond it where we may.
 func growBuffers(conn *net.UDPConn, raw syscall.RawConn) {
 	_ = conn.SetReadBuffer(socketBuffer)
@@ -201,4 +209,5 @@ func growBuffers(conn *net.UDPConn, raw syscall.RawConn) {
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, socketBuffer)
 		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, socketBuffer)
 	})
+	_ = raw.Control(ignorePathMTU)
 }

@@ -158,10 +158,14 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 				s.Codecs[i].setParams(rest)
 			}
 		case "rtcp-fb":
+			if rest != "nack" {
+				continue
+			}
+			if i, ok := byType[pt]; ok {
+				s.Codecs[i].NACK = true
+			}
 			for i := range s.Codecs {
-				if j, known := byType[pt]; rest == "nack" && (pt == "*" || known && i == j) {
-					s.Codecs[i].NACK = true
-				}
+				s.Codecs[i].NACK = s.Codecs[i].NACK || pt == "*"
 			}
 		case "extmap":
 			id, _, _ := strings.Cut(pt, "/")

@@ -130,13 +130,32 @@ func rank(ip netip.Addr) int {
 	return n
 }
 
+// reachable lists the addresses that are listened on. One that means all of the machine's is told as those.
+func (r *Relay) reachable() []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, s := range r.sockets {
+		at := s.Local()
+		if !at.Addr().IsUnspecified() {
+			out = append(out, at)
+			continue
+		}
+		for _, a := range LocalAddresses(at.Port()) {
+			if !slices.Contains(out, a) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
 // candidates lists what a player is told: the advertised addresses, else those that are listened on. Loopback is told to those
 // alone who asked over loopback, first.
 func (r *Relay) candidates(askedOn netip.Addr) (udp, tcp []netip.AddrPort) {
+	open := r.reachable()
 	if askedOn.IsLoopback() {
-		for _, s := range r.sockets {
-			if s.Local().Addr() == askedOn.Unmap() {
-				udp = append(udp, s.Local())
+		for _, a := range open {
+			if a.Addr() == askedOn.Unmap() {
+				udp = append(udp, a)
 			}
 		}
 	}
@@ -147,16 +166,14 @@ func (r *Relay) candidates(askedOn netip.Addr) (udp, tcp []netip.AddrPort) {
 		udp = append(udp, a)
 	}
 	if len(r.opt.Advertise) == 0 {
-		for _, s := range r.sockets {
-			if !s.Local().Addr().IsLoopback() {
-				udp = append(udp, s.Local())
+		for _, a := range open {
+			if !a.Addr().IsLoopback() {
+				udp = append(udp, a)
 			}
 		}
 	}
 	if len(udp) == 0 { // a relay on loopback only
-		for _, s := range r.sockets {
-			udp = append(udp, s.Local())
-		}
+		udp = append(udp, open...)
 	}
 	const most = 8
 	udp = udp[:min(len(udp), most)]

@@ -128,13 +128,14 @@ func (s *server) drain(web []shutdowner) {
 	for _, w := range web {
 		wg.Go(func() { _ = w.Shutdown(ctx) }) // cut at the deadline by the process' end
 	}
-	wg.Wait()
+	// A request that takes its time does not keep the viewers waiting for theirs.
 	if err := s.relay.Drain(ctx); err != nil {
 		s.opt.Log.Info("Drain is cut short", "error", err.Error())
 	}
 	if err := s.ingest.Shutdown(ctx); err != nil {
 		s.opt.Log.Info("Publishers are cut", "error", err.Error())
 	}
+	wg.Wait()
 }
 
 // mediaListen lists the addresses for media; none lets the relay choose, which needs the default port.

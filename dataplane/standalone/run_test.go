@@ -3,7 +3,10 @@ package standalone
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -246,6 +249,32 @@ func TestEndDrains(t *testing.T) {
 			t.Errorf("a viewer ended by %q", e.Reason)
 		}
 	}
+}
+
+// A request whose body does not come holds nobody else up.
+func TestSlowRequestDoesNotHoldUpTheDrain(t *testing.T) {
+	p := start(t, quickstart, func(o *Options) { o.DrainTime = patience })
+	p.publish("push.example.com", testsrc.Options{})
+	reports := p.watch("rts.example.com", 2, time.Hour)
+	eventually(t, "two viewers", func() bool { return connected(p.state()) == 2 })
+	slow, err := net.Dial("tcp", p.at.HTTP.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	fmt.Fprint(slow, "POST /live/stream HTTP/1.1\r\nHost: rts.example.com\r\nContent-Type: application/sdp\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	_ = slow.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.ReadFull(slow, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil { // it waits for the body now
+		t.Fatal(err)
+	}
+	p.end()
+	<-reports
+	_ = slow.SetReadDeadline(time.Now().Add(time.Millisecond))
+	if n, err := slow.Read(make([]byte, 1)); n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the viewers were kept until the request was over: %d, %v", n, err)
+	}
+	_ = slow.Close()
+	p.stop()
 }
 
 func connected(s State) int {

@@ -67,3 +67,14 @@ func TestNothingSentBeforeAJoinIsSealedAgain(t *testing.T) {
 		t.Error("a packet of before the join would be repeated")
 	}
 }
+
+// A feed that nobody watches any more is not held by the worker.
+func TestWorkerLetsGoOfFeeds(t *testing.T) {
+	w := newWorker()
+	v := &Viewer{feed: &Feed{}}
+	w.add(v)
+	w.remove(v)
+	if left := w.groups[:cap(w.groups)]; len(w.groups) != 0 || left[0] != nil || len(v.feed.workers) != 0 {
+		t.Errorf("the worker holds %v", left)
+	}
+}

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,7 +170,7 @@ func (w *Worker) remove(v *Viewer) {
 		}
 		if len(g.viewers) == 0 {
 			g.feed.detach(w)
-			w.groups = append(w.groups[:gi], w.groups[gi+1:]...)
+			w.groups = slices.Delete(w.groups, gi, gi+1) // clears the slot behind: a feed is tens of megabytes
 		}
 		return
 	}

@@ -119,6 +119,27 @@ func TestTCPConnectionsEndWithTheirSession(t *testing.T) {
 	}
 }
 
+// A player that checked TCP first, gave the connection up and chose UDP plays.
+func TestCheckedTCPConnectionMayGo(t *testing.T) {
+	s := newStack(t, nil)
+	s.publish()
+	c := newClient(t, nil)
+	one, answer := s.offered(c.offer)
+	conns := func() int {
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		return len(one.conns)
+	}
+	conn := s.dialTCP(check(t, one, one.pwd))
+	eventually(t, "the check", func() bool { return conns() == 1 })
+	_ = conn.Close()
+	eventually(t, "the end of the connection", func() bool { return conns() == 0 })
+	c.answer(answer)
+	if !c.next().key {
+		t.Error("the first packet is not of a key frame")
+	}
+}
+
 // A panic in the code of one session ends that session, is counted, and nobody else notices.
 func TestPanicEndsOneSession(t *testing.T) {
 	s := newStack(t, nil)

@@ -178,10 +178,18 @@ func (s *session) keep(conn *net.TCPConn) bool {
 	return true
 }
 
-// lose forgets a connection that is over, and tells whether it was the one that the player used.
+// lose forgets a connection that is over, and tells whether it was the one that the player used. One that was only checked may go:
+// the player has chosen another path, or will.
 func (s *session) lose(conn *net.TCPConn, out *fanout.TCPPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns = slices.DeleteFunc(s.conns, func(c *net.TCPConn) bool { return c == conn })
-	return s.path.tcp == out
+	if s.path.tcp != out {
+		return false
+	}
+	if s.dtls == nil {
+		s.path = path{}
+		return false
+	}
+	return true
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -106,7 +105,7 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 	s := newStack(t, func(o *Options) { o.JoinTimeout, o.FeedLinger = time.Second, time.Millisecond })
 	before := goleak.IgnoreCurrent()
 	s.publish()
-	real := []*client{newClient(t, nil), newClient(t, nil), newClient(t, nil)}
+	players := []*client{newClient(t, nil), newClient(t, nil), newClient(t, nil)}
 	offer := newOffer(t)
 	var joins sync.WaitGroup
 	start := make(chan struct{})
@@ -114,10 +113,10 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 		joins.Go(func() {
 			<-start
 			text := offer
-			if i < len(real) {
-				text = real[i].offer
+			if i < len(players) {
+				text = players[i].offer
 			}
-			req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, s.web.URL+"/live/stream", strings.NewReader(text))
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.web.URL+"/live/stream", strings.NewReader(text))
 			if err != nil {
 				t.Error(err)
 				return
@@ -142,7 +141,7 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 	})
 	close(start)
 	joins.Wait()
-	for _, c := range real {
+	for _, c := range players {
 		if err := c.pc.Close(); err != nil {
 			t.Error(err)
 		}

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -188,7 +189,7 @@ func TestTCPViewerThatIsStuckIsEnded(t *testing.T) {
 	})
 	select {
 	case err := <-ended:
-		if err != ErrStalled {
+		if !errors.Is(err, ErrStalled) {
 			t.Errorf("ended with %v", err)
 		}
 	case <-time.After(30 * time.Second):

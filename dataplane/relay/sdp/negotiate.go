@@ -77,7 +77,7 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 // (RFC 8843, 7.3).
 func (o *Offer) shares(sel *Selection, section int) bool {
 	for _, c := range []*Choice{sel.Video, sel.Audio} {
-		if c != nil && !(o.bundle[o.Sections[c.Section].Mid] && o.bundle[o.Sections[section].Mid]) {
+		if c != nil && (!o.bundle[o.Sections[c.Section].Mid] || !o.bundle[o.Sections[section].Mid]) {
 			return false
 		}
 	}

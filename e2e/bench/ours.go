@@ -75,6 +75,7 @@ func (o *ours) counts() counts {
 		if s.Connected {
 			c.Viewers++
 		}
+		c.Repeats += s.Repeats
 	}
 	sent := o.Sent()
 	c.Packets, c.Calls = sent.Packets, sent.Calls

@@ -91,8 +91,10 @@ func (c *child) stop() {
 	}
 }
 
-func (c *child) counts(ctx context.Context) (n counts, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.addr+"/-/counts", http.NoBody)
+func (c *child) counts(ctx context.Context) (counts, error) { return c.ask(ctx, "") }
+
+func (c *child) ask(ctx context.Context, query string) (n counts, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.addr+"/-/counts"+query, http.NoBody)
 	if err != nil {
 		return n, fmt.Errorf("asking the server: %w", err)
 	}

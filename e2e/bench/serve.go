@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,9 +28,11 @@ type serverSpec struct {
 type counts struct {
 	CPUSeconds float64 `json:"cpuSeconds"`
 	RSS        int64   `json:"rss"` // bytes
+	Collected  int64   `json:"-"`   // RSS after a forced collection, where that was asked for
 	Mallocs    uint64  `json:"mallocs"`
 	Viewers    int     `json:"viewers"` // connected
 	Packets    uint64  `json:"packets"` // sent
+	Repeats    uint64  `json:"repeats"` // of them, sent again to viewers that are connected now
 	Calls      uint64  `json:"calls"`   // system calls that sent them
 	Failed     uint64  `json:"failed"`  // messages that the kernel refused
 }
@@ -65,7 +68,10 @@ func serve(ctx context.Context, spec serverSpec) error {
 		return fmt.Errorf("listening: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /-/counts", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /-/counts", func(w http.ResponseWriter, req *http.Request) {
+		if req.FormValue("collect") == "true" {
+			debug.FreeOSMemory()
+		}
 		_ = json.NewEncoder(w).Encode(measured(s.counts())) // the parent is there
 	})
 	mux.Handle("/", s)

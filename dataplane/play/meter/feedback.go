@@ -11,8 +11,8 @@ import (
 // When a missing packet is asked for: after a time in which it may just be late, then again while it may still help.
 const (
 	firstAsk = 8 * time.Millisecond
-	askAgain = 60 * time.Millisecond
-	maxAsks  = 8
+	askAgain = 50 * time.Millisecond
+	maxAsks  = 10
 	maxNACKs = 256 // packets asked for in one message
 )
 
@@ -56,6 +56,7 @@ func (s *stream) missing(now int64) []uint16 {
 			continue
 		}
 		kept.asked++
+		s.asks++
 		kept.time = now + int64(askAgain)
 		out = append(out, uint16(seq))
 	}

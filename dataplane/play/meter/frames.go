@@ -25,6 +25,9 @@ type assembly struct {
 	broken   bool // a frame that others refer to is missing: nothing can be decoded until the next key frame
 	complete uint64
 	frames   uint64 // decodable
+	distinct uint64 // of them, those that are newer than all before
+	oldest   int64  // capture time of the first and of the newest decodable frame
+	newest   int64
 	keys     uint64
 	bad      uint64
 
@@ -65,10 +68,14 @@ func (s *stream) advance(now int64) {
 	}
 }
 
-// giveUp tells whether the missing packet at the cursor is no longer waited for.
+// giveUp tells whether the missing packet at the cursor is no longer waited for: each has its time from when it was found missing, so that
+// many of them together take no longer than one.
 func (s *stream) giveUp(now int64) bool {
 	if s.holeSince == 0 {
 		s.holeSince = now
+	}
+	if kept := s.at(s.cursor); kept.seq == s.cursor && int32(unixMs(now)-kept.ts) > int32(patience/time.Millisecond) {
+		return true
 	}
 	return now-s.holeSince > int64(patience) || s.highest-s.cursor >= int64(len(s.slots))-1
 }
@@ -112,6 +119,7 @@ func (s *stream) closeFrame(now int64) {
 		return
 	}
 	s.frames++
+	s.tellApart()
 	s.pace(now)
 	if s.firstFrame == 0 {
 		s.firstFrame = now
@@ -127,6 +135,18 @@ func (s *stream) closeFrame(now int64) {
 		}
 	}
 	s.remember(s.ts, s.capture)
+}
+
+// tellApart counts the frame unless a restart at a key frame has brought it again.
+func (s *stream) tellApart() {
+	if s.capture != 0 && s.capture <= s.newest {
+		return
+	}
+	s.distinct++
+	if s.oldest == 0 {
+		s.oldest = s.capture
+	}
+	s.newest = s.capture
 }
 
 // pace looks for a stall before the frame that ends now.

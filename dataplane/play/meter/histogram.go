@@ -37,6 +37,17 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.max = max(h.max, other.max)
 }
 
+// Since gives what was added after earlier, a copy of this histogram from before; the longest duration is that of both.
+func (h *Histogram) Since(earlier *Histogram) *Histogram {
+	out := *h
+	for i, n := range earlier.counts {
+		out.counts[i] -= n
+	}
+	out.n -= earlier.n
+	out.negative -= earlier.negative
+	return &out
+}
+
 // Count is the number of durations added.
 func (h *Histogram) Count() uint64 { return h.n }
 

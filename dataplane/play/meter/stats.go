@@ -34,12 +34,15 @@ type Stats struct {
 
 	Frames          uint64  `json:"frames"`          // complete video frames
 	DecodableFrames uint64  `json:"decodableFrames"` // complete, and all that they refer to as well
+	DistinctFrames  uint64  `json:"distinctFrames"`  // decodable, each once: a restart at a key frame brings frames again
+	CaptureSpanMs   float64 `json:"captureSpanMs"`   // from the first decodable frame to the newest, by their capture times; 0 without those
 	DamagedFrames   uint64  `json:"damagedFrames"`   // with a packet missing for good
 	KeyFrames       uint64  `json:"keyFrames"`       // complete IDR frames; counts only those whose payload was decrypted
 	Stalls          uint64  `json:"stalls"`          // gaps between decodable frames over 3 frame intervals and over 200 ms
 	StalledMs       float64 `json:"stalledMs"`
 	LongestGapMs    float64 `json:"longestGapMs"`
 	KeyRequests     uint64  `json:"keyRequests"` // PLI sent
+	Asked           uint64  `json:"asked"`       // packets asked for (NACK), each time counted
 
 	SocketDrops   uint64 `json:"socketDrops"`             // datagrams that this client's own socket dropped; contained in lost and recovered
 	Undecryptable uint64 `json:"undecryptable,omitempty"` // packets that the negotiated keys do not open
@@ -114,6 +117,7 @@ func (s *stream) addTo(out *Stats, now time.Time, ended bool) {
 	out.Recovered += s.recovered
 	out.Duplicates += s.duplicates
 	out.Reordered += s.reordered
+	out.Asked += s.asks
 	if s.codec.Kind() == media.Audio {
 		if span := time.Duration(s.lastArrival - s.firstArrival).Seconds(); span > 0 {
 			out.AudioKbps += float64(s.bytes) * 8 / 1000 / span
@@ -122,6 +126,8 @@ func (s *stream) addTo(out *Stats, now time.Time, ended bool) {
 	}
 	out.Frames += s.complete
 	out.DecodableFrames += s.frames
+	out.DistinctFrames += s.distinct
+	out.CaptureSpanMs = max(out.CaptureSpanMs, milliseconds(time.Duration(s.newest-s.oldest)))
 	out.DamagedFrames += s.bad
 	out.KeyFrames += s.keys
 	out.Stalls += s.stalls

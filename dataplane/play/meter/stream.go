@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"time"
+
 	"github.com/millrace/millrace/dataplane/media"
 )
 
@@ -21,9 +23,9 @@ const (
 
 // slot is what is remembered of one sequence number.
 type slot struct {
-	seq   int64 // extended sequence number; 0 for an unused slot
-	time  int64 // present: capture time in Unix ns or 0; absent: when to ask for it next
-	ts    uint32
+	seq   int64  // extended sequence number; 0 for an unused slot
+	time  int64  // present: capture time in Unix ns or 0; absent: when to ask for it next
+	ts    uint32 // present: RTP timestamp; absent: when it was found missing, in Unix ms modulo 2^32
 	flags uint8
 	asked uint8 // how often it was asked for
 }
@@ -40,6 +42,7 @@ type stream struct {
 	unique         uint64
 	duplicates     uint64
 	recovered      uint64
+	asks           uint64 // packets asked for, each time counted
 	reordered      uint64
 	bytes          uint64
 	firstArrival   int64
@@ -79,7 +82,7 @@ func (s *stream) add(p *Packet) {
 	case seq > s.highest:
 		// What lies between is missing for now.
 		for missing := max(s.highest+1, seq-int64(len(s.slots))+1); missing < seq; missing++ {
-			*s.at(missing) = slot{seq: missing, time: p.Arrival + int64(firstAsk)}
+			*s.at(missing) = slot{seq: missing, time: p.Arrival + int64(firstAsk), ts: unixMs(p.Arrival)}
 		}
 		s.highest = seq
 		s.measureJitter(p)
@@ -145,6 +148,9 @@ func (s *stream) skipHoles(now int64) {
 		s.holeSince = 0
 	}
 }
+
+// unixMs cuts Unix ns down to ms modulo 2^32.
+func unixMs(ns int64) uint32 { return uint32(ns / int64(time.Millisecond)) }
 
 func (s *stream) measureJitter(p *Packet) {
 	transit := p.Arrival/1000*s.clock/1_000_000 - int64(p.Time)

@@ -20,6 +20,7 @@ type metrics struct {
 	stunRefused      prometheus.Counter
 	rtcpRefused      prometheus.Counter
 	panics           prometheus.Counter
+	moves            prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
@@ -44,12 +45,13 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		stunUnknown:      counter("stun_unknown_total", "Connectivity checks for no session."),
 		stunRefused:      counter("stun_refused_total", "Connectivity checks with a wrong password."),
 		rtcpRefused:      counter("rtcp_refused_total", "RTCP packets that did not decrypt."),
+		moves:            counter("moves_total", "Sessions whose media moved to another address of the player."),
 		panics:           counter("panics_total", "Panics that ended one session."),
 	}
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics)
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves)
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
 	}

@@ -48,6 +48,7 @@ type session struct {
 	auth     *ice.Authenticator
 	response []byte
 	path     path
+	moved    time.Time      // when path changed last with media on it
 	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
 	dtls     *dtlsTransport
 	inbound  *inbound
@@ -99,14 +100,31 @@ func (s *session) handleSTUN(r *ice.Request, from path) bool {
 	s.response = s.auth.AppendSuccess(s.response[:0], r, from.remote)
 	from.send(s.response)
 	known := s.path.remote == from.remote && s.path.socket == from.socket && s.path.tcp == from.tcp
-	if !known && (s.path.remote == (netip.AddrPort{}) || r.UseCandidate && s.dtls == nil) {
-		s.path = from
+	if !known {
+		s.nominate(r, from)
 	}
 	s.touch()
 	if !known && from.tcp == nil {
 		s.relay.sessions.bind(s, from.remote)
 	}
 	return true
+}
+
+// movePause is the shortest time between two moves of a session's media.
+const movePause = time.Second
+
+// nominate considers a new path that a check with the right password came on. Before DTLS the nominated one is taken, or the first.
+// Afterwards a nomination moves the media there: the player's network has changed.
+func (s *session) nominate(r *ice.Request, from path) {
+	v := s.viewer.Load()
+	switch {
+	case s.path.remote == (netip.AddrPort{}), r.UseCandidate && s.dtls == nil:
+		s.path = from
+	case v != nil && r.UseCandidate && from.tcp == nil && s.path.tcp == nil && time.Since(s.moved) > movePause:
+		s.path, s.moved = from, time.Now()
+		v.Move(from.socket, fanout.NewDest(from.socket, from.remote))
+		s.relay.metrics.moves.Inc()
+	}
 }
 
 // handleDTLS takes a DTLS record of the player; the first one starts the handshake.
@@ -141,6 +159,9 @@ func (s *session) start(keys srtpKeys) error {
 		OnEnd: func(err error) {
 			reason := "stream ended"
 			switch {
+			case errors.Is(err, fanout.ErrPanic):
+				reason = "panic"
+				s.relay.metrics.panics.Inc()
 			case errors.Is(err, fanout.ErrStalled):
 				reason = "connection stalled"
 			case err != nil:

@@ -13,6 +13,9 @@ var ErrCodecChanged = errors.New("the stream's codec changed")
 // ErrStalled ends a viewer whose TCP connection has taken nothing for a while.
 var ErrStalled = errors.New("the viewer's TCP connection takes no more")
 
+// ErrPanic ends a viewer with which, or a stream with whose frames, something went wrong that nobody foresaw.
+var ErrPanic = errors.New("a panic")
+
 const (
 	burstTime    = 0.15                   // seconds in which a join's backlog should leave
 	burstMinRate = 20e6 / 8               // bytes per second
@@ -107,7 +110,7 @@ func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 	}
 	v.burst.active = false
 	if v.feed.Ended() && v.cursor >= v.feed.head.Load() {
-		v.end(nil)
+		v.end(v.feed.failure())
 	}
 	return false
 }
@@ -191,6 +194,7 @@ func (w *Worker) packet(v *Viewer, l *lane, p *Pack, i int, ext uint64, ts uint3
 // open gives a buffer for a packet of at most n bytes in the viewer's way out; close adds the packet.
 func (w *Worker) open(v *Viewer, n int) []byte {
 	if v.cfg.TCP != nil {
+		w.opened = v.cfg.TCP
 		return v.cfg.TCP.open(n)
 	}
 	return w.batch(v.cfg.Socket).room(n)
@@ -198,6 +202,7 @@ func (w *Worker) open(v *Viewer, n int) []byte {
 
 func (w *Worker) close(v *Viewer, size int) {
 	if v.cfg.TCP != nil {
+		w.opened = nil
 		v.cfg.TCP.close(size)
 		return
 	}

@@ -75,6 +75,11 @@ func (v *Viewer) NACK(ssrc uint32, pid, blp uint16) {
 // source is not asked.
 func (v *Viewer) KeyFrame() { v.worker.post(event{kind: eventKeyFrame, viewer: v}) }
 
+// Move sends the viewer's packets to another address from now on; a viewer over TCP stays where it is.
+func (v *Viewer) Move(s *Socket, d *Dest) {
+	v.worker.post(event{kind: eventMove, viewer: v, socket: s, dest: d})
+}
+
 // Close stops the workers.
 func (e *Engine) Close() {
 	for _, w := range e.workers {

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -464,5 +465,50 @@ func TestSequenceNumbersMapBack(t *testing.T) {
 	}
 	if _, _, ok := l.number(69_999 & 0xffff); ok {
 		t.Error("a packet from before the join is known")
+	}
+}
+
+// brokenSealer panics at its third packet.
+type brokenSealer struct {
+	sealer
+	left int
+}
+
+func (s *brokenSealer) seal(buf []byte, n int, payload []byte, ssrc, roc uint32, seq uint16) int {
+	if s.left--; s.left < 0 {
+		panic("broken")
+	}
+	return s.sealer.seal(buf, n, payload, ssrc, roc, seq)
+}
+
+// A panic ends the viewer that it came up with; the others of the same worker go on.
+func TestPanicEndsOneViewer(t *testing.T) {
+	src := newSource(t)
+	src.gop(3, 3000)
+	e, sock := newEngine(t, RungSegments)
+	f := newTestFeed(t, src)
+	ended := make(chan error, 1)
+	key, salt := testKeys(AEADAES128GCM)
+	bad, err := NewViewer(ViewerConfig{
+		Video: LaneConfig{Codec: media.H264, PayloadType: testVideoType, SSRC: 1}, Profile: AEADAES128GCM, Key: key, Salt: salt, Socket: sock,
+		Dest: NewDest(sock, netip.MustParseAddrPort("127.0.0.1:9")), OnEnd: func(err error) { ended <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad.sealer = &brokenSealer{bad.sealer, 2}
+	e.Add(bad, f)
+	_, screen := watch(t, e, sock, f, nil)
+	select {
+	case err := <-ended:
+		if !errors.Is(err, ErrPanic) {
+			t.Errorf("the viewer ended with %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the viewer was not ended")
+	}
+	src.gop(3, 3000)
+	for range 6 {
+		screen.frame()
 	}
 }

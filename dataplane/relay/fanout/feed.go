@@ -3,6 +3,7 @@ package fanout
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ type Feed struct {
 	head  atomic.Uint64 // Seq of the next pack to come
 	key   atomic.Uint64 // Seq + 1 of the newest key pack; 0 when there is none
 	ended atomic.Bool
+	broke atomic.Bool   // packetising panicked
 	video atomic.Uint32 // media.Codec of the video now; changes close viewers that cannot play it
 
 	zero atomic.Int64 // wall clock of stream time zero, Unix nanoseconds; 0 before the first frame
@@ -65,6 +67,13 @@ func NewFeed(stream *hub.Stream) *Feed {
 func (f *Feed) run(ctx context.Context, r *hub.Reader) {
 	defer close(f.done)
 	defer r.Close()
+	defer func() {
+		if recover() != nil { // a frame that cannot be packetised ends the stream's viewers, not the process
+			f.broke.Store(true)
+			f.ended.Store(true)
+			f.wake()
+		}
+	}()
 	for {
 		frame, err := r.Next(ctx)
 		if err != nil {
@@ -81,6 +90,14 @@ func (f *Feed) run(ctx context.Context, r *hub.Reader) {
 func (f *Feed) Close() {
 	f.stop()
 	<-f.done
+}
+
+// failure is why the feed ended; nil when the stream did.
+func (f *Feed) failure() error {
+	if f.broke.Load() {
+		return fmt.Errorf("%w while packetising", ErrPanic)
+	}
+	return nil
 }
 
 // Ended tells whether the stream is over: there will be no more packs.

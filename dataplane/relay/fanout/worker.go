@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Worker struct {
 	batches []*Batch
 	scratch []byte
 	lastSR  time.Time
+	opened  *TCPPath // between open and close of a packet over TCP
 
 	counts workerCounts
 }
@@ -48,6 +50,7 @@ const (
 	eventRemove
 	eventNACK
 	eventKeyFrame
+	eventMove
 )
 
 // event is what other goroutines ask of a worker.
@@ -56,6 +59,8 @@ type event struct {
 	viewer   *Viewer
 	ssrc     uint32
 	pid, blp uint16
+	socket   *Socket
+	dest     *Dest
 	done     chan struct{}
 }
 
@@ -116,24 +121,46 @@ func (w *Worker) drain(now time.Time) {
 	w.work, w.inbox = w.inbox, w.work[:0]
 	w.mu.Unlock()
 	for i := range w.work {
-		e := &w.work[i]
-		switch e.kind {
-		case eventAdd:
-			w.add(e.viewer)
-		case eventRemove:
-			w.remove(e.viewer)
-			close(e.done)
-		case eventNACK:
-			w.nack(e.viewer, e.ssrc, e.pid, e.blp, now)
-		case eventKeyFrame:
-			e.viewer.Counts.KeyFrameRequests.Add(1)
-			if !e.viewer.ended && e.viewer.mayRejoin(now) {
-				e.viewer.join(now)
-				w.groupOf(e.viewer.feed).paced = true
-			}
-		}
-		*e = event{}
+		w.handle(&w.work[i], now)
+		w.work[i] = event{}
 	}
+}
+
+func (w *Worker) handle(e *event, now time.Time) {
+	defer w.survive(e.viewer)
+	v := e.viewer
+	switch e.kind {
+	case eventAdd:
+		w.add(v)
+	case eventRemove:
+		w.remove(v)
+		close(e.done)
+	case eventNACK:
+		w.nack(v, e.ssrc, e.pid, e.blp, now)
+	case eventKeyFrame:
+		v.Counts.KeyFrameRequests.Add(1)
+		if !v.ended && v.mayRejoin(now) {
+			v.join(now)
+			w.groupOf(v.feed).paced = true
+		}
+	case eventMove:
+		if v.cfg.TCP == nil {
+			v.cfg.Socket, v.cfg.Dest = e.socket, e.dest
+		}
+	}
+}
+
+// survive ends the viewer that a panic came up with, and only it.
+func (w *Worker) survive(v *Viewer) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if w.opened != nil {
+		w.opened.mu.Unlock()
+		w.opened = nil
+	}
+	v.end(fmt.Errorf("%w: %v", ErrPanic, p))
 }
 
 func (w *Worker) groupOf(f *Feed) *group {
@@ -176,6 +203,12 @@ func (w *Worker) remove(v *Viewer) {
 	}
 }
 
+// serve is deliver for which a panic ends the viewer alone.
+func (w *Worker) serve(v *Viewer, now time.Time) (paced bool) {
+	defer w.survive(v)
+	return w.deliver(v, now)
+}
+
 // walk gives every viewer what is new; it tells whether some are being paced.
 func (w *Worker) walk(now time.Time) bool {
 	anyPaced := false
@@ -186,7 +219,7 @@ func (w *Worker) walk(now time.Time) bool {
 		}
 		g.seen, g.paced = head, false
 		for _, v := range g.viewers {
-			if w.deliver(v, now) {
+			if w.serve(v, now) {
 				g.paced = true
 			}
 		}

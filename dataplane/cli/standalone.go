@@ -56,6 +56,7 @@ func NewStandaloneCommand() *cobra.Command {
 	f.IntVar(&opt.HTTPSPort, "https-port", standalone.DefaultHTTPSPort, "port of HTTPS, when there is a certificate; 0 free, -1 off")
 	f.IntVar(&opt.MediaPort, "media-port", standalone.DefaultMediaPort, "port of media, UDP and TCP; 0 takes a free one")
 	f.StringVar(&opt.AdminAddr, "admin", "127.0.0.1:9090", "host:port of /metrics, /healthz and /state; empty turns it off")
+	f.StringVar(&opt.RTSPAddr, "rtsp", "", "host:port on which RTSP tools can look at every stream, such as 127.0.0.1:8554 (default off)")
 	f.BoolVar(&opt.SelfSigned, "self-signed", false, "serve HTTPS and RTMPS with self-signed certificates for domains that have none")
 	f.StringVar(&opt.CertFile, "tls-cert", "", "PEM file with the certificate of domains that have none of their own")
 	f.StringVar(&opt.KeyFile, "tls-key", "", "PEM file with its key")

@@ -9,11 +9,11 @@ import (
 
 // listeners are the open TCP ports; nil ones are off.
 type listeners struct {
-	rtmp, rtmps, http, https, admin net.Listener
+	rtmp, rtmps, http, https, admin, rtsp net.Listener
 }
 
 func (l *listeners) close() {
-	for _, one := range []net.Listener{l.rtmp, l.rtmps, l.http, l.https, l.admin} {
+	for _, one := range []net.Listener{l.rtmp, l.rtmps, l.http, l.https, l.admin, l.rtsp} {
 		if one != nil {
 			_ = one.Close()
 		}
@@ -48,6 +48,12 @@ func (s *server) listen() (l listeners, err error) {
 			return l, fmt.Errorf("listening for metrics and state: %w (choose another address with --admin)", err)
 		}
 		s.at.Admin = l.admin.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
+	}
+	if s.opt.RTSPAddr != "" {
+		if l.rtsp, err = net.Listen("tcp", s.opt.RTSPAddr); err != nil {
+			return l, fmt.Errorf("listening for RTSP: %w (choose another address with --rtsp)", err)
+		}
+		s.at.RTSP = l.rtsp.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
 	}
 	return l, nil
 }

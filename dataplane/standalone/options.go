@@ -24,6 +24,7 @@ type Options struct {
 	HTTPSPort  int
 	MediaPort  int    // UDP and TCP
 	AdminAddr  string // host:port of metrics and state; empty: off
+	RTSPAddr   string // host:port on which any RTSP tool can look at every stream; empty: off
 	SelfSigned bool   // serve HTTPS and RTMPS with a certificate made at start for domains that have none
 	CertFile   string // PEM, serves domains that have none of their own
 	KeyFile    string
@@ -47,7 +48,7 @@ type Options struct {
 type Addresses struct {
 	RTMP, RTMPS, HTTP, HTTPS netip.AddrPort
 	Media                    uint16
-	Admin                    netip.AddrPort
+	Admin, RTSP              netip.AddrPort
 }
 
 // Default ports.

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/pull"
 	"github.com/millrace/millrace/dataplane/relay"
 )
 
@@ -100,6 +101,9 @@ func (s *server) serve(ctx context.Context, l listeners) error {
 	if l.rtmps != nil {
 		run("RTMPS", func() error { return s.ingest.ServeTLS(running, l.rtmps, s.certs.get) })
 	}
+	if l.rtsp != nil {
+		run("RTSP", func() error { return s.serveRTSP(running, l.rtsp) })
+	}
 	wg.Go(func() { s.source.watch(ctx, s.apply) })
 	s.printStart()
 	if s.opt.Started != nil {
@@ -114,6 +118,16 @@ func (s *server) serve(ctx context.Context, l listeners) error {
 	stop()
 	wg.Wait()
 	return err
+}
+
+// serveRTSP lets RTSP tools look at every stream, whatever the domains' access rules say.
+func (s *server) serveRTSP(ctx context.Context, l net.Listener) error {
+	srv, err := pull.NewServer(pull.ServerOptions{Hub: s.hub, Log: s.opt.Log.WithName("rtsp"), Metrics: s.registry})
+	if err != nil {
+		_ = l.Close() // it is not served
+		return err
+	}
+	return srv.Serve(ctx, l)
 }
 
 // apply takes a new Plan; only those who lost a right notice.

@@ -32,6 +32,9 @@ func (s *server) printStart() {
 	if s.at.HTTPS.IsValid() {
 		listen = append(listen, "HTTPS "+show(s.at.HTTPS), "RTMPS "+show(s.at.RTMPS))
 	}
+	if s.at.RTSP.IsValid() {
+		listen = append(listen, "RTSP rtsp://"+s.at.RTSP.String())
+	}
 	if s.at.Admin.IsValid() {
 		listen = append(listen, "metrics and state http://"+s.at.Admin.String())
 	}

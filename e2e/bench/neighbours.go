@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -80,15 +81,28 @@ func runNeighbours(ctx context.Context, o neighboursOptions, w io.Writer) error 
 	}
 	settle(ctx, 3*time.Second)
 	var phases [2]meter.Histogram // of the good: without loss, with loss
+	var tails [2][]float64        // p99 of each phase alone, in ms
+	var cpu [2][2]float64         // seconds of the server and of the viewers with the proxy
 	first := good.look()
 	for range o.rounds {
 		for i, link := range []lossy.Link{clean, {Delay: clean.Delay, Loss: o.percent / 100}} {
 			proxy.Set(link)
 			settle(ctx, time.Second) // what the last phase has begun is over
-			before := add(good.look())
+			before, self := add(good.look()), measured(counts{})
+			from, err := server.counts(ctx)
+			if err != nil {
+				return err
+			}
 			settle(ctx, time.Duration(o.seconds)*time.Second)
+			to, err := server.counts(ctx)
+			if err != nil {
+				return err
+			}
 			after := add(good.look())
 			phases[i].Merge(after.latency.Since(&before.latency))
+			tails[i] = append(tails[i], quantile(before, after, 0.99))
+			cpu[i][0] += to.CPUSeconds - from.CPUSeconds
+			cpu[i][1] += measured(counts{}).CPUSeconds - self.CPUSeconds
 		}
 	}
 	proxy.Set(clean)
@@ -96,17 +110,26 @@ func runNeighbours(ctx context.Context, o neighboursOptions, w io.Writer) error 
 	fmt.Fprintf(w, "%s\n%d viewers of %g Mbit/s, %d of them behind %g %% loss at RTT %s in every second phase of %d s, %d rounds\n\n",
 		machine(), o.viewers, o.mbps, o.bad, o.percent, o.rtt, o.seconds, o.rounds)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "the other %d\tframes\tdelivery p50\tp95\tp99 ms\t\n", o.viewers-o.bad)
+	fmt.Fprintf(t, "the other %d\tframes\tdelivery p50\tp95\tp99 ms\tCPU: server\tviewers and proxy\t\n", o.viewers-o.bad)
 	ms := func(h *meter.Histogram, q float64) float64 { return float64(h.Quantile(q)) / float64(time.Millisecond) }
 	for i, name := range []string{"without loss", "with loss"} {
 		h := &phases[i]
-		fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f\t%.2f\t\n", name, h.Count(), ms(h, 0.5), ms(h, 0.95), ms(h, 0.99))
+		share := 100 / float64(o.seconds*o.rounds)
+		fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f %%\t%.0f %%\t\n", name, h.Count(), ms(h, 0.5), ms(h, 0.95), ms(h, 0.99), share*cpu[i][0], share*cpu[i][1])
 	}
-	fmt.Fprintf(t, "ratio\t\t%.2f\t%.2f\t%.2f\t\n", ms(&phases[1], 0.5)/ms(&phases[0], 0.5), ms(&phases[1], 0.95)/ms(&phases[0], 0.95), ms(&phases[1], 0.99)/ms(&phases[0], 0.99))
+	fmt.Fprintf(t, "ratio\t\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", ms(&phases[1], 0.5)/ms(&phases[0], 0.5), ms(&phases[1], 0.95)/ms(&phases[0], 0.95), ms(&phases[1], 0.99)/ms(&phases[0], 0.99),
+		cpu[1][0]/cpu[0][0], cpu[1][1]/cpu[0][1])
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
-	fmt.Fprintf(w, "\nPackets that the others lost: %d (their own sockets dropped %d); that the proxy dropped on the way to the bad: %d\n",
+	fmt.Fprintf(w, "\np99 of each phase in ms: without loss %.1f, with loss %.1f; ratio of the medians %.2f\n", tails[0], tails[1], median(tails[1])/median(tails[0]))
+	fmt.Fprintf(w, "Packets that the others lost: %d (their own sockets dropped %d); that the proxy dropped on the way to the bad: %d\n",
 		to.lost-from.lost, to.drops-from.drops, proxy.Counts(lossy.ToPlayer).Lost)
 	return nil
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

@@ -148,13 +148,12 @@ func (r *receiver) picture(units [][]byte, pts time.Duration) (*media.Frame, err
 		return nil, err
 	}
 	r.track = f.Track
-	n, err := r.dts.Extract(f.Units, int64(pts))
-	if err != nil {
-		// A picture order that the extractor does not know: PTS is right all the same, and DTS no more than it.
-		r.restart()
-		n = int64(pts)
+	f.PTS, f.DTS = pts, pts
+	if n, err := r.dts.Extract(f.Units, int64(pts)*9/100_000); err != nil { // it counts in units of 90 kHz
+		r.restart() // a picture order that it does not know; PTS is right all the same
+	} else {
+		f.DTS = min(duration(n, r.clock.rate), pts)
 	}
-	f.PTS, f.DTS = pts, time.Duration(n)
 	if r.started && f.DTS < r.lastDTS {
 		f.DTS = r.lastDTS
 	}

@@ -1,0 +1,61 @@
+package pull
+
+import (
+	"context"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/testsrc"
+)
+
+// tool runs a program of ffmpeg's and gives what it says.
+func tool(t *testing.T, name string, args ...string) (stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out, problems strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v: %s", name, err, problems.String())
+	}
+	return out.String(), problems.String()
+}
+
+// Any RTSP tool can look at a stream, and notices its end.
+func TestFFmpegReads(t *testing.T) {
+	h := newHub(t)
+	source := encode(t, h, testsrc.Options{Audio: true})
+	url := "rtsp://" + serve(t, h, nil).address + streamPath
+
+	shown, _ := tool(t, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name,width,height,sample_rate", "-of", "compact", url)
+	for _, want := range []string{"codec_name=h264|width=320|height=180", "codec_name=aac|sample_rate=48000"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("ffprobe says %q, want %q in it", shown, want)
+		}
+	}
+	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null", "-"); problems != "" {
+		t.Errorf("ffmpeg decodes with errors: %s", problems)
+	}
+	until := make(chan string, 1)
+	go func() {
+		_, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-f", "null", "-")
+		until <- problems
+	}()
+	time.Sleep(2 * time.Second) // it reads for a while; how long does not matter
+	source.Stop(patience)
+	if problems := <-until; problems != "" {
+		t.Errorf("ffmpeg reads to the end of the stream with errors: %s", problems)
+	}
+}
+
+func TestFFmpegReadsBFrames(t *testing.T) {
+	h := newHub(t)
+	encode(t, h, testsrc.Options{BFrames: 2})
+	url := "rtsp://" + serve(t, h, nil).address + streamPath
+	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null", "-"); problems != "" {
+		t.Errorf("ffmpeg decodes with errors: %s", problems)
+	}
+}

@@ -42,6 +42,7 @@ func TestPullKeepsTheStream(t *testing.T) {
 		"AAC alone": func(t *testing.T) ([]*media.Track, []*media.Frame) {
 			return recording(t, testsrc.Options{NoVideo: true}, 60)
 		},
+		"H265": h265Recording,
 		"Opus": func(t *testing.T) ([]*media.Track, []*media.Frame) { return opusFrames(t, 60) },
 	}
 	for name, source := range sources {

@@ -24,7 +24,7 @@ type ServerOptions struct {
 	Metrics   prometheus.Registerer // nil: not registered
 	TLSConfig *tls.Config           // nil: plain RTSP; with ClientAuth it decides who may read
 
-	MaxSessions int           // that are set up or play; default 1024. Twice as many connections are let in
+	MaxSessions int           // that are set up or play; default 1024. Twice as many connections, and 16, are let in
 	SetupTime   time.Duration // from connecting to PLAY; default 10 s
 	StallTime   time.Duration // in which a reader takes nothing; default 10 s
 	ByeTime     time.Duration // for a reader to hang up once the stream is over; default 2 s
@@ -74,7 +74,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ReadTimeout: s.opt.SetupTime, WriteTimeout: s.opt.StallTime, WriteQueueSize: writeQueue,
 		DisableRTCPSenderReports: true, // ours tell the ingest's clock
 		Listen: func(string, string) (net.Listener, error) {
-			return newLimiter(l, 2*s.opt.MaxSessions, func() { s.metrics.refused.WithLabelValues("connections").Inc() }), nil
+			return newLimiter(l, 2*s.opt.MaxSessions+16, func() { s.metrics.refused.WithLabelValues("connections").Inc() }), nil
 		},
 	}
 	if err := s.rtsp.Start(); err != nil {

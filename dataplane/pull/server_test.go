@@ -77,7 +77,9 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 	_ = one.conn.Close()
 	eventually(t, "the place of a session is free again", func() bool {
-		status, _ := talk(t, r).ask("SETUP", streamPath+"/trackID=0", interleaved)
+		again := talk(t, r)
+		defer again.conn.Close()
+		status, _ := again.ask("SETUP", streamPath+"/trackID=0", interleaved)
 		return status == "RTSP/1.0 200 OK"
 	})
 }

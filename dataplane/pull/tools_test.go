@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/millrace/millrace/dataplane/testsrc"
 )
@@ -28,7 +27,8 @@ func tool(t *testing.T, name string, args ...string) (stdout, stderr string) {
 func TestFFmpegReads(t *testing.T) {
 	h := newHub(t)
 	source := encode(t, h, testsrc.Options{Audio: true})
-	url := "rtsp://" + serve(t, h, nil).address + streamPath
+	r := serve(t, h, nil)
+	url := "rtsp://" + r.address + streamPath
 
 	shown, _ := tool(t, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name,width,height,sample_rate", "-of", "compact", url)
 	for _, want := range []string{"codec_name=h264|width=320|height=180", "codec_name=aac|sample_rate=48000"} {
@@ -44,7 +44,8 @@ func TestFFmpegReads(t *testing.T) {
 		_, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-f", "null", "-")
 		until <- problems
 	}()
-	time.Sleep(2 * time.Second) // it reads for a while; how long does not matter
+	sent := r.count(t, "millrace_pull_sent_packets_total", "")
+	eventually(t, "ffmpeg reads", func() bool { return r.count(t, "millrace_pull_sent_packets_total", "") > sent+100 })
 	source.Stop(patience)
 	if problems := <-until; problems != "" {
 		t.Errorf("ffmpeg reads to the end of the stream with errors: %s", problems)

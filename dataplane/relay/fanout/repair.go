@@ -37,7 +37,7 @@ func (w *Worker) repeat(v *Viewer, l *lane, seq uint16, now time.Time) {
 		return
 	}
 	i := int(number - p.First)
-	if !v.repair.take(len(p.Payload(i)), now) {
+	if !v.repair.take(len(p.Payload(i)), now, v.Counts.Bytes.Load()) {
 		return
 	}
 	v.Counts.Repeats.Add(1)

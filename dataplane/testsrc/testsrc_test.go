@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"os"
 	"os/exec"
@@ -116,34 +113,6 @@ func TestPictureBounds(t *testing.T) {
 		if _, err := NewPicture(size[0], size[1], size[2]); err == nil {
 			t.Errorf("%v was accepted", size)
 		}
-	}
-}
-
-// TestLook writes a frame as PNG for people to look at, when TESTSRC_PNG names a file.
-func TestLook(t *testing.T) {
-	path := os.Getenv("TESTSRC_PNG")
-	if path == "" {
-		t.Skip("TESTSRC_PNG names no file")
-	}
-	p, _ := NewPicture(640, 360, 6)
-	frame := make([]byte, p.FrameSize())
-	p.Draw(frame, 700*time.Millisecond, time.Now())
-	img := image.NewRGBA(image.Rect(0, 0, 640, 360))
-	for y := range 360 {
-		for x := range 640 {
-			i := y/2*320 + x/2
-			luma := int(frame[y*640+x]-16) * 255 / 219
-			r, g, b := color.YCbCrToRGB(byte(min(max(luma, 0), 255)), frame[640*360+i], frame[640*360*5/4+i])
-			img.Set(x, y, color.RGBA{r, g, b, 255})
-		}
-	}
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if err := png.Encode(f, img); err != nil {
-		t.Fatal(err)
 	}
 }
 

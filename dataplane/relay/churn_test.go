@@ -152,7 +152,7 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 func TestIPv6Plays(t *testing.T) {
 	l, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
-		t.Skip("this machine has no IPv6 loopback")
+		t.Skip("this machine has no IPv6 loopback: sysctl -w net.ipv6.conf.lo.disable_ipv6=0")
 	}
 	_ = l.Close()
 	for name, network := range map[string]webrtc.NetworkType{"udp": webrtc.NetworkTypeUDP6, "tcp": webrtc.NetworkTypeTCP6} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync/atomic"
+	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
 )
@@ -24,6 +25,8 @@ func (s *Stream) NewReader() *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seq := s.ring.newestKey()
+	s.readers++
+	s.idle = time.Time{}
 	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
 }
 
@@ -92,7 +95,12 @@ func (r *Reader) Skipped() uint64 { return r.skipped.Load() }
 // Close ends the reader: a waiting Next returns io.EOF.
 func (r *Reader) Close() {
 	r.s.mu.Lock()
-	r.closed = true
+	if !r.closed {
+		r.closed = true
+		if r.s.readers--; r.s.readers == 0 {
+			r.s.idle = time.Now()
+		}
+	}
 	r.s.mu.Unlock()
 	r.signal()
 }

@@ -27,13 +27,16 @@ type Stream struct {
 	hold   *time.Timer
 	ended  bool
 
+	readers int
+	idle    time.Time // since when there has been no reader; zero while there is one
+
 	// The stream's timeline, kept over changes of publisher.
 	lastDTS  time.Duration // highest DTS written
 	lastWall time.Time     // when it was written
 }
 
 func newStream(h *Hub, key Key) *Stream {
-	return &Stream{Key: key, hub: h, done: make(chan struct{}), ring: newRing(h.opt.MaxBytes, h.opt.MaxAge)}
+	return &Stream{Key: key, hub: h, done: make(chan struct{}), ring: newRing(h.opt.MaxBytes, h.opt.MaxAge), idle: time.Now()}
 }
 
 // adopt makes by the stream's publisher; ErrEnded says that the stream is over and a new one has to take its place.

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,8 +19,9 @@ type missing struct {
 }
 
 const (
-	missingTime = time.Second
-	missingMost = 4096 // entries; a flood of other names empties the memory rather than filling it
+	missingTime = time.Second      // what is said again without a look
+	findTime    = 10 * time.Second // for a stream that is on its way
+	missingMost = 4096             // entries; a flood of other names empties the memory rather than filling it
 )
 
 func newMissing(h *hub.Hub) *missing {
@@ -38,27 +41,30 @@ func (m *missing) forget(key hub.Key) {
 }
 
 // lookup asks find unless the key was missing a moment ago.
-func (m *missing) lookup(key hub.Key, find func(hub.Key) *hub.Stream) *hub.Stream {
+func (m *missing) lookup(ctx context.Context, key hub.Key, find hub.Finder) (*hub.Stream, error) {
 	now := time.Now()
 	m.mu.Lock()
 	until, known := m.until[key]
 	m.mu.Unlock()
 	if known && now.Before(until) {
-		return nil
+		return nil, hub.ErrNotFound
 	}
-	s := find(key)
-	if s == nil {
-		m.mu.Lock()
-		if len(m.until) >= missingMost {
-			clear(m.until)
-		}
-		m.until[key] = now.Add(missingTime)
-		m.mu.Unlock()
-		if s = find(key); s != nil { // it appeared between the look and the note
-			m.forget(key)
-		}
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	s, err := find.Find(ctx, key)
+	if !errors.Is(err, hub.ErrNotFound) {
+		return s, err
 	}
-	return s
+	m.mu.Lock()
+	if len(m.until) >= missingMost {
+		clear(m.until)
+	}
+	m.until[key] = now.Add(missingTime)
+	m.mu.Unlock()
+	if s, err = find.Find(ctx, key); err == nil { // it appeared between the look and the note
+		m.forget(key)
+	}
+	return s, err
 }
 
 func (m *missing) close() { m.stop() }

@@ -26,6 +26,7 @@ type Options struct {
 	Plan    *plan.Current
 	Log     logr.Logger
 	Metrics prometheus.Registerer // nil: no metrics
+	Find    hub.Finder            // of streams that players ask for; default: Hub
 
 	// Listen lists the addresses on which media is exchanged, UDP and TCP; port 0 takes a free one, the same for all. Default:
 	// every unicast address of the machine, port 8000.
@@ -47,6 +48,9 @@ type Options struct {
 }
 
 func (o *Options) defaults() {
+	if o.Find == nil {
+		o.Find = o.Hub
+	}
 	o.MaxHalfOpen = or(o.MaxHalfOpen, 512)
 	o.MaxSessions = or(o.MaxSessions, 20_000)
 	o.JoinTimeout = or(o.JoinTimeout, 15*time.Second)

@@ -49,15 +49,23 @@ func (r *Relay) resolve(ask *signal.Ask, req *http.Request) (*target, *signal.Re
 		return nil, signal.Refuse(http.StatusNotFound, "NotAStream", "a stream's path is /app/stream")
 	}
 	key := hub.Key{Space: d.Space, App: app, Name: name}
-	s := r.missing.lookup(key, r.opt.Hub.Lookup)
-	if s == nil || s.Tracks() == nil {
-		refusal := signal.Refuse(http.StatusNotFound, "StreamNotFound", "stream %s/%s is not being published; it plays as soon as it is", app, name)
-		refusal.RetryAfter = retryMissing
-		return nil, refusal
+	s, err := r.missing.lookup(req.Context(), key, r.opt.Find)
+	if err != nil {
+		return nil, notFoundRefusal(err, app, name)
 	}
 	return &target{domain: d, index: index, stream: s, right: plan.PlayRight{
 		Host: d.Hostname, Space: d.Space, RemoteIP: remote, Referer: referer, App: app, Type: plan.RTS,
 	}}, nil
+}
+
+func notFoundRefusal(err error, app, name string) *signal.Refusal {
+	refusal := signal.Refuse(http.StatusNotFound, "StreamNotFound", "stream %s/%s is not being published; it plays as soon as it is", app, name)
+	refusal.RetryAfter = retryMissing
+	if later, ok := errors.AsType[*hub.UnavailableError](err); ok {
+		refusal = signal.Refuse(http.StatusServiceUnavailable, later.Reason, "%s", later.Message)
+		refusal.RetryAfter = later.RetryAfter
+	}
+	return refusal
 }
 
 func signatureRefusal(err error) *signal.Refusal {

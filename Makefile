@@ -8,10 +8,10 @@ PLAY ?= --viewers 200 --duration 60s
 FUZZTIME ?= 10s
 BENCH ?=
 
-.PHONY: help demo build generate test lint bench measure load fuzz clean
+.PHONY: help demo build generate test lint bench measure load fuzz clean envtest-assets
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 demo: ## Build, serve the quick start, publish a moving picture and print the URLs (DEMO_SECONDS=20 plays it and ends)
 	@hack/demo.sh
@@ -43,6 +43,9 @@ load: build ## Many viewers of one stream on this machine (PLAY="--viewers 200 -
 
 fuzz: ## Every fuzz target for FUZZTIME (10s)
 	hack/fuzz.sh $(FUZZTIME)
+
+envtest-assets: ## Build kube-apiserver and etcd for controller tests and print their folder (8 minutes once, then nothing)
+	@hack/k8s/assets.sh envtest
 
 clean: ## Remove what the targets above built
 	rm -rf bin .cache e2e/browser/.work

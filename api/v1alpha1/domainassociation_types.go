@@ -69,6 +69,9 @@ type DomainAssociationStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=domassoc,categories=millrace
+// +kubebuilder:selectablefield:JSONPath=`.spec.pushDomainRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.subPlayDomainRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.mainPlayDomainRef.name`
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Child",type=string,JSONPath=`.status.child`
 // +kubebuilder:printcolumn:name="Main",type=string,JSONPath=`.status.main`

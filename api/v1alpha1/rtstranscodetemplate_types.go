@@ -215,6 +215,7 @@ type RTSTranscodeTemplateStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=rtstt,categories=millrace
+// +kubebuilder:selectablefield:JSONPath=`.spec.playDomainRef.name`
 // +kubebuilder:printcolumn:name="ID",type=string,JSONPath=`.spec.templateID`
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Size",type=string,JSONPath=`.status.size`

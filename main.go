@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/millrace/millrace/controllers/operator"
 	"github.com/millrace/millrace/dataplane/cli"
 )
 
@@ -92,7 +93,7 @@ func newRoot() *cobra.Command {
 			root.AddCommand(command)
 		}
 	}
-	add(groupServe, cli.NewStandaloneCommand())
+	add(groupServe, cli.NewStandaloneCommand(), operator.NewCommand())
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())

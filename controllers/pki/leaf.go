@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
@@ -34,13 +35,20 @@ func renewAt(cert *x509.Certificate) time.Time {
 	return cert.NotBefore.Add(life * 2 / 3)
 }
 
-// serverLeaf signs a leaf for a TLS server with the given DNS names.
+// serverLeaf signs a leaf for a TLS server with the given names, DNS names or IP addresses.
 func (c *CA) serverLeaf(names []string, validity time.Duration, now time.Time) (leaf, error) {
-	return c.issue(&x509.Certificate{
+	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: names[0]},
-		DNSNames:    names,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}, validity, now)
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, name)
+		}
+	}
+	return c.issue(template, validity, now)
 }
 
 // identityLeaf signs a leaf that says by its URI who holds it, as client and as server (SPIFFE X.509-SVID: exactly one URI).

@@ -19,7 +19,7 @@ type Serving struct {
 	leaf      atomic.Pointer[tls.Certificate]
 }
 
-// NewServing makes a Serving for DNS names.
+// NewServing makes a Serving for DNS names and IP addresses.
 func NewServing(authority *Authority, names ...string) *Serving {
 	return &Serving{authority: authority, names: names, changes: authority.Changes()}
 }

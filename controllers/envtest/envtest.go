@@ -31,7 +31,6 @@ var errMissing = errors.New("there is no kube-apiserver: make envtest-assets bui
 type Cluster struct {
 	client.Client // as the cluster's admin, past any cache
 	Config        *rest.Config
-	Scheme        *runtime.Scheme
 	Assets        string // the folder of kube-apiserver, etcd and kubectl
 
 	environment *envtest.Environment
@@ -99,7 +98,7 @@ func Start(changes ...func(*envtest.Environment)) (*Cluster, error) {
 		return nil, fmt.Errorf("start kube-apiserver and etcd of %s: %w", assets, errors.Join(err, environment.Stop()))
 	}
 	rc.QPS, rc.Burst = 1000, 2000
-	c := &Cluster{Config: rc, Scheme: scheme, Assets: assets, environment: environment}
+	c := &Cluster{Config: rc, Assets: assets, environment: environment}
 	if c.Client, err = client.New(rc, client.Options{Scheme: scheme}); err != nil {
 		return nil, errors.Join(fmt.Errorf("make a client: %w", err), environment.Stop())
 	}

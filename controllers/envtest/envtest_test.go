@@ -20,11 +20,11 @@ func TestTheServerKnowsOurKindsAndRBAC(t *testing.T) {
 	c := envtest.Need(t, cluster)
 	ns := c.Namespace(t, nil)
 	domain := &v1alpha1.PushDomain{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "push"}, Spec: v1alpha1.PushDomainSpec{Hostname: "push.example.com"}}
-	c.Create(t, domain)
+	c.Make(t, domain)
 	if domain.Spec.ClassName != "default" || domain.Status.ObservedGeneration != -1 {
 		t.Errorf("the defaults are missing: class %q, observedGeneration %d", domain.Spec.ClassName, domain.Status.ObservedGeneration)
 	}
-	nobody, err := client.New(c.AsServiceAccount(t, ns, "nobody"), client.Options{Scheme: c.Scheme})
+	nobody, err := client.New(c.AsServiceAccount(t, ns, "nobody"), client.Options{Scheme: c.Scheme()})
 	if err != nil {
 		t.Fatal(err)
 	}

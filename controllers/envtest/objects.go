@@ -19,12 +19,12 @@ import (
 func (c *Cluster) Namespace(t *testing.T, labels map[string]string) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}
-	c.Create(t, ns)
+	c.Make(t, ns)
 	return ns.Name
 }
 
-// Create makes objects and wants that it works.
-func (c *Cluster) Create(t *testing.T, objects ...client.Object) {
+// Make creates objects and wants that it works.
+func (c *Cluster) Make(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, o := range objects {
 		if err := c.Client.Create(t.Context(), o); err != nil {

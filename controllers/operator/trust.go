@@ -49,6 +49,8 @@ func loadTrust(ctx context.Context, direct client.Client, opt Options) (*trust, 
 			Client: direct,
 			Secret: types.NamespacedName{Namespace: opt.Namespace, Name: secret},
 			Policy: pki.Policy{Name: name, CA: caLife, Leaf: leaf, Overlap: opt.CAOverlap},
+			// Often enough that every replica has read a new bundle long before its CA signs.
+			Every:  min(30*time.Second, max(time.Second, opt.CAOverlap/4)),
 			Labels: map[string]string{podspec.LabelName: podspec.Name, podspec.LabelManagedBy: podspec.ManagedBy},
 			Log:    opt.Log.WithName("pki"),
 		})

@@ -18,6 +18,8 @@ var (
 	ErrReplaced = errors.New("a newer publisher replaced this one")
 	// ErrEnded: the publication was ended or abandoned before.
 	ErrEnded = errors.New("the publication has ended")
+	// ErrIdle: the stream had no reader for some time.
+	ErrIdle = errors.New("nobody reads the stream")
 	// ErrClosed: the hub is shut down.
 	ErrClosed = errors.New("the hub is closed")
 )

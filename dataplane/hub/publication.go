@@ -78,13 +78,13 @@ func (p *Publication) Write(f *media.Frame) error {
 	}
 	if !p.started {
 		p.started = true
-		p.offset = s.resumeAt(now) - f.DTS
+		p.offset = s.resumeAt(now, f.Ingest) - f.DTS
 	}
 	f.DTS += p.offset
 	f.PTS += p.offset
 	f.Epoch = p.epoch
-	if f.DTS > s.lastDTS {
-		s.lastDTS = f.DTS
+	if f.DTS >= s.lastDTS {
+		s.lastDTS, s.lastIngest = f.DTS, f.Ingest
 	}
 	s.lastWall = now
 	s.ring.push(f)
@@ -92,12 +92,18 @@ func (p *Publication) Write(f *media.Frame) error {
 	return nil
 }
 
-// resumeAt is the DTS of a publisher's first frame: zero for the first, else the last one's plus the time that passed since.
-func (s *Stream) resumeAt(now time.Time) time.Duration {
+// resumeAt is the DTS of a publisher's first frame: zero for the first publisher's, else the last DTS plus the time that passed since. A
+// pulled stream begins with frames from before it was asked for: time is counted at the ingest where both frames know it, so that the
+// stream's edge stays where it was.
+func (s *Stream) resumeAt(now, ingest time.Time) time.Duration {
 	if s.lastWall.IsZero() {
 		return 0
 	}
-	return s.lastDTS + max(now.Sub(s.lastWall), 10*time.Millisecond)
+	passed := now.Sub(s.lastWall)
+	if !ingest.IsZero() && !s.lastIngest.IsZero() {
+		passed = min(passed, ingest.Sub(s.lastIngest))
+	}
+	return s.lastDTS + max(passed, 10*time.Millisecond)
 }
 
 // End ends the publication and the stream: the publisher said that it is over.

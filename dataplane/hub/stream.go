@@ -31,8 +31,9 @@ type Stream struct {
 	idle    time.Time // since when there has been no reader; zero while there is one
 
 	// The stream's timeline, kept over changes of publisher.
-	lastDTS  time.Duration // highest DTS written
-	lastWall time.Time     // when it was written
+	lastDTS    time.Duration // highest DTS written
+	lastWall   time.Time     // when it was written
+	lastIngest time.Time     // when its frame reached the ingest; zero: not known
 }
 
 func newStream(h *Hub, key Key) *Stream {
@@ -184,6 +185,21 @@ func (s *Stream) Facts() media.Facts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.facts
+}
+
+// FinishIdle ends the stream when it has had no reader for some time, and tells whether it did: a stream that was fetched for
+// players goes away with the last of them.
+func (s *Stream) FinishIdle(since time.Duration) bool {
+	s.mu.Lock()
+	over := !s.ended && s.readers == 0 && time.Since(s.idle) >= since
+	if over {
+		s.finishLocked(ErrIdle)
+	}
+	s.mu.Unlock()
+	if over {
+		s.hub.remove(s)
+	}
+	return over
 }
 
 // Kick ends the present publication with a cause; the stream is held for the hold time, as after a broken connection.

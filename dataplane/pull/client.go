@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -36,7 +37,7 @@ type Client struct {
 
 // Run pulls until the stream is over, and returns nil then: the publication has ended. When the connection breaks (ErrBroken) or
 // the context ends, the publication is abandoned, so that the next Run within the hub's hold time continues it. Nothing is
-// published when the stream could not be reached (ErrNotFound, ErrUnsupported or a network error). It also ends, with the cause,
+// published when the stream could not be reached (ErrNotFound, a *hub.UnavailableError, ErrUnsupported or a network error). It also ends, with the cause,
 // when the hub ends the publication.
 func (c *Client) Run(ctx context.Context) error {
 	u, err := base.ParseURL(c.URL)
@@ -267,8 +268,24 @@ func (p *puller) announceTracks() {
 
 // reason makes the refusal of a server one that callers can tell.
 func reason(err error) error {
-	if status, ok := errors.AsType[liberrors.ErrClientBadStatusCode](err); ok && status.Code == base.StatusNotFound {
+	status, ok := errors.AsType[liberrors.ErrClientBadStatusCode](err)
+	switch {
+	case ok && status.Code == base.StatusNotFound:
 		return fmt.Errorf("%w (%s)", ErrNotFound, status.Message)
+	case ok && status.Code == base.StatusServiceUnavailable:
+		later := &hub.UnavailableError{Reason: "OriginUnavailable", Message: status.Message, RetryAfter: 2 * time.Second}
+		if word, text, ok := strings.Cut(strings.TrimPrefix(status.Message, unavailable), ": "); ok && camelCase(word) {
+			later.Reason, later.Message = word, text
+		}
+		return later
 	}
 	return err
+}
+
+// camelCase tells whether a text is a word as reasons are.
+func camelCase(word string) bool {
+	if word == "" || len(word) > 64 || word[0] < 'A' || word[0] > 'Z' {
+		return false
+	}
+	return !strings.ContainsFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })
 }

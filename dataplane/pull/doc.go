@@ -29,8 +29,51 @@ var (
 
 const (
 	reportEvery = 2 * time.Second // sender reports; while no frames come they are what keeps the connection alive
-	maxPath     = 2048            // bytes of the path of a URL
+	maxPath     = 4096            // bytes of the path of a URL
+	findTime    = 8 * time.Second // for a stream that is made on demand
 )
+
+// Path is the path of a stream's URL: /space/app/name. Bytes that mean something in URLs are written as "=" and two hex digits, for
+// percent signs are read differently by different tools.
+func Path(key hub.Key) string {
+	return "/" + escape(key.Space, false) + "/" + escape(key.App, false) + "/" + escape(key.Name, true)
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+func escape(s string, slashes bool) string {
+	var b strings.Builder
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c == '~', c == '@', c == '/' && slashes:
+			b.WriteByte(c)
+		default:
+			b.Write([]byte{'=', hexDigits[c>>4], hexDigits[c&15]})
+		}
+	}
+	return b.String()
+}
+
+// unescape undoes escape; what escape does not write stays as it is.
+func unescape(s string) string {
+	if !strings.Contains(s, "=") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '=' && i+2 < len(s) {
+			high, low := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+			if high >= 0 && low >= 0 {
+				b.WriteByte(byte(high<<4 | low))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
 
 // parsePath reads /space/app/name. The name may hold slashes.
 func parsePath(path string) (hub.Key, bool) {
@@ -41,5 +84,5 @@ func parsePath(path string) (hub.Key, bool) {
 	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
 		return hub.Key{}, false
 	}
-	return hub.Key{Space: strings.ToLower(parts[0]), App: parts[1], Name: parts[2]}, true
+	return hub.Key{Space: strings.ToLower(unescape(parts[0])), App: unescape(parts[1]), Name: unescape(parts[2])}, true
 }

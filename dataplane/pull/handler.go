@@ -1,10 +1,13 @@
 package pull
 
 import (
+	"context"
 	"errors"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
+
+	"github.com/millrace/millrace/dataplane/hub"
 )
 
 var errNotStarted = errors.New("the stream has no tracks yet")
@@ -105,9 +108,9 @@ func (h *handler) open(path string) (*session, *base.Response) {
 	if !ok {
 		return nil, h.refuse("path", base.StatusBadRequest, "Bad Request: the path is /<play domain>/<app>/<stream>")
 	}
-	stream := h.s.opt.Hub.Lookup(key)
-	if stream == nil {
-		return nil, h.refuse("unknown", base.StatusNotFound, "Not Found: no such live stream")
+	stream, refused := h.find(key)
+	if refused != nil {
+		return nil, refused
 	}
 	one, err := h.s.newSession(path, stream)
 	if errors.Is(err, errNotStarted) {
@@ -119,6 +122,32 @@ func (h *handler) open(path string) (*session, *base.Response) {
 	}
 	return one, nil
 }
+
+// find gives a stream of the hub, or has it made.
+func (h *handler) find(key hub.Key) (*hub.Stream, *base.Response) {
+	if stream := h.s.opt.Hub.Lookup(key); stream != nil && (h.s.opt.Find == nil || stream.Tracks() != nil) {
+		return stream, nil
+	}
+	err := hub.ErrNotFound
+	if h.s.opt.Find != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), findTime)
+		defer cancel()
+		var stream *hub.Stream
+		if stream, err = h.s.opt.Find.Find(ctx, key); err == nil {
+			return stream, nil
+		}
+	}
+	if later, ok := errors.AsType[*hub.UnavailableError](err); ok {
+		return nil, h.refuse("unavailable", base.StatusServiceUnavailable, unavailable+later.Reason+": "+later.Message)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil, h.refuse("not started", base.StatusServiceUnavailable, "Service Unavailable: the stream has not started yet")
+	}
+	return nil, h.refuse("unknown", base.StatusNotFound, "Not Found: no such live stream")
+}
+
+// unavailable begins the status message of a stream that could be had, but not now; the reason and a text follow.
+const unavailable = "Service Unavailable: "
 
 // refuse words a refusal. The path is never repeated: it is the reader's text.
 func (h *handler) refuse(reason string, code base.StatusCode, message string) *base.Response {

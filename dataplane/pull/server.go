@@ -20,6 +20,7 @@ import (
 // ServerOptions make a Server. Hub is needed; zero values take the defaults.
 type ServerOptions struct {
 	Hub       *hub.Hub
+	Find      hub.Finder // of streams that readers ask for and the hub does not have; nil: there are no others
 	Log       logr.Logger
 	Metrics   prometheus.Registerer // nil: not registered
 	TLSConfig *tls.Config           // nil: plain RTSP; with ClientAuth it decides who may read

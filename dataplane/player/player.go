@@ -62,6 +62,21 @@ func Page(w http.ResponseWriter, r *http.Request) {
 	w.Write(page) //nolint:errcheck // the client has gone; there is nobody to tell
 }
 
+// Before serves the page and its files, and leaves all other requests to next.
+func Before(next http.Handler) http.Handler {
+	files := Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, Prefix):
+			files.ServeHTTP(w, r)
+		case Wanted(r):
+			Page(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
 // Handler serves the page's files below Prefix. Their names change with their content, so they may be cached for good.
 func Handler() http.Handler {
 	files, err := fs.Sub(dist, "dist/assets")

@@ -7,17 +7,18 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/millrace/millrace/dataplane/certificates"
 	"github.com/millrace/millrace/dataplane/plan"
 )
 
 // certificatePEM makes a self-signed certificate for the names below example.com.
 func certificatePEM(t *testing.T) (cert, key string) {
 	t.Helper()
-	c, err := newCertificates(plan.NewCurrent(), Options{SelfSigned: true})
+	c, err := certificates.New(plan.NewCurrent(), certificates.Options{SelfSigned: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := c.selfSigned("*.example.com")
+	made, err := c.Get(&tls.ClientHelloInfo{ServerName: "*.example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func (l *listeners) close() {
 
 // listen opens all ports before anything is served.
 func (s *server) listen() (l listeners, err error) {
-	secure := s.certs.any()
+	secure := s.certs.Any()
 	for _, one := range []struct {
 		name string
 		port int

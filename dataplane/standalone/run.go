@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/dataplane/certificates"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/plan"
@@ -27,7 +28,7 @@ type server struct {
 	ingest   *ingest.Server
 	relay    *relay.Relay
 	source   *source
-	certs    *certificates
+	certs    *certificates.Store
 	at       Addresses
 	started  time.Time
 }
@@ -48,7 +49,7 @@ func Run(ctx context.Context, opt Options) error {
 		return err
 	}
 	s.current.Store(plan.NewIndex(first))
-	if s.certs, err = newCertificates(s.current, opt); err != nil {
+	if s.certs, err = certificates.New(s.current, certificates.Options{CertFile: opt.CertFile, KeyFile: opt.KeyFile, SelfSigned: opt.SelfSigned}); err != nil {
 		return err
 	}
 	return s.run(ctx)
@@ -99,7 +100,7 @@ func (s *server) serve(ctx context.Context, l listeners) error {
 		run("RTMP", func() error { return s.ingest.Serve(running, l.rtmp) })
 	}
 	if l.rtmps != nil {
-		run("RTMPS", func() error { return s.ingest.ServeTLS(running, l.rtmps, s.certs.get) })
+		run("RTMPS", func() error { return s.ingest.ServeTLS(running, l.rtmps, s.certs.Get) })
 	}
 	if l.rtsp != nil {
 		run("RTSP", func() error { return s.serveRTSP(running, l.rtsp) })

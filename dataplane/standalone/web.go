@@ -32,7 +32,7 @@ func (s *server) serveWeb(run func(string, func() error), l listeners) []shutdow
 		srv := &http.Server{
 			Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 			IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
-			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.get},
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.Get},
 		}
 		all = append(all, srv)
 		run(name, func() error {

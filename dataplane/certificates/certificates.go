@@ -1,4 +1,5 @@
-package standalone
+// Package certificates chooses TLS certificates by the name that a client asks for.
+package certificates
 
 import (
 	"crypto/ecdsa"
@@ -18,9 +19,15 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 )
 
-// certificates chooses a certificate by the name that a client asks for: the domain's own, else the one given by flags, else a
-// self-signed one.
-type certificates struct {
+// Options make a Store. The files are PEM and serve domains that have no certificate of their own.
+type Options struct {
+	CertFile, KeyFile string
+	SelfSigned        bool // for domains that have none, when there are no files
+}
+
+// Store chooses a certificate by the name that a client asks for: the domain's own, else the one in files, else a self-signed one. It is
+// safe for concurrent use.
+type Store struct {
 	current  *plan.Current
 	fallback *tls.Certificate
 	key      *ecdsa.PrivateKey // of self-signed certificates; nil when they are off
@@ -34,12 +41,13 @@ const maxSigned = 1024 // self-signed certificates that are kept
 
 var errNoCertificate = errors.New("there is no certificate for this name; set tls.secretRef of the domain, or use --self-signed")
 
-func newCertificates(current *plan.Current, opt Options) (*certificates, error) {
-	c := &certificates{current: current, parsed: map[*plan.KeyPair]*tls.Certificate{}, signed: map[string]*tls.Certificate{}}
+// New makes a Store for the domains of the Plan that holds.
+func New(current *plan.Current, opt Options) (*Store, error) {
+	c := &Store{current: current, parsed: map[*plan.KeyPair]*tls.Certificate{}, signed: map[string]*tls.Certificate{}}
 	if opt.CertFile != "" || opt.KeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(opt.CertFile, opt.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("loading --tls-cert and --tls-key: %w", err)
+			return nil, fmt.Errorf("loading the certificate of domains that have none of their own: %w", err)
 		}
 		c.fallback = &cert
 	}
@@ -58,8 +66,8 @@ func newCertificates(current *plan.Current, opt Options) (*certificates, error) 
 	return c, nil
 }
 
-// any tells whether there is any certificate to serve with.
-func (c *certificates) any() bool {
+// Any tells whether there is any certificate to serve with.
+func (c *Store) Any() bool {
 	if c.fallback != nil || c.key != nil {
 		return true
 	}
@@ -77,8 +85,8 @@ func (c *certificates) any() bool {
 	return false
 }
 
-// get is for tls.Config.GetCertificate.
-func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+// Get is for tls.Config.GetCertificate.
+func (c *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
 	if pair := c.ofDomain(name); pair != nil {
 		return c.parse(pair)
@@ -92,7 +100,7 @@ func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error)
 	return nil, errNoCertificate
 }
 
-func (c *certificates) ofDomain(name string) *plan.KeyPair {
+func (c *Store) ofDomain(name string) *plan.KeyPair {
 	x := c.current.Load()
 	if d := x.Play(name); d != nil && d.TLS != nil {
 		return d.TLS
@@ -103,7 +111,7 @@ func (c *certificates) ofDomain(name string) *plan.KeyPair {
 	return nil
 }
 
-func (c *certificates) parse(pair *plan.KeyPair) (*tls.Certificate, error) {
+func (c *Store) parse(pair *plan.KeyPair) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cert := c.parsed[pair]; cert != nil {
@@ -117,7 +125,7 @@ func (c *certificates) parse(pair *plan.KeyPair) (*tls.Certificate, error) {
 	return &cert, nil
 }
 
-func (c *certificates) selfSigned(name string) (*tls.Certificate, error) {
+func (c *Store) selfSigned(name string) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if cert := c.signed[name]; cert != nil {

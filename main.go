@@ -94,6 +94,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupServe, cli.NewStandaloneCommand(), operator.NewCommand())
+	add(groupServe, cli.NewPodCommands()...)
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())

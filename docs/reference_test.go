@@ -13,10 +13,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/millrace/millrace/dataplane/cli"
+	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/relay"
 )
 
@@ -108,6 +110,56 @@ func TestEveryFlagIsExplained(t *testing.T) {
 	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)`").FindAllStringSubmatch(page, -1) {
 		if flags.Lookup(row[1]) == nil {
 			t.Errorf("operations.md explains --%s, which does not exist", row[1])
+		}
+	}
+}
+
+func TestEveryFlagOfPodsIsExplained(t *testing.T) {
+	page := read(t, "pods.md")
+	known := map[string]bool{}
+	for _, command := range cli.NewPodCommands() {
+		command.Flags().VisitAll(func(f *pflag.Flag) {
+			known[f.Name] = true
+			found := rows(page, "| `--"+f.Name+"`")
+			if len(found) == 0 {
+				t.Errorf("pods.md has no row for flag --%s of %s", f.Name, command.Name())
+				return
+			}
+			if value := f.DefValue; value != "" && value != "[]" && value != "false" && !strings.Contains(found[0], "| "+value+" |") {
+				t.Errorf("pods.md does not give the default %s of --%s: %s", value, f.Name, found[0])
+			}
+		})
+	}
+	for _, row := range regexp.MustCompile("(?m)^\\| `--([a-z-]+)`").FindAllStringSubmatch(page, -1) {
+		if !known[row[1]] {
+			t.Errorf("pods.md explains --%s, which does not exist", row[1])
+		}
+	}
+}
+
+func TestEveryMetricOfPodsIsExplained(t *testing.T) {
+	registered := names{}
+	h, current := hub.New(hub.Options{}), plan.NewCurrent()
+	t.Cleanup(h.Close)
+	if _, err := delivery.New(delivery.Options{Current: current, Metrics: registered}); err != nil {
+		t.Fatal(err)
+	}
+	finder, err := directory.NewFinder(directory.FinderOptions{
+		Hub: h, Plan: current, Mirror: directory.NewMirror(directory.MirrorOptions{}), Metrics: registered,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(finder.Close)
+	page := read(t, "pods.md")
+	for name := range registered {
+		if len(rows(page, "| `"+name+"` |")) != 1 {
+			t.Errorf("pods.md has not one row for metric %s", name)
+		}
+	}
+	for _, name := range regexp.MustCompile(`millrace_(?:plan|directory)_[a-z_]+`).FindAllString(page, -1) {
+		if !registered[name] {
+			t.Errorf("pods.md names metric %s, which does not exist", name)
 		}
 	}
 }

@@ -28,6 +28,10 @@ type Options struct {
 	Log     logr.Logger
 	Metrics prometheus.Registerer // nil: metrics are not registered
 
+	// LiveElsewhere tells whether another process publishes a stream now; a domain with RejectNew refuses it here then. nil: there
+	// is no other.
+	LiveElsewhere func(hub.Key) bool
+
 	MaxConnections       int           // in all; default 4096
 	MaxPerAddress        int           // per remote address (IPv6: /64); default 512
 	MaxPendingPerAddress int           // per remote address, before publishing; default 64
@@ -162,12 +166,7 @@ func (s *Server) start(ctx context.Context, nc net.Conn, secure *tls.Config) {
 // by the hub as after a broken connection. When the context ends first, connections are cut and its error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.unwatch()
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		_ = l.Close()
-	}
-	s.mu.Unlock()
+	s.StopAccepting()
 	s.each(func(session *session) { session.interrupt(shutdownRefusal()) })
 	done := make(chan struct{})
 	go func() {
@@ -229,21 +228,42 @@ func (s *Server) publish(a admission, remote string) (*hub.Publication, *refusal
 		return nil, refuse(statusDenied, "max_streams",
 			"push domain %s has its %d streams already (maxStreams); stop one or raise the limit", a.domain.Hostname, limit)
 	}
-	p, err := s.opt.Hub.Publish(a.key, hub.Publisher{
-		Remote:  remote,
-		Domain:  a.domain.Hostname,
-		Replace: a.domain.Duplicate == plan.ReplaceOld,
-	})
+	replace := a.domain.Duplicate == plan.ReplaceOld
+	if !replace && s.opt.LiveElsewhere != nil && s.opt.LiveElsewhere(a.key) {
+		return nil, duplicateRefusal(a.key)
+	}
+	p, err := s.opt.Hub.Publish(a.key, hub.Publisher{Remote: remote, Domain: a.domain.Hostname, Replace: replace})
 	switch {
 	case err == nil:
 		return p, nil
 	case errors.Is(err, hub.ErrBusy):
-		return nil, refuse(statusBadName, "duplicate",
-			"stream %s/%s is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld", shown(a.key.App), shown(a.key.Name))
+		return nil, duplicateRefusal(a.key)
 	case errors.Is(err, hub.ErrClosed):
 		return nil, shutdownRefusal()
 	}
 	return nil, refuse(statusDenied, "hub", "the stream cannot be published: %s", err)
+}
+
+func duplicateRefusal(key hub.Key) *refusalError {
+	return refuse(statusBadName, "duplicate",
+		"stream %s/%s is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld", shown(key.App), shown(key.Name))
+}
+
+// Publishers is the number of sessions, those that negotiate included.
+func (s *Server) Publishers() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
+// StopAccepting closes the listeners; the sessions go on.
+func (s *Server) StopAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
 }
 
 // liveStreams counts the live streams of an admission's domain, its own stream left out.

@@ -152,6 +152,8 @@ func kicked(cause error) *refusalError {
 	switch {
 	case errors.Is(cause, hub.ErrReplaced):
 		return refuse(statusBadName, "replaced", "another encoder publishes this stream now (duplicatePublish: ReplaceOld); stop one of the two")
+	case errors.Is(cause, hub.ErrBusy):
+		return refuse(statusBadName, "duplicate", "the stream is being published elsewhere already; stop the other encoder, or set duplicatePublish to ReplaceOld")
 	case cause == nil, errors.Is(cause, hub.ErrClosed), errors.Is(cause, hub.ErrEnded):
 		return shutdownRefusal()
 	}

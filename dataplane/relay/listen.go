@@ -148,6 +148,16 @@ func (r *Relay) reachable() []netip.AddrPort {
 	return out
 }
 
+// Advertise changes the addresses that players are told from now on; see Options.Advertise. Those who watch notice nothing.
+func (r *Relay) Advertise(addrs []netip.AddrPort) { r.advertise.Store(&addrs) }
+
+func (r *Relay) advertised() []netip.AddrPort {
+	if now := r.advertise.Load(); now != nil {
+		return *now
+	}
+	return r.opt.Advertise
+}
+
 // candidates lists what a player is told: the advertised addresses, else those that are listened on. Loopback is told to those
 // alone who asked over loopback, first.
 func (r *Relay) candidates(askedOn netip.Addr) (udp, tcp []netip.AddrPort) {
@@ -159,13 +169,14 @@ func (r *Relay) candidates(askedOn netip.Addr) (udp, tcp []netip.AddrPort) {
 			}
 		}
 	}
-	for _, a := range r.opt.Advertise {
+	advertised := r.advertised()
+	for _, a := range advertised {
 		if a.Port() == 0 {
 			a = netip.AddrPortFrom(a.Addr(), r.port)
 		}
 		udp = append(udp, a)
 	}
-	if len(r.opt.Advertise) == 0 {
+	if len(advertised) == 0 {
 		for _, a := range open {
 			if !a.Addr().IsLoopback() {
 				udp = append(udp, a)

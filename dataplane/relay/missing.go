@@ -40,6 +40,9 @@ func (m *missing) forget(key hub.Key) {
 	delete(m.until, key)
 }
 
+// Appeared says that Options.Find may find a stream now that it did not find before.
+func (r *Relay) Appeared(key hub.Key) { r.missing.forget(key) }
+
 // lookup asks find unless the key was missing a moment ago.
 func (m *missing) lookup(ctx context.Context, key hub.Key, find hub.Finder) (*hub.Stream, error) {
 	now := time.Now()

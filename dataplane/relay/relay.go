@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -80,6 +81,8 @@ type Relay struct {
 	feeds    *feeds
 	missing  *missing
 	headroom *headroom
+
+	advertise atomic.Pointer[[]netip.AddrPort] // nil: those of the options
 
 	ctx         context.Context //nolint:containedctx // the life of the relay's own goroutines
 	cancel      context.CancelFunc

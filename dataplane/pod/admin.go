@@ -1,0 +1,124 @@
+package pod
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/plan/bundle"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// stuckAfter is how long the announcing loop may stand still before /livez fails: a lock of the hub is held for good then.
+const stuckAfter = 30 * time.Second
+
+// serveAdmin serves probes, metrics and state. It is never exposed.
+func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, error) {
+	srv := &http.Server{Handler: p.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil}
+	if p.opt.AdminPort < 0 {
+		return srv, nil
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(p.opt.AdminAddress, strconv.Itoa(p.opt.AdminPort)))
+	if err != nil {
+		return nil, fmt.Errorf("listening for probes and metrics: %w (choose another port with --%s)", err, podspec.FlagAdminPort)
+	}
+	p.at.Admin = l.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
+	run("probes and metrics", func() error { return closed(srv.Serve(l)) })
+	return srv, nil
+}
+
+func (p *process) admin() http.Handler {
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	probe := func(path string, ok func() (bool, string)) {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			good, why := ok()
+			if !good {
+				http.Error(w, why, http.StatusServiceUnavailable)
+				return
+			}
+			fmt.Fprintln(w, "ok")
+		})
+	}
+	probe(podspec.PathLive, p.live)
+	probe(podspec.PathStartup, func() (bool, string) { return p.bound.Load(), "the sockets are not bound yet" })
+	probe(podspec.PathReady, p.whyNotReady)
+	mux.Handle("GET "+podspec.PathMetrics, promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET "+podspec.PathState, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		_ = e.Encode(p.state()) // a reader that is gone
+	})
+	return mux
+}
+
+// live looks at nothing outside of the process.
+func (p *process) live() (bool, string) {
+	beat := p.beat.Load()
+	return beat == 0 || time.Since(time.Unix(0, beat)) < stuckAfter, "the process stands still"
+}
+
+func (p *process) whyNotReady() (bool, string) {
+	switch {
+	case p.plans.Hash() == "":
+		return false, "no valid plan is loaded"
+	case !p.bound.Load():
+		return false, "the sockets are not bound yet"
+	case p.draining.Load():
+		return false, "draining"
+	}
+	return true, ""
+}
+
+// State is what /state shows.
+type State struct {
+	Pod       string                 `json:"pod"`
+	Role      podspec.Role           `json:"role"`
+	Class     string                 `json:"class"`
+	Region    string                 `json:"region"`
+	Since     time.Time              `json:"since"`
+	Status    announce.Status        `json:"status"`
+	Listeners int                    `json:"listeners"` // to the announcements
+	Announced []announce.Stream      `json:"announced"`
+	Streams   []StreamState          `json:"streams"` // of the hub
+	Fetches   []directory.FetchState `json:"fetches"`
+	Peers     []directory.PeerState  `json:"peers"`
+	Address   bundle.Address         `json:"address"` // that the Plan gave
+	Sessions  any                    `json:"sessions,omitempty"`
+	Expires   time.Time              `json:"certificateExpires"`
+}
+
+// StreamState is a stream of the hub.
+type StreamState struct {
+	Stream  string `json:"stream"`
+	Live    bool   `json:"live"`
+	Epoch   uint64 `json:"epoch"` // counts its publishers in this process
+	Readers int    `json:"readers"`
+}
+
+func (p *process) state() State {
+	st := State{
+		Pod: p.opt.Pod, Role: p.opt.Role, Class: p.opt.Class, Region: p.opt.Region, Since: p.started, Status: p.status(), Listeners: p.board.Listeners(),
+		Announced: []announce.Stream{}, Streams: []StreamState{}, Fetches: p.finder.Fetches(), Peers: p.mirror.Peers(), Address: p.toldAddress(),
+		Sessions: p.role.state(), Expires: p.identity.Expires(),
+	}
+	for _, s := range p.board.Streams() {
+		st.Announced = append(st.Announced, s)
+	}
+	for _, s := range p.hub.Streams() {
+		st.Streams = append(st.Streams, StreamState{Stream: s.Key.String(), Live: s.Live(), Epoch: s.Epoch(), Readers: s.Readers()})
+	}
+	return st
+}

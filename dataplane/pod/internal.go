@@ -1,0 +1,39 @@
+package pod
+
+import (
+	"context"
+	"crypto/tls"
+	"net/http"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/pod/identity"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// serveInternal serves what is for other pods and the operator alone: announcements and streams, both over mutual TLS.
+func (p *process) serveInternal(ctx context.Context, run func(string, func() error)) (*http.Server, error) {
+	rtsp, err := p.listen(podspec.NameRTSP, p.opt.RTSPPort, &p.at.RTSP)
+	if err != nil {
+		return nil, err
+	}
+	l, err := p.listen(podspec.NameInternal, p.opt.InternalPort, &p.at.Internal)
+	if err != nil {
+		if rtsp != nil {
+			_ = rtsp.Close()
+		}
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET "+podspec.PathAnnounce, p.board)
+	srv := &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
+	}
+	if rtsp != nil {
+		run("RTSP", func() error { return p.serveRTSP(ctx, rtsp) })
+	}
+	if l != nil {
+		secure := tls.NewListener(l, p.identity.Server(identity.Members))
+		run("announcements", func() error { return closed(srv.Serve(secure)) })
+	}
+	return srv, nil
+}

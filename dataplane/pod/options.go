@@ -1,0 +1,107 @@
+// Package pod runs one role of the data plane as a process among others: it takes its Plan as it is delivered, announces its streams,
+// finds those of other pods, answers probes, and drains at its end.
+package pod
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// Cluster is what a pod asks of Kubernetes. Each call lasts until its context ends.
+type Cluster interface {
+	WatchPlan(ctx context.Context, class string, role podspec.Role, offer func([]map[string][]byte) error)
+	WatchPeers(ctx context.Context, region string, roles []podspec.Role, tell func([]directory.Peer))
+}
+
+// Options make a process. Role, Class, PlanDir and TLSDir are needed; a port of 0 takes a free one.
+type Options struct {
+	Role   podspec.Role
+	Class  string
+	Region string
+	Log    logr.Logger
+
+	Pod       string // its name; default: the host's
+	Namespace string
+	Node      string
+	PodIP     netip.Addr
+	HostIPs   []netip.Addr
+
+	Address      string // on which everything but the admin port listens; default: all
+	AdminAddress string // default: all
+	RTMPPort     int
+	RTMPSPort    int
+	HTTPPort     int
+	HTTPSPort    int
+	MediaPort    int
+	InternalPort int
+	RTSPPort     int
+	AdminPort    int
+
+	PlanDir  string
+	TLSDir   string
+	StateDir string // empty: nothing is remembered
+
+	Peers   []directory.Peer // fixed ones, in place of those that the cluster tells
+	Cluster Cluster          // nil: the process runs in no cluster
+
+	MediaListen   []netip.Addr     // addresses for media; default: all of the machine
+	Advertise     []netip.AddrPort // told to players while the Plan's addresses do not name the pod
+	AdvertisePort int              // told with HostIPs or PodIP; 0: the media port
+	AddressFrom   string           // podspec.AddressFromHost or AddressFromPod
+	NoTCP         bool
+
+	MaxViewers  int
+	MaxHalfOpen int
+	MaxCPU      float64
+	MaxEgress   float64
+
+	Hold        time.Duration // how long a stream waits for its encoder, or for a new origin
+	Linger      time.Duration // how long a stream is fetched on after its last reader
+	DrainTime   time.Duration // how long a drain may take at most
+	DrainSoft   time.Duration // before viewers are asked to go elsewhere
+	DrainAccept time.Duration // in which a draining pod still takes viewers: load balancers are slow to notice
+
+	// Started is called once, when everything listens.
+	Started func(Addresses)
+}
+
+// Addresses are where a process listens; the zero value means that it does not.
+type Addresses struct {
+	RTMP, RTMPS, HTTP, HTTPS netip.AddrPort
+	Internal, RTSP, Admin    netip.AddrPort
+	Media                    uint16
+}
+
+func (o *Options) defaults() error {
+	if o.Class == "" {
+		return fmt.Errorf("no class given; name the MediaClass with --%s", podspec.FlagClass)
+	}
+	if o.DrainTime <= 0 {
+		o.DrainTime = podspec.DefaultDrainSeconds * time.Second
+	}
+	o.DrainSoft = min(o.DrainSoft, o.DrainTime)
+	o.DrainAccept = min(o.DrainAccept, o.DrainTime)
+	if o.Hold <= 0 {
+		o.Hold = 10 * time.Second
+	}
+	if o.MaxViewers <= 0 {
+		o.MaxViewers = 20_000
+	}
+	return nil
+}
+
+// announcers are the roles whose streams a role looks for.
+func announcers(role podspec.Role) []podspec.Role {
+	switch role {
+	case podspec.Ingest, podspec.Transcoder:
+		return []podspec.Role{podspec.Ingest} // an ingest for streams that are published twice
+	}
+	return []podspec.Role{podspec.Ingest, podspec.Transcoder}
+}

@@ -1,0 +1,119 @@
+package pod
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/plan/bundle"
+	"github.com/millrace/millrace/dataplane/player"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/relay"
+)
+
+// relayRole serves WebRTC viewers with streams that it fetches.
+type relayRole struct {
+	base
+	p     *process
+	relay *relay.Relay
+	web   *web
+}
+
+func newRelayRole(p *process) (role, error) {
+	listen := relay.LocalAddresses(uint16(p.opt.MediaPort))
+	if len(p.opt.MediaListen) > 0 {
+		listen = nil
+		for _, a := range p.opt.MediaListen {
+			listen = append(listen, netip.AddrPortFrom(a, uint16(p.opt.MediaPort)))
+		}
+	}
+	one, err := relay.New(relay.Options{
+		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen, NoTCP: p.opt.NoTCP,
+		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU, MaxEgressMbps: p.opt.MaxEgress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.at.Media = one.Port()
+	p.onAddresses(func(a bundle.Address) { one.Advertise(a.Addresses) })
+	return &relayRole{p: p, relay: one, web: newWeb(p, player.Before(one), one)}, nil
+}
+
+// advertise lists the addresses that players are told until the Plan names others.
+func (o *Options) advertise() []netip.AddrPort {
+	if len(o.Advertise) > 0 {
+		return o.Advertise
+	}
+	addrs := []netip.Addr{o.PodIP}
+	if o.AddressFrom == podspec.AddressFromHost && len(o.HostIPs) > 0 {
+		addrs = o.HostIPs
+	}
+	var out []netip.AddrPort
+	for _, a := range addrs {
+		if a.IsValid() {
+			out = append(out, netip.AddrPortFrom(a, uint16(o.AdvertisePort)))
+		}
+	}
+	return out
+}
+
+func (r *relayRole) open() error { return r.web.open() }
+
+func (r *relayRole) serve(_ context.Context, run func(string, func() error)) { r.web.serve(run) }
+
+func (r *relayRole) status(s *announce.Status) {
+	l := r.relay.Load()
+	s.Sessions, s.EgressMbps, s.Headroom = l.Sessions, l.EgressMbps, l.Headroom
+	s.Domains = map[string]announce.Domain{}
+	for host, d := range l.Domains {
+		s.Domains[host] = announce.Domain{Viewers: d.Viewers, EgressKbps: d.EgressMbps * 1000}
+	}
+	s.Viewers = viewers(l.Streams)
+}
+
+func viewers(streams map[hub.Key]map[string]int) map[string]map[string]int {
+	out := map[string]map[string]int{}
+	for key, kinds := range streams {
+		out[key.String()] = kinds
+	}
+	return out
+}
+
+func (r *relayRole) state() any { return r.relay.List() }
+
+func (r *relayRole) appeared(ids []announce.ID) {
+	for _, id := range ids {
+		r.relay.Appeared(directory.Key(id))
+	}
+}
+
+// drain still takes viewers for a moment, leaves those who watch alone for a while, and then asks them in small groups to go elsewhere.
+func (r *relayRole) drain(ctx context.Context) {
+	began := time.Now()
+	pause(ctx, r.p.opt.DrainAccept)
+	go r.web.shutdown(ctx) // a request that takes its time holds up nobody
+	soft, cancel := context.WithDeadline(ctx, began.Add(r.p.opt.DrainSoft))
+	defer cancel()
+	until(soft, func() bool { return r.relay.Sessions() == 0 })
+	if err := r.relay.Drain(ctx); err != nil {
+		r.p.log.Info("Drain is cut short", "error", err.Error())
+		return
+	}
+	until(ctx, func() bool { return r.relay.Sessions() == 0 })
+}
+
+func (r *relayRole) close() {
+	r.web.close()
+	r.relay.Close()
+}
+
+// pause waits for a time or the end of the context.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

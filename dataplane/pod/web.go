@@ -1,0 +1,85 @@
+package pod
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/relay"
+)
+
+// web serves play domains by HTTP and HTTPS.
+type web struct {
+	p           *process
+	servers     []*http.Server // HTTP, HTTPS
+	http, https net.Listener
+}
+
+// newWeb makes the servers of RTS play domains. What is asked for a host that is none goes to unknown, which says so in a form that pages
+// and players can read.
+func newWeb(p *process, rts, unknown http.Handler) *web {
+	h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if d := p.current.Load().Play(relay.Hostname(req.Host)); d != nil && d.Type == plan.RTS {
+			rts.ServeHTTP(w, req)
+			return
+		}
+		unknown.ServeHTTP(w, req)
+	})
+	w := &web{p: p}
+	for range 2 {
+		w.servers = append(w.servers, &http.Server{
+			Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+			IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
+			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.certs.Get},
+		})
+	}
+	return w
+}
+
+func (w *web) open() (err error) {
+	if w.http, err = w.p.listen(podspec.NameHTTP, w.p.opt.HTTPPort, &w.p.at.HTTP); err != nil {
+		return err
+	}
+	w.https, err = w.p.listen(podspec.NameHTTPS, w.p.opt.HTTPSPort, &w.p.at.HTTPS)
+	return err
+}
+
+func (w *web) serve(run func(string, func() error)) {
+	if w.http != nil {
+		run("HTTP", func() error { return closed(w.servers[0].Serve(w.http)) })
+	}
+	if w.https != nil {
+		run("HTTPS", func() error { return closed(w.servers[1].ServeTLS(w.https, "", "")) })
+	}
+}
+
+// closed passes over the error that a server was shut down.
+func closed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// shutdown takes no more requests and lets those that are there finish.
+func (w *web) shutdown(ctx context.Context) {
+	for _, s := range w.servers {
+		_ = s.Shutdown(ctx) // cut by close
+	}
+}
+
+func (w *web) close() {
+	for _, s := range w.servers {
+		_ = s.Close()
+	}
+	for _, l := range []net.Listener{w.http, w.https} {
+		if l != nil {
+			_ = l.Close() // it may be closed already
+		}
+	}
+}

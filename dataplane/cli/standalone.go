@@ -9,12 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/dataplane/standalone"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 // NewStandaloneCommand gives "millrace standalone -f DIR": every role of the data plane in one process.
 func NewStandaloneCommand() *cobra.Command {
 	opt := standalone.Options{}
 	var listen, advertise []string
+	var encoder string
 	cmd := &cobra.Command{
 		Use:   "standalone -f DIR",
 		Short: "Serve the manifests of a folder in this process",
@@ -27,6 +29,7 @@ func NewStandaloneCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opt.Log = logr.FromContextOrDiscard(cmd.Context())
 			opt.Out = cmd.OutOrStdout()
+			opt.Encoder = transcode.Encoder(encoder)
 			for _, text := range listen {
 				ip, err := netip.ParseAddr(text)
 				if err != nil {
@@ -64,9 +67,14 @@ func NewStandaloneCommand() *cobra.Command {
 	f.StringSliceVar(&advertise, "advertise", nil, "addresses that players are told for media, IP or IP:port, such as a public one behind NAT")
 	f.BoolVar(&opt.NoTCP, "no-ice-tcp", false, "media over UDP only")
 	f.IntVar(&opt.MaxViewers, "max-viewers", 20_000, "viewers of this process at most")
-	f.Float64Var(&opt.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off")
+	f.Float64Var(&opt.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new viewers and renditions are refused (503, Retry-After); 0 turns it off")
 	f.Float64Var(&opt.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
 	f.IntVar(&opt.MaxHalfOpen, "max-joins-per-address", 512, "viewers of one address that have not connected yet, at most")
+	f.StringVar(&opt.FFmpeg, "ffmpeg", "ffmpeg", "program that transcodes, for transcode templates and autoRepair")
+	f.StringVar(&encoder, "encoder", string(transcode.Auto), "of H.264: Auto (the first that works), x264, NVENC, VAAPI or QSV")
+	f.IntVar(&opt.MaxTranscodes, "max-transcodes", 64, "renditions that are made at the same time, at most")
+	f.IntVar(&opt.TranscodeThreads, "transcode-threads", 2, "CPU threads of each rendition's encoder, and of its decoder")
+	f.DurationVar(&opt.TranscodeIdle, "transcode-idle", 30*time.Second, "how long a rendition outlives its last viewer")
 	f.DurationVar(&opt.Hold, "hold", 10*time.Second, "how long viewers of a stream wait when its encoder's connection broke")
 	f.DurationVar(&opt.DrainTime, "drain-time", 10*time.Second, "how long the end may take after SIGTERM")
 	_ = cmd.MarkFlagRequired("filename") // the flag exists

@@ -35,6 +35,7 @@ type Publisher struct {
 	Remote  string // address of the encoder, host:port
 	Domain  string // push domain
 	Replace bool   // take a live stream over from its present publisher
+	Yields  bool   // give way to any other: what it publishes was made here, and a stream of that name that is published counts for more
 }
 
 // Options bound a hub. Zero values take the defaults.
@@ -71,7 +72,8 @@ func New(opt Options) *Hub {
 }
 
 // Publish makes the caller the publisher of a stream. A held stream is continued: its readers go on with the new
-// publisher's frames from their first key frame. A live one is taken over when by.Replace is set; else ErrBusy is returned.
+// publisher's frames from their first key frame. A live one is taken over when by.Replace is set or its publisher yields; else ErrBusy is
+// returned.
 func (h *Hub) Publish(key Key, by Publisher) (*Publication, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

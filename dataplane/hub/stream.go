@@ -48,7 +48,7 @@ func (s *Stream) adopt(by Publisher) (*Publication, error) {
 		return nil, ErrEnded
 	}
 	if s.pub != nil {
-		if !by.Replace {
+		if !by.Replace && (by.Yields || !s.by.Yields) {
 			return nil, ErrBusy
 		}
 		s.pub.stop(ErrReplaced)

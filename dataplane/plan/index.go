@@ -12,6 +12,7 @@ type Index struct {
 	push      map[string]*PushDomain
 	play      map[string]*PlayDomain
 	templates map[string][]*Template // by space, longest id first
+	repairs   bool
 }
 
 // NewIndex indexes a Plan, which must not be changed afterwards.
@@ -26,6 +27,13 @@ func NewIndex(p *Plan) *Index {
 	for i := range p.Templates {
 		t := &p.Templates[i]
 		x.templates[t.Space] = append(x.templates[t.Space], t)
+	}
+	for i := range p.Play {
+		d := &p.Play[i]
+		if d.AutoRepair && !slices.ContainsFunc(x.templates[d.Space], func(t *Template) bool { return t.ID == RepairID }) {
+			x.templates[d.Space] = append(x.templates[d.Space], repairTemplate(d.Space))
+			x.repairs = true
+		}
 	}
 	for _, ts := range x.templates {
 		slices.SortStableFunc(ts, func(a, b *Template) int { return len(b.ID) - len(a.ID) })

@@ -5,6 +5,17 @@ import (
 	"slices"
 )
 
+// RepairID is the id of the built-in template of autoRepair. No template of a user's can have it: ids begin with a letter or a digit.
+const RepairID = "~repair"
+
+// repairTemplate makes what every browser plays by the least work: H.264 without B-frames at the source's size, and Opus.
+func repairTemplate(space string) *Template {
+	return &Template{Space: space, ID: RepairID, Type: TemplateH264Origin, DropB: true, AudioCodec: "Opus"}
+}
+
+// Repairs tells whether any play domain has autoRepair.
+func (x *Index) Repairs() bool { return x.repairs }
+
 // RepairsVideo tells whether the rendition has a picture that browsers can play: H.264 without B-frames.
 func (t *Template) RepairsVideo() bool { return t.Type != TemplateAudio && t.DropB }
 
@@ -16,7 +27,7 @@ func (t *Template) RepairsAudio() bool { return t.AudioCodec == "Opus" }
 func (x *Index) RepairFor(space, app string) []*Template {
 	var out []*Template
 	for _, t := range x.TemplatesFor(space, app) {
-		if t.RepairsVideo() || t.RepairsAudio() {
+		if t.ID != RepairID && (t.RepairsVideo() || t.RepairsAudio()) {
 			out = append(out, t)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 // Options make a standalone process. Manifests is needed; zero values take the defaults. A port of 0 takes a free one; a negative one
@@ -39,6 +41,12 @@ type Options struct {
 	MaxEgress   float64       // Mbit/s to viewers beyond which new ones are refused; 0: no limit
 	Hold        time.Duration // how long a stream waits for its encoder
 	DrainTime   time.Duration // for viewers at the end
+
+	FFmpeg           string            // the program that transcodes; default "ffmpeg" from the PATH
+	Encoder          transcode.Encoder // default Auto
+	MaxTranscodes    int               // renditions at the same time
+	TranscodeThreads int               // of each rendition
+	TranscodeIdle    time.Duration     // how long a rendition outlives its last viewer
 
 	// Started is called once, when everything listens.
 	Started func(Addresses)

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pull"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 // server is a running process.
@@ -27,6 +28,7 @@ type server struct {
 	hub      *hub.Hub
 	ingest   *ingest.Server
 	relay    *relay.Relay
+	trans    *transcode.Transcoder
 	source   *source
 	certs    *certificates.Store
 	at       Addresses
@@ -59,8 +61,16 @@ func (s *server) run(ctx context.Context) error {
 	s.hub = hub.New(hub.Options{Hold: s.opt.Hold})
 	defer s.hub.Close()
 	var err error
+	s.trans, err = transcode.New(ctx, transcode.Options{
+		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("transcode"), Metrics: s.registry, FFmpeg: s.opt.FFmpeg, Encoder: s.opt.Encoder,
+		MaxSessions: s.opt.MaxTranscodes, Threads: s.opt.TranscodeThreads, MaxCPU: s.opt.MaxCPU, Idle: s.opt.TranscodeIdle,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the transcoder: %w", err)
+	}
+	defer s.trans.Close()
 	s.relay, err = relay.New(relay.Options{
-		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry, Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
+		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry, Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
 		Advertise: s.opt.Advertise, MaxSessions: s.opt.MaxViewers, MaxHalfOpen: s.opt.MaxHalfOpen,
 		MaxCPU: s.opt.MaxCPU, MaxEgressMbps: s.opt.MaxEgress,
 	})

@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 type shutdowner interface{ Shutdown(context.Context) error }
@@ -92,9 +93,10 @@ func (s *server) admin() http.Handler {
 
 // State is what /state shows.
 type State struct {
-	Since    time.Time           `json:"since"`
-	Streams  []StreamState       `json:"streams"`
-	Sessions []relay.SessionInfo `json:"sessions"`
+	Since      time.Time           `json:"since"`
+	Streams    []StreamState       `json:"streams"` // renditions too: their pushDomain is empty
+	Sessions   []relay.SessionInfo `json:"sessions"`
+	Renditions []transcode.Info    `json:"renditions"`
 }
 
 // StreamState is a stream as /state shows it.
@@ -140,7 +142,7 @@ func sourceState(f media.Facts) SourceState {
 }
 
 func (s *server) state() State {
-	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}}
+	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}, Renditions: s.trans.List()}
 	viewers := map[string]int{}
 	for _, v := range st.Sessions {
 		viewers[v.Stream]++

@@ -1,0 +1,264 @@
+package transcode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/transcode/nut"
+)
+
+// pass is the making of a rendition while neither its source nor its work changes: one process of ffmpeg, or none when all is passed
+// through.
+type pass struct {
+	session      *session
+	work         Work
+	video, audio *media.Track // of the source
+	epoch        uint64
+
+	opusOrAAC *media.Track // of the result
+	process   *process
+	queue     chan nut.Frame
+	trackOf   [3]int // by media.Kind: the track in what goes to ffmpeg
+	clocks    [3]clock
+	from      time.Duration // frames before it were old when the pass began
+	edge      time.Duration // the stream's live edge then
+
+	fed      atomic.Int64 // Unix nanoseconds of the first frame that was given since the last came out; 0: none
+	lateness atomic.Int64 // added, ns, smoothed
+	dropped  int
+}
+
+// queueSize is what waits for ffmpeg at most, in frames: a whole GOP of a stream that is joined.
+const queueSize = 2048
+
+func (p *pass) run(ctx context.Context) error {
+	r := p.session.source.NewReader()
+	defer r.Close()
+	backlog, err := p.backlog(r)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if err := p.begin(ctx, cancel, &wg); err != nil {
+		return err
+	}
+	if p.process != nil {
+		defer p.process.kill()
+		defer func() { p.session.t.metrics.cpu(p.process) }()
+	}
+	defer cancel(nil)
+	for _, f := range backlog {
+		if err := p.take(ctx, f); err != nil {
+			return p.cause(ctx, err)
+		}
+	}
+	reviewed := time.Now()
+	for {
+		f, err := r.Next(ctx)
+		if err != nil {
+			return p.cause(ctx, err)
+		}
+		if err := p.take(ctx, f); err != nil {
+			return p.cause(ctx, err)
+		}
+		if now := time.Now(); now.Sub(reviewed) > time.Second {
+			reviewed = now
+			if p.outgrown() {
+				return errChanged
+			}
+		}
+	}
+}
+
+// cause prefers the reason for which the context was cancelled.
+func (p *pass) cause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs decoding only.
+func (p *pass) backlog(r *hub.Reader) ([]*media.Frame, error) {
+	var all []*media.Frame
+	for {
+		f, err := r.TryNext()
+		if err != nil {
+			return nil, err
+		}
+		if f == nil {
+			break
+		}
+		all = append(all, f)
+		p.edge = max(p.edge, f.DTS)
+	}
+	if p.work.Video == Encode {
+		p.from = p.edge
+	}
+	return all, nil
+}
+
+// outgrown tells whether the work does not do any more: what is passed through turned out not to fit.
+func (p *pass) outgrown() bool {
+	now, err := p.session.decide(p.video, p.audio)
+	return err != nil || p.work.Video == Copy && now.Video == Encode
+}
+
+// begin starts ffmpeg when there is work for it, and publishes.
+func (p *pass) begin(ctx context.Context, cancel context.CancelCauseFunc, wg *sync.WaitGroup) error {
+	s := p.session
+	if err := p.result(); err != nil {
+		return err
+	}
+	if s.pub == nil {
+		by := s.source.Publisher()
+		pub, err := s.t.opt.Hub.Publish(s.key, hub.Publisher{Remote: by.Remote, Yields: true})
+		if err != nil {
+			return fmt.Errorf("publishing the rendition: %w", err)
+		}
+		s.stream = pub.Stream()
+		s.pub = newPublication(pub, func() { close(s.ready) })
+	}
+	if p.work.Video != Encode {
+		s.pub.tracks(p.video, p.opusOrAAC)
+	}
+	pid := 0
+	if p.work.processed() {
+		if err := p.launch(ctx, cancel, wg); err != nil {
+			return err
+		}
+		pid = p.process.cmd.Process.Pid
+	}
+	s.note(func(i *Info) {
+		i.Video, i.Audio, i.PID, i.Encoder, i.Size, i.Kbps = p.work.Video, p.work.Audio, pid, "", "", 0
+		if pid != 0 {
+			i.Starts++
+		}
+		if p.work.Video == Encode {
+			i.Encoder, i.Size, i.Kbps = string(s.tool.encoder), fmt.Sprintf("%dx%d", p.work.Width, p.work.Height), p.work.Kbps
+		} else if p.video != nil {
+			i.Size = fmt.Sprintf("%dx%d", p.video.Width, p.video.Height)
+		}
+	})
+	return nil
+}
+
+// result makes the track of the sound that comes out.
+func (p *pass) result() (err error) {
+	switch {
+	case p.work.Audio == Copy:
+		p.opusOrAAC = p.audio
+	case p.work.Audio == Encode && p.work.AudioCodec == media.Opus:
+		p.opusOrAAC, err = media.NewOpusTrack(p.work.Channels)
+	case p.work.Audio == Encode:
+		p.opusOrAAC, err = aacTrack(p.work.SampleRate, p.work.Channels)
+	}
+	return err
+}
+
+// take does with a frame of the source what is to be done.
+func (p *pass) take(ctx context.Context, f *media.Frame) error {
+	if err := p.same(f); err != nil {
+		return err
+	}
+	kind := f.Kind()
+	task := p.work.Video
+	if kind == media.Audio {
+		task = p.work.Audio
+	}
+	switch task {
+	case Copy:
+		out := *f // the hub writes into frames that are published
+		return p.session.pub.write(&out)
+	case Encode:
+		if kind == media.Audio && f.DTS < p.from-200*time.Millisecond {
+			return nil
+		}
+		return p.feed(ctx, f)
+	}
+	return nil
+}
+
+// same tells whether a frame belongs to what the pass was made for.
+func (p *pass) same(f *media.Frame) error {
+	if f.Epoch != p.epoch {
+		return errChanged
+	}
+	was := p.video
+	if f.Kind() == media.Audio {
+		was = p.audio
+	}
+	if was == f.Track || was != nil && equal(was, f.Track) {
+		return nil
+	}
+	return errChanged
+}
+
+// equal tells whether decoders go on over a change from one track to the other: parameter sets of pictures stand before key frames anyway.
+func equal(a, b *media.Track) bool {
+	return a.Codec == b.Codec && string(a.SPS) == string(b.SPS) && string(a.VPS) == string(b.VPS) && string(a.Config) == string(b.Config) &&
+		a.Channels == b.Channels
+}
+
+// feed queues a frame for ffmpeg. Beside a picture that is passed through, sound never makes anybody wait.
+func (p *pass) feed(ctx context.Context, f *media.Frame) error {
+	now := time.Now()
+	kind := f.Kind()
+	p.clocks[kind].add(arrival{pts: f.PTS, zero: f.Ingest.Add(-f.DTS), taken: now})
+	one := nut.Frame{Track: p.trackOf[kind], Key: f.Key || kind == media.Audio, Data: payload(f)}
+	if kind == media.Video {
+		one.PTS = ticks(f.PTS+timeShift, videoClock)
+	} else {
+		one.PTS = ticks(f.PTS+timeShift, audioClock)
+	}
+	if first := p.fed.Load(); first == 0 {
+		p.fed.CompareAndSwap(0, now.UnixNano())
+	} else if now.Sub(time.Unix(0, first)) > stuckTime {
+		return fmt.Errorf("%w for %s%s", errStuck, stuckTime, p.said())
+	}
+	select {
+	case p.queue <- one:
+		return nil
+	default:
+	}
+	if p.work.Video != Encode {
+		p.session.t.metrics.dropped.Inc()
+		return nil
+	}
+	select {
+	case p.queue <- one:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(stuckTime):
+		return fmt.Errorf("%w for %s%s", errStuck, stuckTime, p.said())
+	}
+}
+
+// said is what ffmpeg said last, to be put behind an error.
+func (p *pass) said() string {
+	if p.process == nil {
+		return ""
+	}
+	if line := p.process.said.last(); line != "" {
+		return ": " + line
+	}
+	return ""
+}
+
+// failed words the end of ffmpeg.
+func (p *pass) failed(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("ffmpeg: %w%s", err, p.said())
+}

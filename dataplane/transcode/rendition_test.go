@@ -1,0 +1,79 @@
+package transcode
+
+import (
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/testsrc"
+)
+
+// origin asks for what browsers play at the source's size.
+func origin() plan.Template {
+	return plan.Template{ID: "web", Type: plan.TemplateH264Origin, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus"}
+}
+
+// steps checks that sound goes on without a gap, a frame of 20 ms after the other.
+func steps(t *testing.T, frames []*media.Frame) {
+	t.Helper()
+	for i := 1; i < len(frames); i++ {
+		if d := frames[i].PTS - frames[i-1].PTS; d != 20*time.Millisecond {
+			t.Fatalf("sound frame %d comes %s after the one before, want 20 ms", i, d)
+		}
+	}
+}
+
+// A picture that browsers play is not touched; only its AAC becomes Opus.
+func TestPassesAPictureThrough(t *testing.T) {
+	r := newRig(t, []plan.Template{origin()}, nil)
+	r.publish("a", testsrc.Options{Audio: true})
+	source := r.await("a")
+	s := r.find("a_web")
+	frames := r.read(s, 3*time.Second)
+	video, audio := of(media.Video, frames), of(media.Audio, frames)
+	if len(video) < 60 || len(audio) < 100 {
+		t.Fatalf("%d pictures, %d frames of sound", len(video), len(audio))
+	}
+	if video[0].Track != source.Track(media.Video) || audio[0].Track.Codec != media.Opus {
+		t.Error("the picture's track is not the source's, or the sound is not Opus")
+	}
+	steps(t, audio)
+	i := r.trans.List()
+	if len(i) != 1 || i[0].Video != Copy || i[0].Audio != Encode || i[0].Starts != 1 {
+		t.Errorf("%+v", i)
+	}
+	t.Logf("sound is %.1f ms behind", i[0].AddedMs)
+}
+
+// B-frames and long GOPs are what makes a picture be encoded anew.
+func TestRepairsBFramesAndLongGOPs(t *testing.T) {
+	r := newRig(t, []plan.Template{origin()}, nil)
+	r.publish("a", testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}})
+	source := r.await("a")
+	if !source.Facts().BFrames {
+		t.Fatal("the source has no B-frames")
+	}
+	s := r.find("a_web")
+	frames := r.read(s, 7*time.Second)
+	video, audio := of(media.Video, frames), of(media.Audio, frames)
+	last := time.Duration(-1)
+	in := media.NewInspector()
+	for _, f := range video {
+		in.Frame(f)
+		if f.DTS != f.PTS || f.Track.Width != 640 {
+			t.Fatalf("a picture of %dx%d with DTS %s, PTS %s", f.Track.Width, f.Track.Height, f.DTS, f.PTS)
+		}
+		if f.Key {
+			if last >= 0 && f.PTS-last > 2*time.Second {
+				t.Errorf("key frames are %s apart", f.PTS-last)
+			}
+			last = f.PTS
+		}
+	}
+	if in.BFrames() || last < 4*time.Second || len(audio) < 200 {
+		t.Errorf("B-frames %t, last key frame at %s, %d frames of sound", in.BFrames(), last, len(audio))
+	}
+	steps(t, audio)
+	t.Logf("%+v", r.trans.List()[0])
+}

@@ -1,0 +1,136 @@
+package transcode
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// tool is an ffmpeg that can do what is needed.
+type tool struct {
+	path    string
+	encoder Encoder
+}
+
+// tools looks for ffmpeg once; a failure is looked at again.
+type tools struct {
+	opt Options
+
+	mu  sync.Mutex
+	one *tool
+}
+
+const (
+	probeTime = 20 * time.Second
+	remedy    = "on Debian and Ubuntu: apt-get install -y ffmpeg"
+)
+
+func (t *tools) get(ctx context.Context) (*tool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.one != nil {
+		return t.one, nil
+	}
+	one, how, err := probe(context.WithoutCancel(ctx), t.opt.FFmpeg, t.opt.Encoder)
+	if err != nil {
+		return nil, err
+	}
+	t.one = one
+	t.opt.Log.Info("Transcoding is ready", "ffmpeg", one.path, "encoder", one.encoder, "probed", how)
+	return one, nil
+}
+
+// probe finds out what an ffmpeg can do. How tells what was found of each encoder.
+func probe(ctx context.Context, program string, want Encoder) (one *tool, how string, err error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, "", fmt.Errorf("transcoding needs ffmpeg, and %q is not there (%w); %s", program, err, remedy)
+	}
+	one = &tool{path: path}
+	encoders, err := list(ctx, path, "-encoders")
+	if err != nil {
+		return nil, "", err
+	}
+	decoders, err := list(ctx, path, "-decoders")
+	if err != nil {
+		return nil, "", err
+	}
+	for _, need := range []struct {
+		in         map[string]bool
+		what, name string
+	}{
+		{encoders, "encoder", "libopus"}, {encoders, "encoder", "aac"}, {decoders, "decoder", "h264"}, {decoders, "decoder", "hevc"}, {decoders, "decoder", "aac"},
+	} {
+		if !need.in[need.name] {
+			return nil, "", fmt.Errorf("%s has no %s %s, which transcoding needs; install one that has: %s", path, need.what, need.name, remedy)
+		}
+	}
+	one.encoder, how, err = choose(ctx, path, want, encoders)
+	return one, how, err
+}
+
+// choose tries the encoders by encoding a picture: hardware first for Auto, else the one that is wanted.
+func choose(ctx context.Context, path string, want Encoder, have map[string]bool) (Encoder, string, error) {
+	candidates := []Encoder{want}
+	if want == Auto {
+		candidates = []Encoder{NVENC, QSV, VAAPI, X264}
+	}
+	var found []string
+	for _, e := range candidates {
+		if !have[e.name()] {
+			found = append(found, fmt.Sprintf("%s: ffmpeg has no %s", e, e.name()))
+			continue
+		}
+		if err := try(ctx, path, e); err != nil {
+			found = append(found, fmt.Sprintf("%s: %v", e, err))
+			continue
+		}
+		return e, strings.Join(append(found, string(e)+": works"), "; "), nil
+	}
+	return "", "", fmt.Errorf("%s cannot encode H.264 here (%s); choose another encoder, or install one that has libx264, %s", path, strings.Join(found, "; "), remedy)
+}
+
+func try(ctx context.Context, path string, e Encoder) error {
+	args := append([]string{"-hide_banner", "-nostdin", "-loglevel", "error"}, e.device()...)
+	args = append(args, "-f", "lavfi", "-i", "color=size=320x240:rate=25:duration=0.2", "-vf", e.upload())
+	args = append(args, e.options(Work{Kbps: 500}, 1)...)
+	_, err := run(ctx, path, append(args, "-f", "null", "-")...)
+	return err
+}
+
+// list reads the names in a list of codecs: lines of flags, name and description.
+func list(ctx context.Context, path, option string) (map[string]bool, error) {
+	out, err := run(ctx, path, "-hide_banner", "-nostdin", option)
+	if err != nil {
+		return nil, fmt.Errorf("asking %s for its codecs (%s): %w", path, option, err)
+	}
+	names := map[string]bool{}
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) >= 2 && len(f[0]) == 6 {
+			names[f[1]] = true
+		}
+	}
+	return names, nil
+}
+
+// run runs a short command with a clean environment; the error has the last line of what it said.
+func run(ctx context.Context, path string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = []string{"LC_ALL=C"}
+	var out bytes.Buffer
+	var said tail
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		if line := said.last(); line != "" {
+			return "", fmt.Errorf("%w: %s", err, line)
+		}
+		return "", err
+	}
+	return out.String(), nil
+}

@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 // rows gives the table rows of a page that have all of some texts.
@@ -78,6 +79,11 @@ func TestEveryMetricIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Close)
+	trans, err := transcode.New(t.Context(), transcode.Options{Hub: h, Plan: current, Metrics: registered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(trans.Close)
 	if len(registered) < 20 {
 		t.Fatalf("only %d metrics are registered", len(registered))
 	}
@@ -87,7 +93,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 			t.Errorf("operations.md has not one row for metric %s", name)
 		}
 	}
-	for _, name := range regexp.MustCompile(`millrace_(?:ingest|relay)_[a-z_]+`).FindAllString(page, -1) {
+	for _, name := range regexp.MustCompile(`millrace_(?:ingest|relay|transcode)_[a-z_]+`).FindAllString(page, -1) {
 		if !registered[name] {
 			t.Errorf("operations.md names metric %s, which does not exist", name)
 		}
@@ -196,6 +202,11 @@ func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
 		status := strconv.Itoa(statuses[refusal[1]])
 		if len(rows(page, "| "+status, "| `"+refusal[2]+"` |")) == 0 {
 			t.Errorf("playing.md has no row for %s with status %s", refusal[2], status)
+		}
+	}
+	for _, reason := range regexp.MustCompile(`unavailable\("(\w+)"`).FindAllStringSubmatch(source(t, "dataplane/transcode"), -1) {
+		if len(rows(page, "| 503", "| `"+reason[1]+"` |")) == 0 {
+			t.Errorf("playing.md has no row for %s with status 503", reason[1])
 		}
 	}
 	for _, reason := range regexp.MustCompile(`(?:repairable\(t, |reason :?= )"([A-Z]\w+)"`).FindAllStringSubmatch(text, -1) {

@@ -25,6 +25,10 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 	if !strings.HasPrefix(offer.Fingerprint, "sha-256 ") {
 		return nil, signal.Refuse(http.StatusBadRequest, "InvalidOffer", "a=fingerprint must be sha-256")
 	}
+	t, refusal := r.repaired(req, t, ask, offer)
+	if refusal != nil {
+		return nil, refusal
+	}
 	source, refusal := r.source(t, ask, offer)
 	if refusal != nil {
 		return nil, refusal

@@ -117,6 +117,19 @@ func (o *Offer) AcceptsBFrames() bool {
 	return false
 }
 
+// AcceptsAAC tells whether the player offers AAC, by any of the names that it has in RTP.
+func (o *Offer) AcceptsAAC() bool {
+	for i := range o.Sections {
+		for j := range o.Sections[i].Codecs {
+			switch strings.ToLower(o.Sections[i].Codecs[j].Name) {
+			case "mp4a-latm", "mp4a-adts", "mpeg4-generic":
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func encodingName(c media.Codec) string {
 	if c == media.Opus {
 		return "opus"

@@ -1,0 +1,45 @@
+package relay
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/dataplane/relay/signal"
+)
+
+// repaired gives what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the player cannot play
+// the stream as it is, its shared repaired rendition. Where no rendition can be made at all it is the stream.
+func (r *Relay) repaired(req *http.Request, t *target, ask *signal.Ask, offer *sdp.Offer) (*target, *signal.Refusal) {
+	if !t.domain.AutoRepair || t.stream.Publisher().Yields || plays(t.stream, ask, offer) {
+		return t, nil
+	}
+	key := t.stream.Key
+	key.Name += "_" + plan.RepairID
+	s, err := r.missing.lookup(req.Context(), key, r.opt.Find)
+	if errors.Is(err, hub.ErrNotFound) {
+		return t, nil
+	}
+	if err != nil {
+		return nil, notFoundRefusal(err, key.App, key.Name)
+	}
+	other := *t
+	other.stream = s
+	return &other, nil
+}
+
+// plays tells whether a player shows all that it wants of a stream. Those that offer AAC, or say that they order B-frames, are made for
+// sources as they come.
+func plays(s *hub.Stream, ask *signal.Ask, offer *sdp.Offer) bool {
+	if offer.AcceptsAAC() || offer.AcceptsBFrames() {
+		return true
+	}
+	if video := s.Track(media.Video); video != nil && !ask.NoVideo && (s.Facts().BFrames || !offer.Accepts(video.Codec)) {
+		return false
+	}
+	audio := s.Track(media.Audio)
+	return audio == nil || ask.NoAudio || audio.Codec != media.AAC
+}

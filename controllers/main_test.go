@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
@@ -18,9 +19,12 @@ import (
 	"github.com/millrace/millrace/controllers/envtest"
 )
 
-var server envtest.Server
+var server *envtest.Cluster
 
-func TestMain(m *testing.M) { os.Exit(server.Run(m)) }
+// soon is a time that no healthy machine needs.
+const soon = 2 * time.Minute
+
+func TestMain(m *testing.M) { os.Exit(envtest.Main(m, &server)) }
 
 // world is an operator on the test's API server, without webhooks. Kinds are cluster-wide, so tests share everything but names.
 type world struct {
@@ -35,7 +39,7 @@ type world struct {
 // start runs an operator for one test, with a class of its own.
 func start(t *testing.T, change func(*controllers.Options)) *world {
 	t.Helper()
-	w := &world{t: t, client: server.Client(t)}
+	w := &world{t: t, client: envtest.Need(t, server)}
 	w.opt = controllers.DefaultOptions()
 	w.opt.MediaNamespace, w.opt.Image, w.opt.AnyName = server.Namespace(t, nil), "millrace/media:test", true
 	if change != nil {
@@ -58,7 +62,7 @@ func (w *world) run() {
 	if os.Getenv("MILLRACE_TEST_LOGS") != "" {
 		log = testr.NewWithOptions(w.t, testr.Options{Verbosity: 2})
 	}
-	mgr, err := ctrl.NewManager(w.opt.Client(server.Config(w.t)), ctrl.Options{
+	mgr, err := ctrl.NewManager(w.opt.Client(server.Config), ctrl.Options{
 		Scheme: scheme, Cache: controllers.CacheOptions(w.opt), Client: controllers.ClientOptions(), Logger: log,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
@@ -169,7 +173,7 @@ func (w *world) get(o client.Object) error {
 // wants waits for a condition with a status and a reason.
 func (w *world) wants(o client.Object, conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason) {
 	w.t.Helper()
-	envtest.Eventually(w.t, func() error {
+	envtest.Eventually(w.t, soon, func() error {
 		if err := w.get(o); err != nil {
 			return err
 		}

@@ -23,7 +23,7 @@ import (
 func (w *world) deployment(role podspec.Role, there bool) *appsv1.Deployment {
 	w.t.Helper()
 	var d appsv1.Deployment
-	envtest.Eventually(w.t, func() error {
+	envtest.Eventually(w.t, soon, func() error {
 		err := w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: podspec.PoolName(w.class, role)}, &d)
 		if there || err != nil && !apierrors.IsNotFound(err) {
 			return err
@@ -68,7 +68,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	w.create(play, feeds(ns, "feeds", "push", "play"))
 	w.deployment(podspec.Relay, true)
 	w.deployment(podspec.Edge, false)
-	envtest.Eventually(t, func() error {
+	envtest.Eventually(t, soon, func() error {
 		b, err := w.plan(podspec.Ingest)
 		if err != nil {
 			return err
@@ -82,7 +82,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	if err := w.client.Delete(t.Context(), play); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, func() error {
+	envtest.Eventually(t, soon, func() error {
 		b, err := w.plan(podspec.Relay)
 		if apierrors.IsNotFound(err) {
 			return nil // it is gone already, with the pool
@@ -97,7 +97,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	})
 	w.deployment(podspec.Relay, false)
 	w.deployment(podspec.Ingest, true)
-	envtest.Eventually(t, func() error {
+	envtest.Eventually(t, soon, func() error {
 		if _, err := w.plan(podspec.Relay); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the plan of a pool that is gone: %v", err)
 		}

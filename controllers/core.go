@@ -23,8 +23,8 @@ type core struct {
 	live   client.Reader // reads from the API server: where ownership is decided
 	// metadata reads that of Secrets from the cache, which has nothing else of them.
 	metadata client.Reader
-	board  *board.Board
-	fleet  *fleet.Fleet
+	board    *board.Board
+	fleet    *fleet.Fleet
 
 	mu      sync.Mutex
 	counted map[types.UID]time.Time // when the counts of an object were last written

@@ -101,4 +101,3 @@ func (r *domainClaims) since(uid types.UID, stale bool) time.Time {
 	}
 	return r.stale[uid]
 }
-

@@ -190,4 +190,3 @@ func (w *world) accepted(o client.Object) {
 	w.t.Helper()
 	w.wants(o, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
 }
-

@@ -169,4 +169,3 @@ func (s *scope) idle(was *v1alpha1.PoolStatus, needed bool, now time.Time, idleF
 		s.wait, s.idleSince = 0, nil
 	}
 }
-

@@ -203,4 +203,3 @@ func (r mediaClasses) tend(ctx context.Context, s *scope) error {
 	}
 	return nil
 }
-

@@ -131,7 +131,9 @@ func (b *builder) conclude(lacks *lack, need ...string) time.Duration {
 }
 
 // transient reasons go away by themselves.
-func transient(r v1alpha1.Reason) bool { return r == v1alpha1.ReasonPending || r == v1alpha1.ReasonTerminating }
+func transient(r v1alpha1.Reason) bool {
+	return r == v1alpha1.ReasonPending || r == v1alpha1.ReasonTerminating
+}
 
 func (b *builder) kstatus(mistake bool) time.Duration {
 	ready := b.get(v1alpha1.ConditionReady)

@@ -4,10 +4,14 @@ package plan
 func (p *Plan) ForIngest() *Plan { return &Plan{Class: p.Class, Push: p.Push} }
 
 // ForRelay gives what relay pods need of a Plan: RTS domains and the templates that their viewers may ask for.
-func (p *Plan) ForRelay() *Plan { return &Plan{Class: p.Class, Play: p.of(RTS), Templates: p.Templates} }
+func (p *Plan) ForRelay() *Plan {
+	return &Plan{Class: p.Class, Play: p.of(RTS), Templates: p.Templates}
+}
 
 // ForEdge gives what edge pods need of a Plan: Standard domains and the templates that their viewers may ask for.
-func (p *Plan) ForEdge() *Plan { return &Plan{Class: p.Class, Play: p.of(Standard), Templates: p.Templates} }
+func (p *Plan) ForEdge() *Plan {
+	return &Plan{Class: p.Class, Play: p.of(Standard), Templates: p.Templates}
+}
 
 // ForTranscoder gives what transcoder pods need of a Plan: templates. Who may watch is for relays and edges to say.
 func (p *Plan) ForTranscoder() *Plan { return &Plan{Class: p.Class, Templates: p.Templates} }

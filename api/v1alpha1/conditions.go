@@ -78,8 +78,28 @@ const (
 
 // Reasons of Programmed, Ready and Bound.
 const (
-	// ReasonPending says that nobody has looked at the object yet.
+	// ReasonPending says that nobody has looked at the object yet, or that its claim is on its way.
 	ReasonPending Reason = "Pending"
+	// ReasonNotAccepted says that the object takes no part in the configuration: see Accepted.
+	ReasonNotAccepted Reason = "NotAccepted"
+	// ReasonProgrammed is the reason of Programmed=True.
+	ReasonProgrammed Reason = "Programmed"
+	// ReasonReady is the reason of Ready=True.
+	ReasonReady Reason = "Ready"
+	// ReasonWaitingForPods says that no pod of the class that serves the object is ready yet.
+	ReasonWaitingForPods Reason = "WaitingForPods"
+	// ReasonNoReplicas says that the class gives the object no pods: its pool has zero replicas.
+	ReasonNoReplicas Reason = "NoReplicas"
+	// ReasonPlanOnItsWay says that some pods do not run on the newest configuration of the object yet.
+	ReasonPlanOnItsWay Reason = "PlanOnItsWay"
+	// ReasonPlanTooLarge says that the configuration of the class does not fit into its Secrets.
+	ReasonPlanTooLarge Reason = "PlanTooLarge"
+	// ReasonApplyFailed says that the API server refused an object of a pool.
+	ReasonApplyFailed Reason = "ApplyFailed"
+	// ReasonNoImage says that neither the class nor the operator names an image for the pods.
+	ReasonNoImage Reason = "NoImage"
+	// ReasonIdle says that no accepted object needs pods of the class.
+	ReasonIdle Reason = "Idle"
 	// ReasonNotAssociated says that a domain is not part of an association yet, so there is nothing to publish to or to play.
 	ReasonNotAssociated Reason = "NotAssociated"
 	// ReasonOffline says that spec.state is Offline.

@@ -29,6 +29,21 @@ type ClaimReference struct {
 	UID string `json:"uid,omitempty"`
 }
 
+// AssociationReference names the DomainAssociation that binds a domain to its main.
+type AssociationReference struct {
+	// name of the association, in the namespace of the claim.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// uid of the association. One that is deleted and made again has another one.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	UID string `json:"uid"`
+}
+
 // DomainClaimSpec says who may use the hostname that the claim is named by.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.claimRef) || self.claimRef.__namespace__ == self.__namespace__",message="claimRef must be in the namespace of the claim",fieldPath=".claimRef"
@@ -43,6 +58,11 @@ type DomainClaimSpec struct {
 	// claimRef is the domain that uses the hostname. The operator sets it.
 	// +optional
 	ClaimRef *ClaimReference `json:"claimRef,omitempty"`
+
+	// associationRef is the association that binds the domain, a push domain or a sub, to its main. The operator sets it: the first
+	// association has the domain until it is deleted.
+	// +optional
+	AssociationRef *AssociationReference `json:"associationRef,omitempty"`
 }
 
 // DomainClaimStatus is what the operator knows of a claim.

@@ -233,7 +233,8 @@ type MediaClassSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Region string `json:"region,omitempty"`
 
-	// image of all pods of the class. It is pinned here, so that a new operator restarts no media pod.
+	// image of all pods of the class; absent: the one that the operator brings when it first sees the class, kept in status.image. So a
+	// new operator restarts no media pod.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
@@ -252,6 +253,26 @@ type MediaClassSpec struct {
 	// +optional
 	// +kubebuilder:default=Always
 	Claims ClaimPolicy `json:"claims,omitempty"`
+}
+
+// PodAddress is where a pod is reached for media.
+type PodAddress struct {
+	// pod by its name.
+	// +required
+	// +kubebuilder:validation:MaxLength=253
+	Pod string `json:"pod"`
+
+	// addresses that players are told, as IP:port.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=64
+	Addresses []string `json:"addresses,omitempty"`
+
+	// rule that chose them: Advertise, PodAnnotation, PodService, NodeExternalIP, NodeInternalIP or PodIP.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	Rule string `json:"rule"`
 }
 
 // PoolStatus is what the operator knows of a pool.
@@ -281,6 +302,22 @@ type PoolStatus struct {
 	// programmed is the number of pods that run on that plan.
 	// +optional
 	Programmed int32 `json:"programmed"`
+
+	// image of the pods. It stays until spec changes it, also when the operator is upgraded.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// idleSince is when the last object that needed the pool went; the pool goes some minutes later.
+	// +optional
+	IdleSince *metav1.Time `json:"idleSince,omitempty"`
+
+	// addresses of the pods for media; at most 32 of them are shown.
+	// +optional
+	// +listType=map
+	// +listMapKey=pod
+	// +kubebuilder:validation:MaxItems=32
+	Addresses []PodAddress `json:"addresses,omitempty"`
 }
 
 // MediaClassStatus is what the operator knows of a class.
@@ -296,6 +333,11 @@ type MediaClassStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// image that pools without an image of their own have: that of spec, or the one that the operator had when it first saw the class.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
 
 	// pools that exist.
 	// +optional

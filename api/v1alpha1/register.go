@@ -20,7 +20,6 @@ const (
 	KindRTSTranscodeTemplate = "RTSTranscodeTemplate"
 	KindMediaClass           = "MediaClass"
 	KindDomainClaim          = "DomainClaim"
-	KindLiveStream           = "LiveStream"
 )
 
 var (
@@ -40,7 +39,6 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&RTSTranscodeTemplate{}, &RTSTranscodeTemplateList{},
 		&MediaClass{}, &MediaClassList{},
 		&DomainClaim{}, &DomainClaimList{},
-		&LiveStream{}, &LiveStreamList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -69,7 +69,7 @@ func Run(ctx context.Context, cluster *rest.Config, opt Options) error {
 			return fmt.Errorf("prepare the webhook: %w", err)
 		}
 	}
-	if err := addControllers(mgr, opt, trust); err != nil {
+	if err := addControllers(ctx, mgr, opt, trust); err != nil {
 		return fmt.Errorf("prepare the controllers: %w", err)
 	}
 	if err := mgr.Add(&defaultClass{client: direct, file: opt.DefaultClass, log: opt.Log}); err != nil {

@@ -90,9 +90,34 @@ func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
 		return
 	}
 	c.graph.bind(&o.Spec, childRef, mainRef, o.Name)
+	if childOK && mainOK && c.boundOnly && !c.recorded(o) {
+		a.verdict.WantsBinding = true
+		a.verdict.reject(v1alpha1.ReasonPending, "", fmt.Sprintf("%s %s is free: it is being bound by this association", child.kind(), childRef.name))
+		return
+	}
 	if childOK && mainOK {
 		a.child, a.main = child, main
 	}
+}
+
+// recorded tells whether the claim of the association's child names the association.
+func (c *compiler) recorded(o *v1alpha1.DomainAssociation) bool {
+	_, child, _ := c.child(o)
+	if child == nil {
+		return false
+	}
+	claim := c.claims[child.hostname]
+	if claim == nil || claim.Spec.ClaimRef == nil || !isOwner(claim.Spec.ClaimRef, child) || claim.Spec.AssociationRef == nil {
+		return false
+	}
+	return claim.Spec.AssociationRef.Name == o.Name && claim.Spec.AssociationRef.UID == string(o.UID)
+}
+
+func (c *compiler) rank(o *v1alpha1.DomainAssociation) int {
+	if c.recorded(o) {
+		return 0
+	}
+	return 1
 }
 
 func childKind(o *v1alpha1.DomainAssociation) string {

@@ -27,6 +27,9 @@ type Input struct {
 	Secrets []corev1.Secret
 	// Namespaces of the objects, for their labels and annotations. One that is absent has no labels but its name.
 	Namespaces []corev1.Namespace
+	// BoundOnly accepts a domain only when the claim of its hostname names it, and an association only when the claim of its child names
+	// it. Without it, claims that are not made yet are taken as made. The operator sets it: what it serves is locked first.
+	BoundOnly bool
 }
 
 // Output is what follows from an Input.
@@ -49,10 +52,15 @@ func Compile(in Input) Output {
 		push:       map[ref]*domain{},
 		play:       map[ref]*domain{},
 		owners:     map[string]*domain{},
+		claimants:  map[string]*domain{},
+		boundOnly:  in.BoundOnly,
+		byID:       map[templateKey][]*template{},
 		graph:      newGraph(),
 	}
 	c.decideDomains(in.PushDomains, in.PlayDomains)
 	associations := sorted(in.Associations, func(a *v1alpha1.DomainAssociation) *metav1.ObjectMeta { return &a.ObjectMeta })
+	// The incumbents first: creation times have whole seconds, and whoever is written on the claim of the child has it.
+	slices.SortStableFunc(associations, func(a, b *v1alpha1.DomainAssociation) int { return cmp.Compare(c.rank(a), c.rank(b)) })
 	for _, a := range associations {
 		c.decideAssociation(a)
 	}
@@ -77,8 +85,12 @@ type compiler struct {
 	owners  map[string]*domain // of accepted domains, by hostname
 	graph   graph
 
+	boundOnly bool
+	claimants map[string]*domain // with boundOnly: domains that may make the claim of a hostname
+
 	associations []*association
 	templates    []*template
+	byID         map[templateKey][]*template
 }
 
 // ref names an object of a known kind.

@@ -67,6 +67,12 @@ func (c *compiler) decideDomain(d *domain) {
 		}
 		return
 	}
+	if c.boundOnly && !c.holds(d) {
+		c.claimants[d.hostname] = d
+		d.verdict.WantsClaim = true
+		d.verdict.reject(v1alpha1.ReasonPending, "spec.hostname", fmt.Sprintf("hostname %s is free: it is being claimed for this domain", d.hostname))
+		return
+	}
 	d.class = k
 	c.owners[d.hostname] = d
 	c.resolveSecrets(d)
@@ -105,7 +111,7 @@ func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool)
 		return v1alpha1.ReasonHostnameConflict, fmt.Sprintf(
 			"hostname %s is still held for the deleted %s of this name: it is free when the pods have dropped it", d.hostname, d.kind()), false
 	}
-	if owner := c.owners[d.hostname]; owner != nil {
+	if owner := cmp.Or(c.owners[d.hostname], c.claimants[d.hostname]); owner != nil {
 		if owner.meta.Namespace == d.meta.Namespace {
 			return v1alpha1.ReasonHostnameConflict, takenBy(d.hostname, owner.kind(), owner.meta.Name), false
 		}
@@ -125,6 +131,12 @@ func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool)
 		}
 	}
 	return "", "", true
+}
+
+// holds tells whether the claim of the domain's hostname names the domain, this very one.
+func (c *compiler) holds(d *domain) bool {
+	claim := c.claims[d.hostname]
+	return claim != nil && claim.Spec.ClaimRef != nil && isOwner(claim.Spec.ClaimRef, d) && claim.Spec.ClaimRef.UID == string(d.meta.UID)
 }
 
 func taken(hostname string) string {

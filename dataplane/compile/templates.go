@@ -14,13 +14,23 @@ type template struct {
 	main    *domain // set when accepted and its play domain is accepted
 }
 
+// templateKey is what templates can clash about.
+type templateKey struct {
+	main ref
+	id   string
+}
+
 func (t *template) accepted() bool { return !t.verdict.has(v1alpha1.ConditionAccepted) }
 
 func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
 	t := &template{object: o, verdict: Verdict{Kind: v1alpha1.KindRTSTranscodeTemplate, Namespace: o.Namespace, Name: o.Name}}
-	defer func() { c.templates = append(c.templates, t) }()
-
 	at := ref{o.Namespace, o.Spec.PlayDomainRef.Name}
+	key := templateKey{at, o.Spec.TemplateID}
+	defer func() {
+		c.templates = append(c.templates, t)
+		c.byID[key] = append(c.byID[key], t)
+	}()
+
 	if o.DeletionTimestamp != nil {
 		t.verdict.reject(v1alpha1.ReasonTerminating, "", "the template is being deleted")
 		return
@@ -30,7 +40,7 @@ func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
 			"PlayDomain %s is a sub by %s and inherits the templates of its main: attach the template to the main", at.name, by))
 		return
 	}
-	for _, other := range c.templates {
+	for _, other := range c.byID[key] {
 		if app, clash := clashes(other, o); clash {
 			t.verdict.reject(v1alpha1.ReasonTemplateIDConflict, "spec.templateID", fmt.Sprintf(
 				"RTSTranscodeTemplate %s already has the id %s for %s of this play domain: choose another id", other.object.Name, o.Spec.TemplateID, app))
@@ -49,10 +59,10 @@ func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
 	}
 }
 
-// clashes tells whether an accepted template has the same id for the same play domain and an app that both serve, and names the app.
+// clashes tells whether an accepted template of the same id and play domain serves an app that the new one serves too, and names the app.
 func clashes(other *template, o *v1alpha1.RTSTranscodeTemplate) (string, bool) {
 	a, b := &other.object.Spec, &o.Spec
-	if !other.accepted() || other.object.Namespace != o.Namespace || a.PlayDomainRef != b.PlayDomainRef || a.TemplateID != b.TemplateID {
+	if !other.accepted() {
 		return "", false
 	}
 	if len(a.Apps) == 0 || len(b.Apps) == 0 {

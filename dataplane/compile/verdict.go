@@ -40,6 +40,11 @@ type Verdict struct {
 	IgnoredFields []string `json:"ignoredFields,omitempty"`
 	// Owner is the domain that a DomainClaim is bound to, as Kind namespace/name.
 	Owner string `json:"owner,omitempty"`
+
+	// WantsClaim, with Input.BoundOnly: all that a domain lacks is the claim of its hostname.
+	WantsClaim bool `json:"wantsClaim,omitempty"`
+	// WantsBinding, with Input.BoundOnly: all that an association lacks is its name on the claim of its child.
+	WantsBinding bool `json:"wantsBinding,omitempty"`
 }
 
 // Condition is a condition of status without its times.

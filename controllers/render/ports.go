@@ -1,0 +1,121 @@
+package render
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// slotOffset is added to every port on a node while a pool is in slot 1. Under HostPort and HostNetwork the pods of a new template are in
+// the other slot, so that they start beside those that drain, on the same nodes.
+const slotOffset = 100
+
+// Listener is a port of a pod.
+type Listener struct {
+	Name     string
+	Protocol corev1.Protocol
+	// Port that the process listens on.
+	Port int32
+	// Host port on the node; 0: none.
+	Host int32
+	// Public ports are for clients outside; the others are for other pods and the kubelet.
+	Public bool
+	// Flag that tells the process the port.
+	Flag string
+}
+
+// onNode tells whether the exposure takes ports of nodes.
+func (p *Pool) onNode() bool {
+	e := p.Exposure()
+	return e == v1alpha1.ExposeHostPort || e == v1alpha1.ExposeHostNetwork
+}
+
+func (p *Pool) hostNetwork() bool { return p.Exposure() == v1alpha1.ExposeHostNetwork }
+
+// roleIndex keeps the internal ports of roles apart that share the network of a node.
+func roleIndex(role podspec.Role) int32 {
+	switch role {
+	case podspec.Relay:
+		return 1
+	case podspec.Edge:
+		return 2
+	case podspec.Transcoder:
+		return 3
+	case podspec.Recorder:
+		return 4
+	default:
+		return 0
+	}
+}
+
+// hostDefault is the port on nodes when the class names none. An edge stays out of the way of an ingest and a relay on the same node.
+func hostDefault(role podspec.Role, port int32) int32 {
+	if role == podspec.Edge {
+		return port + 10
+	}
+	return port
+}
+
+// Listeners of the pool's pods in one fixed order. Media has two, UDP and TCP of the same number.
+func (p *Pool) Listeners() []Listener {
+	chosen := p.Spec.Exposure.Ports
+	rtmp := p.public(podspec.NameRTMP, podspec.FlagRTMPPort, podspec.PortRTMP, chosen.RTMP)
+	rtmps := p.public(podspec.NameRTMPS, podspec.FlagRTMPSPort, podspec.PortRTMPS, chosen.RTMPS)
+	http := p.public(podspec.NameHTTP, podspec.FlagHTTPPort, podspec.PortHTTP, chosen.HTTP)
+	https := p.public(podspec.NameHTTPS, podspec.FlagHTTPSPort, podspec.PortHTTPS, chosen.HTTPS)
+	var out []Listener
+	switch p.Role {
+	case podspec.Ingest:
+		out = []Listener{rtmp, rtmps}
+	case podspec.Relay:
+		udp := p.public(podspec.NameMediaUDP, podspec.FlagMediaPort, podspec.PortMedia, chosen.Media)
+		tcp := udp
+		udp.Protocol, tcp.Name, tcp.Flag = corev1.ProtocolUDP, podspec.NameMediaTCP, ""
+		out = []Listener{http, https, udp, tcp}
+	case podspec.Edge:
+		out = []Listener{rtmp, rtmps, http, https}
+	}
+	return append(out,
+		p.internal(podspec.NameInternal, podspec.FlagInternalPort, podspec.PortInternal),
+		p.internal(podspec.NameRTSP, podspec.FlagRTSPPort, podspec.PortRTSP),
+		p.internal(podspec.NameAdmin, podspec.FlagAdminPort, podspec.PortAdmin),
+	)
+}
+
+func (p *Pool) public(name, flag string, standard int32, chosen v1alpha1.Port) Listener {
+	l := Listener{Name: name, Protocol: corev1.ProtocolTCP, Port: standard, Public: true, Flag: flag}
+	if chosen != 0 {
+		l.Port = int32(chosen)
+	}
+	if p.onNode() {
+		l.Host = hostDefault(p.Role, standard)
+		if chosen != 0 {
+			l.Host = int32(chosen)
+		}
+		l.Host += slotOffset * p.Pinned.Slot
+	}
+	if p.hostNetwork() {
+		l.Port = l.Host
+	}
+	return l
+}
+
+func (p *Pool) internal(name, flag string, port int32) Listener {
+	l := Listener{Name: name, Protocol: corev1.ProtocolTCP, Port: port, Flag: flag}
+	if p.hostNetwork() {
+		l.Port = port + roleIndex(p.Role) + slotOffset*p.Pinned.Slot
+		l.Host = l.Port
+	}
+	return l
+}
+
+// Listener gives one by its name; false when the role does not have it.
+func (p *Pool) Listener(name string) (Listener, bool) {
+	for _, l := range p.Listeners() {
+		if l.Name == name {
+			return l, true
+		}
+	}
+	return Listener{}, false
+}

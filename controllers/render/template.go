@@ -1,0 +1,208 @@
+package render
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/dataplane/plan/bundle"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// The user of the images: not root, and nobody's in particular.
+const user = 65532
+
+const (
+	volumePlan  = "plan"
+	volumeTLS   = "tls"
+	volumeState = "state"
+	volumeTmp   = "tmp"
+)
+
+// Template of the pool's pods, for its slot.
+func Template(p *Pool) corev1.PodTemplateSpec {
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: p.Labels()},
+		Spec: corev1.PodSpec{
+			ServiceAccountName:            p.Name(),
+			AutomountServiceAccountToken:  ptr(true), // to watch the Plan; a pod works without it too
+			EnableServiceLinks:            ptr(false),
+			HostNetwork:                   p.hostNetwork(),
+			DNSPolicy:                     dnsPolicy(p),
+			TerminationGracePeriodSeconds: ptr(int64(p.DrainSeconds() + podspec.KillAfterDrain)),
+			NodeSelector:                  p.Spec.NodeSelector,
+			Tolerations:                   p.Spec.Tolerations,
+			Affinity:                      apart(p),
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot:   ptr(true),
+				RunAsUser:      ptr[int64](user),
+				RunAsGroup:     ptr[int64](user),
+				FSGroup:        ptr[int64](user),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
+			Containers: []corev1.Container{container(p)},
+			Volumes:    volumes(p),
+		},
+	}
+}
+
+func dnsPolicy(p *Pool) corev1.DNSPolicy {
+	if p.hostNetwork() {
+		return corev1.DNSClusterFirstWithHostNet
+	}
+	return corev1.DNSClusterFirst
+}
+
+// apart prefers nodes that have no pod of the pool yet.
+func apart(p *Pool) *corev1.Affinity {
+	return &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{
+		PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{
+			Weight: 100,
+			PodAffinityTerm: corev1.PodAffinityTerm{
+				TopologyKey:   corev1.LabelHostname,
+				LabelSelector: &metav1.LabelSelector{MatchLabels: p.selector()},
+			},
+		}},
+	}}
+}
+
+func container(p *Pool) corev1.Container {
+	mounts := []corev1.VolumeMount{
+		{Name: volumePlan, MountPath: podspec.PlanDir, ReadOnly: true},
+		{Name: volumeTLS, MountPath: podspec.TLSDir, ReadOnly: true},
+		{Name: volumeState, MountPath: podspec.StateDir},
+	}
+	if p.Role == podspec.Transcoder {
+		mounts = append(mounts, corev1.VolumeMount{Name: volumeTmp, MountPath: "/tmp"})
+	}
+	return corev1.Container{
+		Name:            podspec.Name,
+		Image:           p.Image,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Args:            args(p),
+		Env:             env(),
+		Ports:           ports(p),
+		Resources:       resources(p),
+		VolumeMounts:    mounts,
+		// Liveness asks the process alone: nothing of the network can make the kubelet kill it.
+		StartupProbe:   probe(podspec.PathStartup, 2, 2, 60),
+		LivenessProbe:  probe(podspec.PathLive, 10, 5, 6),
+		ReadinessProbe: probe(podspec.PathReady, 2, 2, 2),
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: ptr(false),
+			ReadOnlyRootFilesystem:   ptr(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+}
+
+func args(p *Pool) []string {
+	out := []string{
+		string(p.Role),
+		podspec.Flag(podspec.FlagClass, p.Class),
+		podspec.Flag(podspec.FlagRegion, p.Region),
+		podspec.FlagInt(podspec.FlagDrainSeconds, int(p.DrainSeconds())),
+	}
+	for _, l := range p.Listeners() {
+		if l.Flag != "" {
+			out = append(out, podspec.FlagInt(l.Flag, int(l.Port)))
+		}
+	}
+	if p.Role == podspec.Relay {
+		from := podspec.AddressFromHost
+		if p.Exposure() == v1alpha1.ExposeClusterIP {
+			from = podspec.AddressFromPod
+		}
+		out = append(out, podspec.Flag(podspec.FlagAddressFrom, from))
+		if media, _ := p.Listener(podspec.NameMediaUDP); media.Host != 0 && media.Host != media.Port {
+			out = append(out, podspec.FlagInt(podspec.FlagAdvertisePort, int(media.Host)))
+		}
+	}
+	return out
+}
+
+func env() []corev1.EnvVar {
+	from := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}}}
+	}
+	return []corev1.EnvVar{
+		from(podspec.EnvPodName, "metadata.name"),
+		from(podspec.EnvPodNamespace, "metadata.namespace"),
+		from(podspec.EnvPodUID, "metadata.uid"),
+		from(podspec.EnvPodIP, "status.podIP"),
+		from(podspec.EnvNodeName, "spec.nodeName"),
+		from(podspec.EnvHostIPs, "status.hostIPs"),
+	}
+}
+
+func ports(p *Pool) []corev1.ContainerPort {
+	var out []corev1.ContainerPort
+	for _, l := range p.Listeners() {
+		out = append(out, corev1.ContainerPort{Name: l.Name, ContainerPort: l.Port, HostPort: l.Host, Protocol: l.Protocol})
+	}
+	return out
+}
+
+// resources of a pod. An autoscaler needs a request for CPU, and the scheduler one for both.
+func resources(p *Pool) corev1.ResourceRequirements {
+	if len(p.Spec.Resources.Requests) > 0 || len(p.Spec.Resources.Limits) > 0 {
+		return p.Spec.Resources
+	}
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("100m"),
+		corev1.ResourceMemory: resource.MustParse("128Mi"),
+	}}
+}
+
+func probe(path string, period, timeout, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Path: path, Port: intstr.FromString(podspec.NameAdmin), Scheme: corev1.URISchemeHTTP,
+		}},
+		PeriodSeconds: period, TimeoutSeconds: timeout, FailureThreshold: failures,
+	}
+}
+
+func volumes(p *Pool) []corev1.Volume {
+	plan := &corev1.ProjectedVolumeSource{DefaultMode: ptr[int32](0o440)}
+	for n := range podspec.PlanChunks {
+		items := []corev1.KeyToPath{
+			{Key: bundle.KeyMeta, Path: podspec.PlanPath(n, bundle.KeyMeta)},
+			{Key: bundle.KeyData, Path: podspec.PlanPath(n, bundle.KeyData)},
+		}
+		if n == 0 {
+			items = append(items, corev1.KeyToPath{Key: bundle.KeyAddresses, Path: podspec.PlanPath(n, bundle.KeyAddresses)})
+		}
+		plan.Sources = append(plan.Sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: podspec.PlanSecretName(p.Class, p.Role, n)},
+			Items:                items,
+			Optional:             ptr(true), // not all have data, and a pod may start before them
+		}})
+	}
+	state := resource.MustParse("128Mi")
+	out := []corev1.Volume{
+		{Name: volumePlan, VolumeSource: corev1.VolumeSource{Projected: plan}},
+		{Name: volumeTLS, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+			SecretName: podspec.TLSSecretName(p.Class, p.Role), DefaultMode: ptr[int32](0o440),
+		}}},
+		{Name: volumeState, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}},
+	}
+	if p.Role == podspec.Transcoder {
+		out = append(out, corev1.Volume{Name: volumeTmp, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}})
+	}
+	return out
+}
+
+// Slot reads the port slot of a pod's or Deployment's annotation.
+func Slot(text string) int32 {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1 {
+		return 0
+	}
+	return int32(n)
+}

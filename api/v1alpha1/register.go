@@ -20,6 +20,7 @@ const (
 	KindRTSTranscodeTemplate = "RTSTranscodeTemplate"
 	KindMediaClass           = "MediaClass"
 	KindDomainClaim          = "DomainClaim"
+	KindLiveStream           = "LiveStream"
 )
 
 var (
@@ -39,6 +40,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&RTSTranscodeTemplate{}, &RTSTranscodeTemplateList{},
 		&MediaClass{}, &MediaClassList{},
 		&DomainClaim{}, &DomainClaimList{},
+		&LiveStream{}, &LiveStreamList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

@@ -7,8 +7,10 @@ SHELL := /usr/bin/env bash
 PLAY ?= --viewers 200 --duration 60s
 FUZZTIME ?= 10s
 BENCH ?=
+# Which cluster tests `make e2e` runs: a regular expression, as of go test -run.
+E2E ?= .
 
-.PHONY: help demo build generate test lint bench measure load fuzz clean envtest-assets
+.PHONY: help demo build generate test lint bench measure load fuzz clean envtest-assets cluster-up cluster-down e2e
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -46,6 +48,15 @@ fuzz: ## Every fuzz target for FUZZTIME (10s)
 
 envtest-assets: ## Build kube-apiserver and etcd for controller tests and print their folder (8 minutes once, then nothing)
 	@hack/k8s/assets.sh envtest
+
+cluster-up: ## A Kubernetes of three nodes on this machine (Linux, root; 10 minutes once, then 15 s)
+	@hack/cluster.sh up
+
+cluster-down: ## End it and leave nothing behind
+	@hack/cluster.sh down
+
+e2e: ## All cluster tests, on that cluster or on the one that KUBECONFIG names (E2E=TestRelay selects some)
+	hack/e2e.sh $(E2E)
 
 clean: ## Remove what the targets above built
 	rm -rf bin .cache e2e/browser/.work

@@ -8,6 +8,11 @@ for command in "$@"; do
   command -v "$command" >/dev/null 2>&1 && continue
   case $command in
     node) missing+=(nodejs) ;;
+    ctr) missing+=(containerd) ;;
+    ip) missing+=(iproute2) ;;
+    nft) missing+=(nftables) ;;
+    nsenter) missing+=(util-linux) ;;
+    /usr/lib/cni/*) missing+=(containernetworking-plugins) ;;
     *) missing+=("$command") ;;
   esac
 done

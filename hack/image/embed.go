@@ -1,0 +1,6 @@
+package image
+
+import "embed"
+
+//go:embed operator.yaml media.yaml
+var lists embed.FS

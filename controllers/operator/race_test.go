@@ -1,0 +1,130 @@
+package operator_test
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/controllers/envtest"
+)
+
+// Ten tenants ask for one hostname a hundred times at once, with the webhook in place and without it: exactly one object has it, the others are told
+// that it is taken and not by whom, and when the winner goes one of the others follows.
+func TestARaceForAHostnameHasOneWinner(t *testing.T) {
+	c := installed(t)
+	run(t, c, "--default-class", classFile(t))
+	waitEnforced(t, c)
+	t.Run("with the webhook", func(t *testing.T) { race(t, c, "on", 20) })
+	removeWebhook(t, c)
+	t.Run("without the webhook", func(t *testing.T) { race(t, c, "off", 20) })
+	installed(t)
+}
+
+func race(t *testing.T, c *envtest.Cluster, name string, rounds int) {
+	namespaces := make([]string, 10)
+	for i := range namespaces {
+		namespaces[i] = c.Namespace(t, nil)
+	}
+	for round := range rounds {
+		host := v1alpha1.Hostname(fmt.Sprintf("round-%d.%s.race.example.com", round, name))
+		objects := make([]client.Object, 100)
+		for i := range objects {
+			switch ns, of := namespaces[i%10], fmt.Sprintf("r%d-%d", round, i); i % 3 {
+			case 0:
+				objects[i] = push(ns, of, host)
+			case 1:
+				objects[i] = standard(ns, of, host)
+			default:
+				objects[i] = rts(ns, of, host)
+			}
+		}
+		created := createAll(t, c, objects)
+		if len(created) == 0 {
+			t.Fatalf("round %d: nobody was let in", round)
+		}
+		winner := wantOneWinner(t, c, created, namespaces)
+		if err := c.Delete(t.Context(), winner); err != nil {
+			t.Fatal(err)
+		}
+		var rest []client.Object
+		for _, o := range created {
+			if o != winner {
+				rest = append(rest, o)
+			}
+		}
+		began := time.Now()
+		if len(rest) > 0 {
+			wantOneWinner(t, c, rest, namespaces)
+		}
+		t.Logf("round %d: %d of 100 got past the API server; %d waited, one followed after %s", round, len(created), len(rest), time.Since(began).Round(10*time.Millisecond))
+		for _, o := range rest {
+			if err := c.Delete(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// createAll creates objects at once and gives those that the API server took.
+func createAll(t *testing.T, c *envtest.Cluster, objects []client.Object) []client.Object {
+	t.Helper()
+	errs := make([]error, len(objects))
+	var all sync.WaitGroup
+	for i, o := range objects {
+		all.Go(func() { errs[i] = c.Create(t.Context(), o) })
+	}
+	all.Wait()
+	var created []client.Object
+	for i, err := range errs {
+		switch {
+		case err == nil:
+			created = append(created, objects[i])
+		case !refusedFor(err, v1alpha1.ReasonHostnameConflict):
+			t.Errorf("%s: %v", objects[i].GetName(), err)
+		}
+	}
+	return created
+}
+
+// wantOneWinner waits until all are decided, and wants one of them accepted. At no moment may two be.
+func wantOneWinner(t *testing.T, c *envtest.Cluster, objects []client.Object, namespaces []string) client.Object {
+	t.Helper()
+	var winner client.Object
+	envtest.Eventually(t, time.Minute, func() error {
+		winner = nil
+		var open error
+		for _, o := range objects {
+			condition, err := decided(t.Context(), c, o, v1alpha1.ConditionAccepted)
+			if err != nil {
+				open = err
+				continue
+			}
+			if condition.Status == metav1.ConditionTrue {
+				if winner != nil {
+					t.Fatalf("%v: %s and %s", errTwo, client.ObjectKeyFromObject(winner), client.ObjectKeyFromObject(o))
+				}
+				winner = o
+				continue
+			}
+			if condition.Reason != string(v1alpha1.ReasonHostnameConflict) {
+				open = fmt.Errorf("%s: %s, %s", client.ObjectKeyFromObject(o), condition.Reason, condition.Message)
+			}
+			for _, ns := range namespaces {
+				if ns != o.GetNamespace() && strings.Contains(condition.Message, ns) {
+					t.Errorf("a loser is told of namespace %s: %s", ns, condition.Message)
+				}
+			}
+		}
+		if open == nil && winner == nil {
+			return fmt.Errorf("none of %d is accepted", len(objects))
+		}
+		return open
+	})
+	return winner
+}

@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
-# Writes those templates of charts/millrace that are generated files of config/ with a few values in them: the CRDs, and the roles that come
-# from markers beside the code.
+# Writes the list of the CRDs, and those templates of charts/millrace that are generated files of config/ with a few values in them: the CRDs,
+# and the roles that come from markers beside the code.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 templates=charts/millrace/templates
+
+{
+  printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n'
+  for crd in config/crd/bases/*.yaml; do echo "- bases/$(basename "$crd")"; done
+} >config/crd/kustomization.yaml
 
 {
   echo '{{- if .Values.crds.enabled }}'

@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/dataplane/compile"
 )
 
 var errNotYet = errors.New("not yet")
@@ -42,4 +44,13 @@ func classFile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// wantDefaultClass makes the class default when no test before has.
+func wantDefaultClass(t *testing.T, c *envtest.Cluster) {
+	t.Helper()
+	class := compile.DefaultClass()
+	if err := c.Create(t.Context(), &class); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
 }

@@ -18,8 +18,9 @@ import (
 // that it is taken and not by whom, and when the winner goes one of the others follows.
 func TestARaceForAHostnameHasOneWinner(t *testing.T) {
 	c := installed(t)
-	run(t, c, "--default-class", classFile(t))
+	run(t, c)
 	waitEnforced(t, c)
+	wantDefaultClass(t, c)
 	t.Run("with the webhook", func(t *testing.T) { race(t, c, "on", 20) })
 	removeWebhook(t, c)
 	t.Run("without the webhook", func(t *testing.T) { race(t, c, "off", 20) })

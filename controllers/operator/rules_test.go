@@ -24,10 +24,8 @@ func meta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} 
 func TestRules(t *testing.T) {
 	c := installed(t)
 	removeWebhook(t, c)
-	run(t, c, "--default-class", classFile(t))
-	envtest.Eventually(t, time.Minute, func() error {
-		return c.Get(t.Context(), client.ObjectKey{Name: classDefault}, &v1alpha1.MediaClass{})
-	})
+	run(t, c)
+	wantDefaultClass(t, c)
 	for _, class := range classes() {
 		if err := c.Create(t.Context(), class); err != nil && !apierrors.IsAlreadyExists(err) {
 			t.Fatal(err)

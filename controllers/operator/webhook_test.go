@@ -130,8 +130,9 @@ func TestADeletedConfigurationStaysAway(t *testing.T) {
 
 func TestADryRunChangesNothingAndIsJudged(t *testing.T) {
 	c := installed(t)
-	run(t, c, "--default-class", classFile(t))
+	run(t, c)
 	waitEnforced(t, c)
+	wantDefaultClass(t, c)
 	ns := c.Namespace(t, nil)
 	if err := c.Create(t.Context(), domain(ns, "push", "push.dry.example.com"), client.DryRunAll); err != nil {
 		t.Fatalf("a good object is refused: %v", err)
@@ -159,8 +160,9 @@ func TestADryRunChangesNothingAndIsJudged(t *testing.T) {
 // With the webhook down, and failing closed, nothing is stuck: objects can be deleted, finalizers taken away and status written.
 func TestNothingIsStuckWhileTheWebhookIsDown(t *testing.T) {
 	c := installed(t)
-	p := run(t, c, "--default-class", classFile(t))
+	p := run(t, c)
 	waitEnforced(t, c)
+	wantDefaultClass(t, c)
 	ns := c.Namespace(t, nil)
 	object := domain(ns, "push", "push.down.example.com")
 	object.Finalizers = []string{"example.com/test"}

@@ -18,8 +18,8 @@ import (
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 )
 
-// +kubebuilder:rbac:groups=live.millrace.dev,resources=livestreams,verbs=get;list;watch;create;delete
-// +kubebuilder:rbac:groups=live.millrace.dev,resources=livestreams/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=live.millrace.dev,resources=livestreams,verbs=get;list;create;delete
+// +kubebuilder:rbac:groups=live.millrace.dev,resources=livestreams/status,verbs=update
 // +kubebuilder:rbac:groups=discovery.k8s.io,namespace=millrace-media,resources=endpointslices,verbs=get;list;watch
 
 // Observer is what observe.Observer gives.
@@ -31,7 +31,8 @@ type Observer interface {
 
 // Options make a Writer.
 type Options struct {
-	Client   client.Client // reads of PushDomains and LiveStreams may come from a cache
+	Client   client.Client // reads of PushDomains may come from a cache
+	Live     client.Reader // of LiveStreams, past any cache; default: Client
 	Observer Observer
 	Log      logr.Logger
 
@@ -66,6 +67,9 @@ func New(opt Options) *Writer {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Live == nil {
+		opt.Live = opt.Client
 	}
 	return &Writer{opt: opt, budget: rate.NewLimiter(rate.Limit(opt.WritesPerSecond), max(int(opt.WritesPerSecond), 1))}
 }
@@ -107,7 +111,7 @@ func (w *Writer) Start(ctx context.Context) error {
 // read lists the objects that there are.
 func (w *Writer) read(ctx context.Context) error {
 	var list v1alpha1.LiveStreamList
-	if err := w.opt.Client.List(ctx, &list); err != nil {
+	if err := w.opt.Live.List(ctx, &list); err != nil {
 		return fmt.Errorf("list LiveStreams: %w", err)
 	}
 	have := make(map[client.ObjectKey]*object, len(list.Items))
@@ -256,7 +260,7 @@ func keepTimes(have, want v1alpha1.LiveStreamStatus) v1alpha1.LiveStreamStatus {
 // refetch reads an object that is not as it was thought to be.
 func (w *Writer) refetch(ctx context.Context, k client.ObjectKey) {
 	l := &v1alpha1.LiveStream{}
-	err := w.opt.Client.Get(ctx, k, l)
+	err := w.opt.Live.Get(ctx, k, l)
 	switch {
 	case err == nil:
 		w.have[k] = &object{spec: l.Spec, live: l}

@@ -20,6 +20,11 @@ func controllerOptions(opt Options) controllers.Options {
 func addControllers(ctx context.Context, mgr manager.Manager, opt Options, trust *trust) error {
 	out := controllerOptions(opt)
 	out.Certificates = trust.media
-	_, err := controllers.Setup(ctx, mgr, out)
+	observer, err := addObserver(mgr, opt, trust)
+	if err != nil {
+		return err
+	}
+	out.Observer = observer
+	_, err = controllers.Setup(ctx, mgr, out)
 	return err
 }

@@ -14,15 +14,18 @@ import (
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/kube"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
-// NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay".
+// NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay", "millrace transcoder".
 func NewPodCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newPodCommand(podspec.Ingest, "Take publishers in (a pod of a cluster)",
 			"Takes streams in by RTMP and RTMPS, announces them to the other pods and lets these pull them."),
 		newPodCommand(podspec.Relay, "Serve viewers over WebRTC (a pod of a cluster)",
 			"Serves RTS play domains: signalling over HTTP and HTTPS, media over UDP. Streams are pulled from the pods that announce them."),
+		newPodCommand(podspec.Transcoder, "Make renditions (a pod of a cluster)",
+			"Makes renditions by the transcode templates, with ffmpeg, when another pod asks for one. Sources are pulled from the pods that announce them."),
 	}
 }
 
@@ -33,6 +36,7 @@ type podFlags struct {
 	listen, advertise  []string
 	peers              []string
 	kubernetes         bool
+	encoder            string
 }
 
 func newPodCommand(role podspec.Role, short, long string) *cobra.Command {
@@ -83,6 +87,15 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere")
 		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
 	}
+	if role == podspec.Transcoder {
+		set.StringVar(&o.FFmpeg, "ffmpeg", "ffmpeg", "program that transcodes")
+		set.StringVar(&f.encoder, "encoder", string(transcode.Auto), "of H.264: Auto (the first that works), x264, NVENC, VAAPI or QSV")
+		set.IntVar(&o.MaxSessions, "max-transcodes", 64, "renditions that are made at the same time, at most")
+		set.IntVar(&o.Threads, "transcode-threads", 2, "CPU threads of each rendition's encoder, and of its decoder")
+		set.DurationVar(&o.Idle, "transcode-idle", 30*time.Second, "how long a rendition outlives its last reader")
+		set.Float64Var(&o.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new renditions are refused; 0 turns it off")
+		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a source is pulled on after the last rendition of it")
+	}
 	set.IntVar(&o.InternalPort, podspec.FlagInternalPort, podspec.PortInternal, "port of announcements, over mutual TLS; 0 free")
 	set.IntVar(&o.RTSPPort, podspec.FlagRTSPPort, podspec.PortRTSP, "port of RTSP between pods, over mutual TLS; 0 free")
 	set.IntVar(&o.AdminPort, podspec.FlagAdminPort, podspec.PortAdmin, "port of probes, metrics and state; 0 free")
@@ -99,7 +112,7 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 // finish turns flags and variables into options.
 func (f *podFlags) finish(log logr.Logger) (err error) {
 	o := &f.opt
-	o.Log = log
+	o.Log, o.Encoder = log, transcode.Encoder(f.encoder)
 	o.DrainTime, o.DrainSoft, o.DrainAccept = time.Duration(f.drain)*time.Second, time.Duration(f.soft)*time.Second, time.Duration(f.admit)*time.Second
 	if o.Pod == "" {
 		o.Pod = os.Getenv(podspec.EnvPodName)

@@ -36,6 +36,10 @@ func best(all []Origin, excluded func(Origin) bool) (Origin, bool) {
 	return slices.MinFunc(all, rank), true
 }
 
+// leaving tells whether an origin is a transcoder that drains: another one can make the rendition as well. An ingest has what nobody
+// else has.
+func leaving(o Origin) bool { return o.Stream.Template != "" && o.Status.Draining }
+
 // same tells whether two origins are one process.
 func same(a, b Origin) bool { return a.Peer.RTSP == b.Peer.RTSP && a.Hello.Boot == b.Hello.Boot }
 
@@ -47,7 +51,7 @@ func better(now, next Origin, all []Origin) bool {
 	}
 	for _, o := range all {
 		if same(o, now) {
-			return rank(next, o) < 0
+			return rank(next, o) < 0 || leaving(o) && !next.Status.Draining
 		}
 	}
 	return next.Stream.Epoch > now.Stream.Epoch
@@ -68,6 +72,17 @@ func roomy(all []Pod, rendition string) []Pod {
 		)
 	})
 	return all
+}
+
+// First names the transcoder that makes a rendition which starts with its stream; all choose alike. Empty: none has room.
+func First(all []Pod, rendition string) string {
+	first, most := "", uint64(0)
+	for _, p := range all {
+		if w := weight(p.Hello.Pod, rendition); p.Status.Ready && !p.Status.Draining && p.Status.Headroom > 0 && (first == "" || w > most) {
+			first, most = p.Hello.Pod, w
+		}
+	}
+	return first
 }
 
 // weight is a pod's number for a rendition, for rendezvous hashing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type FinderOptions struct {
 	Log     logr.Logger
 	Metrics prometheus.Registerer
 
-	Renditions bool          // ask transcoders for renditions that nobody has
+	Renditions bool          // fetch renditions too, and ask transcoders for those that nobody has; a transcoder makes its own
 	Linger     time.Duration // how long a stream is fetched on after its last reader; default 10 s
 	MaxStreams int           // fetched at once; default 4096
 	SyncTime   time.Duration // that a new process waits for its peers to be heard before it says that there is no stream; default 3 s
@@ -155,12 +156,26 @@ func nothing(Origin) bool { return false }
 // a rendition only when no stream has it.
 func (f *Finder) choose(key hub.Key, excluded func(Origin) bool) (Origin, error) {
 	have := f.opt.Mirror.Origins(ID(key))
-	if o, ok := best(have, excluded); ok {
+	if !f.opt.Renditions {
+		have = slices.DeleteFunc(have, func(o Origin) bool { return o.Stream.Template != "" })
+	}
+	o, ok := best(have, excluded)
+	if ok && leaving(o) && f.opt.Renditions { // another one makes it while this one still has it
+		if other, err := f.transcoder(key, excluded); err == nil {
+			return other, nil
+		}
+	}
+	if ok {
 		return o, nil
 	}
-	if len(have) > 0 || !f.opt.Renditions {
+	if len(have) > 0 && have[0].Stream.Template == "" || !f.opt.Renditions {
 		return Origin{}, hub.ErrNotFound
 	}
+	return f.transcoder(key, excluded)
+}
+
+// transcoder gives the pod that can make a rendition.
+func (f *Finder) transcoder(key hub.Key, excluded func(Origin) bool) (Origin, error) {
 	source, template := f.opt.Plan.Load().SplitTemplate(key.Space, key.App, key.Name)
 	if template == nil || len(f.opt.Mirror.Origins(announce.ID{Space: key.Space, App: key.App, Name: source})) == 0 {
 		return Origin{}, hub.ErrNotFound

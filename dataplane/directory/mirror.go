@@ -213,6 +213,24 @@ func (m *Mirror) Pods(role podspec.Role) []Pod {
 	return out
 }
 
+// Live lists the streams that have their encoder at a peer, renditions left out.
+func (m *Mirror) Live() []announce.ID {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	var out []announce.ID
+	for _, p := range m.peers {
+		if p.snap == nil {
+			continue
+		}
+		for id, s := range p.snap.Streams {
+			if s.State == announce.Live && s.Template == "" {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
 // Heard lists what all peers say that are heard. Nobody changes a snapshot.
 func (m *Mirror) Heard() []*announce.Snapshot {
 	m.mu.RLock()

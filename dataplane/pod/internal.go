@@ -18,9 +18,7 @@ func (p *process) serveInternal(ctx context.Context, run func(string, func() err
 	}
 	l, err := p.listen(podspec.NameInternal, p.opt.InternalPort, &p.at.Internal)
 	if err != nil {
-		if rtsp != nil {
-			_ = rtsp.Close()
-		}
+		_ = rtsp.Close()
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -28,12 +26,11 @@ func (p *process) serveInternal(ctx context.Context, run func(string, func() err
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
 	}
-	if rtsp != nil {
-		run("RTSP", func() error { return p.serveRTSP(ctx, rtsp) })
-	}
-	if l != nil {
-		secure := tls.NewListener(l, p.identity.Server(identity.Members))
-		run("announcements", func() error { return closed(srv.Serve(secure)) })
-	}
+	run("RTSP", func() error {
+		defer close(p.pulled)
+		return p.serveRTSP(ctx, rtsp)
+	})
+	secure := tls.NewListener(l, p.identity.Server(identity.Members))
+	run("announcements", func() error { return closed(srv.Serve(secure)) })
 	return srv, nil
 }

@@ -4,6 +4,7 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/transcode"
 )
 
 // Cluster is what a pod asks of Kubernetes. Each call lasts until its context ends.
@@ -62,6 +64,12 @@ type Options struct {
 	MaxCPU      float64
 	MaxEgress   float64
 
+	FFmpeg      string            // of a transcoder: the program
+	Encoder     transcode.Encoder // of video
+	Threads     int               // of each rendition's encoder
+	MaxSessions int               // renditions at the same time
+	Idle        time.Duration     // how long a rendition outlives its last reader
+
 	Hold        time.Duration // how long a stream waits for its encoder, or for a new origin
 	Linger      time.Duration // how long a stream is fetched on after its last reader
 	DrainTime   time.Duration // how long a drain may take at most
@@ -79,9 +87,14 @@ type Addresses struct {
 	Media                    uint16
 }
 
+var errNeeded = errors.New("other pods need the ports of announcements and RTSP; they cannot be turned off")
+
 func (o *Options) defaults() error {
 	if o.Class == "" {
 		return fmt.Errorf("no class given; name the MediaClass with --%s", podspec.FlagClass)
+	}
+	if o.InternalPort < 0 || o.RTSPPort < 0 {
+		return errNeeded
 	}
 	if o.DrainTime <= 0 {
 		o.DrainTime = podspec.DefaultDrainSeconds * time.Second
@@ -100,8 +113,8 @@ func (o *Options) defaults() error {
 // announcers are the roles whose streams a role looks for.
 func announcers(role podspec.Role) []podspec.Role {
 	switch role {
-	case podspec.Ingest, podspec.Transcoder:
-		return []podspec.Role{podspec.Ingest} // an ingest for streams that are published twice
+	case podspec.Ingest:
+		return []podspec.Role{podspec.Ingest} // for streams that are published twice
 	}
 	return []podspec.Role{podspec.Ingest, podspec.Transcoder}
 }

@@ -48,6 +48,7 @@ type process struct {
 	draining atomic.Bool
 	beat     atomic.Int64 // Unix nanoseconds of the last round of the announcing loop
 	nudge    chan struct{}
+	pulled   chan struct{} // closed when nobody pulls any more
 
 	addresses struct {
 		sync.Mutex
@@ -70,7 +71,7 @@ func Run(ctx context.Context, opt Options) error {
 		opt.Pod = name
 	}
 	p := &process{
-		opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), current: plan.NewCurrent(), started: time.Now(), nudge: make(chan struct{}, 1),
+		opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), current: plan.NewCurrent(), started: time.Now(), nudge: make(chan struct{}, 1), pulled: make(chan struct{}),
 		epochs: map[announce.ID]epoch{},
 	}
 	if err := p.assemble(); err != nil {
@@ -116,6 +117,7 @@ func (p *process) assemble() (err error) {
 			p.role.appeared(ids)
 		}
 	})
+	p.firstPlan()
 	p.role, err = newRole(p)
 	return err
 }
@@ -134,24 +136,29 @@ func (p *process) run(ctx context.Context) error {
 			}
 		})
 	}
-	// The order of the end: who reads is cut before the hub closes, so that the end of this pod is not taken for the end of its streams.
+	// The order of the end: who pulls is cut before anything ends a stream, so that the end of this pod is not taken for that of its
+	// streams.
 	defer p.hub.Close()
 	defer p.finder.Close()
 	defer wg.Wait()
-	defer stop()
 	defer p.role.close()
+	defer func() { <-p.pulled }()
+	defer stop()
 	admin, err := p.serveAdmin(run)
 	if err != nil {
+		close(p.pulled)
 		return err
 	}
 	defer func() { _ = admin.Close() }()
 	wg.Go(func() { p.identity.Watch(running, p.log.WithName("identity")) })
 	p.watchPlans(running, &wg)
 	if err := p.role.open(); err != nil {
+		close(p.pulled)
 		return err
 	}
 	internal, err := p.serveInternal(running, run)
 	if err != nil {
+		close(p.pulled)
 		return err
 	}
 	defer func() { _ = internal.Close() }()
@@ -171,14 +178,18 @@ func (p *process) run(ctx context.Context) error {
 	return err
 }
 
-// watchPlans takes Plans from all sources. The memory and the folder are read before anything is served.
-func (p *process) watchPlans(ctx context.Context, wg *sync.WaitGroup) {
+// firstPlan takes the Plan of the memory or the folder, before anything is made that looks at it.
+func (p *process) firstPlan() {
 	if err := p.plans.Recall(); err != nil {
 		p.log.Info("The last good plan cannot be used", "error", err.Error())
 	}
 	if secrets, err := delivery.ReadVolume(p.opt.PlanDir); err == nil {
 		_ = p.plans.Offer(delivery.Volume, secrets) // logged there
 	}
+}
+
+// watchPlans takes Plans from all sources.
+func (p *process) watchPlans(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(func() { p.plans.WatchVolume(ctx, p.opt.PlanDir) })
 	if p.opt.Cluster != nil {
 		wg.Go(func() {

@@ -8,9 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/relay"
 )
 
 // web serves play domains by HTTP and HTTPS.
@@ -20,16 +18,8 @@ type web struct {
 	http, https net.Listener
 }
 
-// newWeb makes the servers of RTS play domains. What is asked for a host that is none goes to unknown, which says so in a form that pages
-// and players can read.
-func newWeb(p *process, rts, unknown http.Handler) *web {
-	h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if d := p.current.Load().Play(relay.Hostname(req.Host)); d != nil && d.Type == plan.RTS {
-			rts.ServeHTTP(w, req)
-			return
-		}
-		unknown.ServeHTTP(w, req)
-	})
+// newWeb makes the servers for a handler.
+func newWeb(p *process, h http.Handler) *web {
 	w := &web{p: p}
 	for range 2 {
 		w.servers = append(w.servers, &http.Server{

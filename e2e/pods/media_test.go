@@ -335,3 +335,79 @@ func TestAPlanIsAppliedAsADifference(t *testing.T) {
 		t.Errorf("after a restart: %s", got)
 	}
 }
+
+// withTemplate is the service with a template, whose rendition has Opus.
+func withTemplate() *plan.Plan {
+	p := service(0)
+	p.Templates = []plan.Template{{
+		Space: rts, ID: "hd", Type: plan.TemplateH264, Width: 320, Height: 180, FPS: 15, VideoKbps: 200, GOP: time.Second, DropB: true, AudioCodec: "Opus", AudioKbps: 64, Channels: 2, SampleRate: 48000,
+	}}
+	return p
+}
+
+func TestTranscoderPodsMakeRenditionsAndReplaceEachOther(t *testing.T) {
+	c := newCluster(t)
+	c.mkdirs()
+	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay, podspec.Transcoder} {
+		c.deliver(role, withTemplate(), false)
+	}
+	ingest := c.place(podspec.Ingest, "ingest-0")
+	transcoders := map[string]*proc{}
+	for i := range 3 {
+		name := fmt.Sprintf("transcoder-%d", i)
+		transcoders[name] = c.place(podspec.Transcoder, name)
+	}
+	relay := c.place(podspec.Relay, "relay-0")
+	ingest.start()
+	for _, p := range transcoders {
+		p.start("--max-cpu=0", "--drain-seconds=60")
+	}
+	relay.start("--hold=60s")
+	ingest.publish("one", testsrc.Options{GOPSeconds: 1, BFrames: 2, Audio: true})
+	a := relay.watch("one_hd", 3)
+	a.playing(3)
+	from := func() string {
+		for _, f := range relay.state().Fetches {
+			if strings.HasSuffix(f.Stream, "/one_hd") {
+				return f.From
+			}
+		}
+		return ""
+	}
+	made := 0
+	for _, p := range transcoders {
+		for _, s := range p.state().Announced {
+			if s.Of == "one" && s.Template == "hd" {
+				made++
+			}
+		}
+	}
+	first := from()
+	if made != 1 || transcoders[first] == nil {
+		t.Fatalf("%d transcoders make the rendition, which comes from %q", made, first)
+	}
+	// Drained: another one makes it before this one ends.
+	transcoders[first].term()
+	<-transcoders[first].done
+	if transcoders[first].err != nil {
+		t.Errorf("%s ended with %v", first, transcoders[first].err)
+	}
+	second := from()
+	if second == first || transcoders[second] == nil {
+		t.Fatalf("after the drain it comes from %q", second)
+	}
+	a.playing(3)
+	// Killed: the last one makes it.
+	transcoders[second].kill()
+	relay.wait("it comes from the last one", func() bool { now := from(); return now != "" && now != first && now != second })
+	a.playing(3)
+	if r := a.end(); r.Playing != 3 || len(r.Endings) != 1 {
+		t.Errorf("%d play, endings %v, %+v", r.Playing, r.Endings, r.Total)
+	} else {
+		t.Logf("longest gaps of the viewers over a drain and a kill: %.0f, %.0f, %.0f ms", r.Each[0].LongestGapMs, r.Each[1].LongestGapMs, r.Each[2].LongestGapMs)
+	}
+	// A name that is no stream's and no template's is none.
+	if s := relay.state(); len(s.Fetches) != 1 {
+		t.Errorf("fetches: %+v", s.Fetches)
+	}
+}

@@ -20,7 +20,7 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 )
 
-var cluster *envtest.Cluster //nolint:gochecknoglobals // one API server for all tests of the package
+var cluster *envtest.Cluster
 
 func TestMain(m *testing.M) { os.Exit(envtest.Main(m, &cluster)) }
 

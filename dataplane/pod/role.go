@@ -46,11 +46,9 @@ func newRole(p *process) (role, error) {
 	return nil, fmt.Errorf("%w: %s", errNoRole, p.opt.Role)
 }
 
-// base is a role that announces nothing.
+// base is a role that announces nothing and shows nothing.
 type base struct{}
 
 func (base) find() hub.Finder                            { return nil }
 func (base) describe(*hub.Stream, *announce.Stream) bool { return false }
-func (base) status(s *announce.Status)                   { s.Headroom = 1 }
 func (base) state() any                                  { return nil }
-func (base) appeared([]announce.ID)                      {}

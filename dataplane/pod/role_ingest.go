@@ -133,16 +133,15 @@ func (r *ingestRole) close() {
 	}
 }
 
-// until waits for a condition or the end of the context, and tells whether the condition came.
-func until(ctx context.Context, done func() bool) bool {
+// until waits for a condition or the end of the context.
+func until(ctx context.Context, done func() bool) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !done() {
 		select {
 		case <-ctx.Done():
-			return false
+			return
 		case <-tick.C:
 		}
 	}
-	return true
 }

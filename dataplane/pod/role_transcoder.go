@@ -18,7 +18,6 @@ const startEvery = 2 * time.Second
 
 // transcoderRole makes renditions of streams that it fetches, for pods that pull them.
 type transcoderRole struct {
-	base
 	p     *process
 	trans *transcode.Transcoder
 	nudge chan struct{}

@@ -51,7 +51,7 @@ func binary(t *testing.T) string {
 	return path
 }
 
-var build = sync.OnceValues(func() (string, error) { //nolint:gochecknoglobals // one build for all tests of the package
+var build = sync.OnceValues(func() (string, error) {
 	if path := os.Getenv("MILLRACE_BINARY"); path != "" {
 		return path, nil
 	}
@@ -81,8 +81,6 @@ type cluster struct {
 	ca    *testca.Authority
 	dir   string
 	peers []string
-	mu    sync.Mutex
-	logs  []*proc
 }
 
 func newCluster(t *testing.T) *cluster {

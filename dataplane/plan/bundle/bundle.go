@@ -156,19 +156,22 @@ func Decode(secrets []map[string][]byte) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("piece 0: %w", err)
 	}
+	if len(secrets) < first.Chunks {
+		return nil, fmt.Errorf("%w: there are %d of %d", ErrMissing, len(secrets), first.Chunks)
+	}
 	var data []byte
-	for n := range first.Chunks {
-		if n >= len(secrets) || secrets[n] == nil {
+	for n, secret := range secrets[:first.Chunks] {
+		if secret == nil {
 			return nil, fmt.Errorf("%w: piece %d of %d", ErrMissing, n, first.Chunks)
 		}
-		m, err := ReadMeta(secrets[n])
+		m, err := ReadMeta(secret)
 		if err != nil {
 			return nil, fmt.Errorf("piece %d: %w", n, err)
 		}
 		if m.Hash != first.Hash || m.Chunks != first.Chunks || m.Chunk != n {
 			return nil, fmt.Errorf("%w: piece %d is number %d of %d of %.40q, not of %.40q", ErrMixed, n, m.Chunk, m.Chunks, m.Hash, first.Hash)
 		}
-		data = append(data, secrets[n][KeyData]...)
+		data = append(data, secret[KeyData]...)
 	}
 	plain, err := unpack(data)
 	if err != nil {

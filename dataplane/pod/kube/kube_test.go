@@ -182,7 +182,7 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 	t.Cleanup(f.close)
 	behind := rest.CopyConfig(conf)
 	behind.Host = "https://" + f.at
-	behind.TLSClientConfig.ServerName = "127.0.0.1"
+	behind.ServerName = "127.0.0.1"
 	f.close() // away when the pod starts
 
 	current := plan.NewCurrent()

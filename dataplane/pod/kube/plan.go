@@ -53,7 +53,7 @@ func (c *Client) assemble(ctx context.Context, class string, role podspec.Role, 
 	meta, err := bundle.ReadMeta(first.Data)
 	if err != nil {
 		_ = offer([]map[string][]byte{first.Data}) // it says so where refusals are counted
-		return nil
+		return nil                                 //nolint:nilerr // it was refused, and the watch goes on
 	}
 	for range mixedTries {
 		all := []map[string][]byte{first.Data}

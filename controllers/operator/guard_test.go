@@ -2,7 +2,6 @@ package operator_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -91,5 +90,3 @@ func wantCondition(t *testing.T, c *envtest.Cluster, o client.Object, want v1alp
 		t.Errorf("the message names another namespace: %s", last.Message)
 	}
 }
-
-var errTwo = errors.New("two objects have one hostname")

@@ -46,11 +46,19 @@ func classFile(t *testing.T) string {
 	return file
 }
 
-// wantDefaultClass makes the class default when no test before has.
+// wantDefaultClass makes the class default, or makes it again what it was when a test has changed it.
 func wantDefaultClass(t *testing.T, c *envtest.Cluster) {
 	t.Helper()
 	class := compile.DefaultClass()
-	if err := c.Create(t.Context(), &class); err != nil && !apierrors.IsAlreadyExists(err) {
+	err := c.Create(t.Context(), &class)
+	if apierrors.IsAlreadyExists(err) {
+		err = c.Get(t.Context(), client.ObjectKeyFromObject(&class), &class)
+		if err == nil {
+			class.Spec = compile.DefaultClass().Spec
+			err = c.Update(t.Context(), &class)
+		}
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

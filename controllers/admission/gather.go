@@ -6,7 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
@@ -233,7 +233,7 @@ func add[T any, P object[T]](ctx context.Context, r client.Reader, list []T, key
 			return list, nil
 		}
 	}
-	if key.Name == "" || len(path.IsValidPathSegmentName(key.Name)) > 0 {
+	if key.Name == "" || len(content.IsPathSegmentName(key.Name)) > 0 {
 		return list, nil // no object can have that name
 	}
 	err := r.Get(ctx, key, into)

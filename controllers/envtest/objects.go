@@ -27,7 +27,7 @@ func (c *Cluster) Namespace(t *testing.T, labels map[string]string) string {
 func (c *Cluster) Make(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, o := range objects {
-		if err := c.Client.Create(t.Context(), o); err != nil {
+		if err := c.Create(t.Context(), o); err != nil {
 			t.Fatalf("create %T %s: %v", o, client.ObjectKeyFromObject(o), err)
 		}
 	}

@@ -30,11 +30,11 @@ func (d *defaultClass) Start(ctx context.Context) error {
 		return nil
 	}
 	for {
-		err := d.make(ctx)
-		if err == nil || ctx.Err() != nil {
+		if err := d.make(ctx); err == nil {
 			return nil
+		} else if ctx.Err() == nil {
+			d.log.Error(err, "Making the default class failed, trying again", "file", d.file)
 		}
-		d.log.Error(err, "Making the default class failed, trying again", "file", d.file)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"testing"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/dataplane/compile/manifests"
@@ -52,7 +50,7 @@ func TestTheExamplesWorkAsTheyArePrinted(t *testing.T) {
 				t.Fatalf("there are %d objects", len(objects))
 			}
 			for _, o := range objects {
-				wantCondition(t, c, o.(client.Object), "", world{})
+				wantCondition(t, c, o, "", world{})
 			}
 		})
 	}

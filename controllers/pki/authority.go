@@ -19,7 +19,7 @@ import (
 )
 
 // ErrNotLoaded says that the CA has not been read from its Secret yet.
-var ErrNotLoaded = errors.New("the CA is not loaded yet") //nolint:gochecknoglobals // a sentinel error
+var ErrNotLoaded = errors.New("the CA is not loaded yet")
 
 // Options of an Authority.
 type Options struct {
@@ -106,7 +106,7 @@ func (a *Authority) step(ctx context.Context) (State, error) {
 	state, err := decode(secret.Data, secret.Annotations)
 	if err != nil {
 		// Making a new CA here would cut off every pod because of a slip of somebody's hand.
-		return State{}, fmt.Errorf("Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made", a.opt.Secret, err) //nolint:staticcheck,revive // Secret is a kind
+		return State{}, fmt.Errorf("Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made", a.opt.Secret, err) //nolint:staticcheck // Secret is a kind
 	}
 	_, asked := secret.Annotations[AnnotationRotate]
 	next, done, err := a.opt.Policy.Advance(state, a.opt.Now(), asked)

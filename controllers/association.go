@@ -38,6 +38,9 @@ func (r associations) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 	var serving status.Serving
 	if child := r.board.Result().Domain(d.Child); child != nil {
 		k, entry := poolOf(child)
+		if r.early(d.Accepted, k) {
+			return ctrl.Result{}, nil
+		}
 		serving = r.serving(k, entry)
 	}
 	want, wait := status.DomainAssociation(&o, &d.Verdict, serving, r.Now())

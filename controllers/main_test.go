@@ -9,7 +9,9 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -24,7 +26,10 @@ var server *envtest.Cluster
 // soon is a time that no healthy machine needs.
 const soon = 2 * time.Minute
 
-func TestMain(m *testing.M) { os.Exit(envtest.Main(m, &server)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(envtest.Main(m, &server))
+}
 
 // world is an operator on the test's API server, without webhooks. Kinds are cluster-wide, so tests share everything but names.
 type world struct {
@@ -34,6 +39,8 @@ type world struct {
 	class  string
 	parts  *controllers.Parts
 	stop   func()
+	// wrapped changes the configuration of the next operator that runs.
+	wrapped func(*rest.Config)
 }
 
 // start runs an operator for one test, with a class of its own.
@@ -62,7 +69,11 @@ func (w *world) run() {
 	if os.Getenv("MILLRACE_TEST_LOGS") != "" {
 		log = testr.NewWithOptions(w.t, testr.Options{Verbosity: 2})
 	}
-	mgr, err := ctrl.NewManager(w.opt.Client(server.Config), ctrl.Options{
+	config := w.opt.Client(server.Config)
+	if w.wrapped != nil {
+		w.wrapped(config)
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme: scheme, Cache: controllers.CacheOptions(w.opt), Client: controllers.ClientOptions(), Logger: log,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 	})
@@ -189,4 +200,17 @@ func (w *world) wants(o client.Object, conditionType string, status metav1.Condi
 func (w *world) accepted(o client.Object) {
 	w.t.Helper()
 	w.wants(o, v1alpha1.ConditionAccepted, metav1.ConditionTrue, v1alpha1.ReasonAccepted)
+}
+
+// label sets the labels of a namespace.
+func (w *world) label(namespace string, labels map[string]string) {
+	w.t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
+	if err := w.get(ns); err != nil {
+		w.t.Fatal(err)
+	}
+	ns.Labels = labels
+	if err := w.client.Update(w.t.Context(), ns); err != nil {
+		w.t.Fatal(err)
+	}
 }

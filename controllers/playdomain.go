@@ -36,8 +36,12 @@ func (r playDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if d.WantsClaim {
 		return r.claim(ctx, owner)
 	}
+	pool := fleet.PoolKey{Class: d.Class, Role: playRole(o.Spec.Type)}
+	if r.early(d.Accepted, pool) {
+		return ctrl.Result{}, nil
+	}
 	counts := r.Observer.Play(hostname)
-	serving := r.serving(fleet.PoolKey{Class: d.Class, Role: playRole(o.Spec.Type)}, owner.entry)
+	serving := r.serving(pool, owner.entry)
 	want, wait := status.PlayDomain(&o, &d.Verdict, serving, counts.Viewers, counts.EgressKbps, r.Now())
 	calm := want
 	calm.Viewers, calm.EgressMbps = o.Status.Viewers, o.Status.EgressMbps

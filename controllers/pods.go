@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/bits"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,11 +12,6 @@ import (
 
 	"github.com/millrace/millrace/controllers/apply"
 )
-
-// deletionCost of a pod by its sessions, in powers of two: an order is enough, and it seldom changes.
-func deletionCost(sessions int) string {
-	return strconv.Itoa(bits.Len(uint(max(sessions, 0))))
-}
 
 // patchPod adds labels and annotations to a pod, and nothing else: the pod belongs to its Deployment.
 func (c *core) patchPod(ctx context.Context, name string, labels, annotations map[string]any) error {

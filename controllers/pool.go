@@ -42,7 +42,7 @@ func (r mediaClasses) pool(ctx context.Context, s *scope) error {
 	s.addresses = fleet.Addresses(&s.pool, view.Pods, r.fleet.Nodes(), perPod(services))
 	endpoints := fleet.Endpoints(&s.pool, services[s.pool.Name()], view.Pods, r.fleet.Nodes())
 	r.fleet.UpdateFacts(s.key, func(f *fleet.Facts) {
-		f.Exists, f.Desired, f.Endpoints, f.Reason, f.Message = true, s.desired, endpoints, "", ""
+		f.Visited, f.Exists, f.Desired, f.Endpoints, f.Reason, f.Message = true, true, s.desired, endpoints, "", ""
 		if s.problem != nil {
 			f.Reason, f.Message = s.problem.Reason, s.problem.Message
 		}
@@ -169,7 +169,7 @@ func (r mediaClasses) removePool(ctx context.Context, k fleet.PoolKey) error {
 			return fmt.Errorf("delete Secret %s: %w", name, err)
 		}
 	}
-	r.fleet.UpdateFacts(k, func(f *fleet.Facts) { *f = fleet.Facts{} })
+	r.fleet.UpdateFacts(k, func(f *fleet.Facts) { *f = fleet.Facts{Visited: true} })
 	return nil
 }
 
@@ -190,7 +190,7 @@ func (r mediaClasses) tend(ctx context.Context, s *scope) error {
 			labels[render.LabelPod] = p.Name
 		}
 		if seen, heard := r.Observer.Pod(p.Name); heard {
-			if cost := deletionCost(seen.Sessions); cost != p.DeletionCost && (cost != "0" || p.DeletionCost != "") {
+			if cost := fleet.DeletionCost(seen.Sessions); cost != p.DeletionCost && (cost != "0" || p.DeletionCost != "") {
 				annotations[render.AnnotationDeletionCost] = cost
 			}
 		}

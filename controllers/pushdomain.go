@@ -36,7 +36,11 @@ func (r pushDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if d.WantsClaim {
 		return r.claim(ctx, owner)
 	}
-	serving := r.serving(fleet.PoolKey{Class: d.Class, Role: podspec.Ingest}, owner.entry)
+	pool := fleet.PoolKey{Class: d.Class, Role: podspec.Ingest}
+	if r.early(d.Accepted, pool) {
+		return ctrl.Result{}, nil
+	}
+	serving := r.serving(pool, owner.entry)
 	want, wait := status.PushDomain(&o, &d.Verdict, serving, r.Observer.Push(hostname).Streams, r.Now())
 	calm := want
 	calm.Streams = o.Status.Streams

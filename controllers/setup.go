@@ -41,6 +41,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, opt Options) (*Parts, error) {
 	c.fleet = fleet.New(fleet.Options{
 		Observer: opt.Observer, Quiet: 200 * time.Millisecond, Now: opt.Now,
 		OnPool:  func(k fleet.PoolKey) { c.poolChanged(feeds, k) },
+		OnLoad:  func(k fleet.PoolKey) { feeds.byKind[v1alpha1.KindMediaClass].Add("", k.Class) },
 		OnEntry: func(k fleet.PoolKey, entry string) { c.entryChanged(feeds, k, entry) },
 	})
 	c.board = board.New(board.Options{

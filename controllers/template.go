@@ -34,6 +34,9 @@ func (r templates) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 	if main := result.Domain(d.Main); main != nil {
 		entry := fleet.TemplateEntry(d.Main, o.Spec.TemplateID)
 		transcoders := fleet.PoolKey{Class: main.Class, Role: podspec.Transcoder}
+		if r.early(d.Accepted, transcoders) {
+			return ctrl.Result{}, nil
+		}
 		serving = r.serving(transcoders, entry)
 		ready, desired = r.fleet.View(transcoders).Ready, int(r.fleet.Facts(transcoders).Desired)
 		for _, role := range []podspec.Role{podspec.Relay, podspec.Edge} {

@@ -14,6 +14,8 @@ import (
 
 // Facts are what the controllers of classes and Plans found about a pool.
 type Facts struct {
+	// Visited is false until the class of the pool was looked at for the first time.
+	Visited bool
 	// Exists tells whether the pool has its objects.
 	Exists bool
 	// Desired number of pods.

@@ -20,9 +20,11 @@ type Options struct {
 	Quiet time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// OnPool is told a pool of which other pods are ready, heard, or draining; OnEntry one part of its Plan that runs on more or fewer pods.
+	// OnPool is told a pool of which other pods are ready, heard, or draining; OnEntry one part of its Plan that runs on more or fewer pods,
+	// or whose counts differ; OnLoad a pool of which some pods have many more or fewer sessions.
 	OnPool  func(PoolKey)
 	OnEntry func(PoolKey, string)
+	OnLoad  func(PoolKey)
 }
 
 // Fleet is the state of all pools.
@@ -42,7 +44,9 @@ type pool struct {
 	wanted  entries // of the Plan that the pods should run on
 	past    []record
 	told    string         // the last state that OnPool was told
+	load    string         // the last load that OnLoad was told
 	pending map[string]int // parts that some pods lack, as last told
+	counts  map[string]Counts
 }
 
 // record is a Plan that was delivered.
@@ -183,7 +187,7 @@ func (f *Fleet) tell() {
 		pool PoolKey
 		name string
 	}
-	var pools []PoolKey
+	var pools, loads []PoolKey
 	var parts []entry
 	f.mu.Lock()
 	for k, p := range f.pools {
@@ -191,6 +195,17 @@ func (f *Fleet) tell() {
 			p.told = state
 			pools = append(pools, k)
 		}
+		if load := f.load(k); load != p.load {
+			p.load = load
+			loads = append(loads, k)
+		}
+		counts := f.counts(k)
+		for name := range p.wanted {
+			if p.counts[name] != counts[name] {
+				parts = append(parts, entry{k, name})
+			}
+		}
+		p.counts = counts
 		pending := f.pending(k)
 		for name, n := range pending {
 			if p.pending[name] != n {
@@ -207,6 +222,9 @@ func (f *Fleet) tell() {
 	f.mu.Unlock()
 	for _, k := range pools {
 		f.opt.OnPool(k)
+	}
+	for _, k := range loads {
+		f.opt.OnLoad(k)
 	}
 	for _, e := range parts {
 		f.opt.OnEntry(e.pool, e.name)

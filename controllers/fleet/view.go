@@ -2,7 +2,9 @@ package fleet
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -129,6 +131,43 @@ func (f *Fleet) state(k PoolKey) string {
 		fmt.Fprint(&b, f.nodes[p.Node])
 	}
 	return b.String()
+}
+
+// load is a text that differs when a pod has about twice as many sessions, or half.
+func (f *Fleet) load(k PoolKey) string {
+	var b strings.Builder
+	for _, p := range f.members(k) {
+		if seen, heard := f.opt.Observer.Pod(p.Name); heard {
+			fmt.Fprintf(&b, "|%s %s", p.Name, DeletionCost(seen.Sessions))
+		}
+	}
+	return b.String()
+}
+
+// DeletionCost of a pod by its sessions, in powers of two: an order is enough, and it seldom changes.
+func DeletionCost(sessions int) string { return strconv.Itoa(bits.Len(uint(max(sessions, 0)))) }
+
+// counts of the parts that have any.
+func (f *Fleet) counts(k PoolKey) map[string]Counts {
+	out := map[string]Counts{}
+	for name := range f.pool(k).wanted {
+		part, what, _ := strings.Cut(name, "/")
+		var c Counts
+		switch part {
+		case "push":
+			c = f.opt.Observer.Push(what)
+		case "play":
+			c = f.opt.Observer.Play(what)
+		case "template":
+			main, id, _ := strings.Cut(what, "/")
+			c = f.opt.Observer.Template(main, id)
+		}
+		if c != (Counts{}) {
+			c.EgressKbps = (c.EgressKbps + 500) / 1000 * 1000 // as status rounds it
+			out[name] = c
+		}
+	}
+	return out
 }
 
 // pending counts, for each part that some pods lack, how many have it.

@@ -90,7 +90,7 @@ func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
 		return
 	}
 	c.graph.bind(&o.Spec, childRef, mainRef, o.Name)
-	if childOK && mainOK && c.boundOnly && !c.recorded(o) {
+	if childOK && c.boundOnly && !c.recorded(o) {
 		a.verdict.WantsBinding = true
 		a.verdict.reject(v1alpha1.ReasonPending, "", fmt.Sprintf("%s %s is free: it is being bound by this association", child.kind(), childRef.name))
 		return

@@ -114,6 +114,10 @@ func (r mediaClasses) poolStatus(s *scope) v1alpha1.PoolStatus {
 		Role: string(s.key.Role), Desired: s.desired, Ready: int32(v.Ready), Draining: int32(v.Draining),
 		PlanHash: v.Hash, Programmed: int32(v.Programmed), Image: s.pool.Image, IdleSince: s.idleSince,
 	}
+	if was := poolStatus(s.class, s.key.Role); was != nil && v.Hash == "" {
+		// After a start of the operator its Plan is not delivered yet: what was said before stands.
+		out.PlanHash, out.Programmed = was.PlanHash, was.Programmed
+	}
 	for _, p := range v.Pods {
 		if a, ok := s.addresses[p.Name]; ok && len(out.Addresses) < 32 {
 			entry := v1alpha1.PodAddress{Pod: p.Name, Rule: a.Rule}

@@ -269,3 +269,23 @@ func TestHalfOpenSessionsOfAnIPv6Subscriber(t *testing.T) {
 		t.Errorf("after one has connected: %v", err)
 	}
 }
+
+// A consent check costs no allocation from the datagram to the answer.
+func TestConsentDoesNotAllocate(t *testing.T) {
+	s := newStack(t, nil)
+	s.publish()
+	one, _ := s.offered(newOffer(t))
+	udp, err := net.Dial("udp", s.relay.sockets[0].Local().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	from := path{socket: s.relay.sockets[0], remote: udp.LocalAddr().(*net.UDPAddr).AddrPort()}
+	packet := check(t, one, one.pwd)
+	if s.relay.packet(packet, from, nil) != one {
+		t.Fatal("the check was refused")
+	}
+	if n := testing.AllocsPerRun(200, func() { s.relay.packet(packet, from, nil) }); n > 0 {
+		t.Errorf("%v allocations per check", n)
+	}
+}

@@ -4,6 +4,7 @@
 //
 //	go run ./e2e/bench                                # 50, 200 and 500 viewers; 0.6, 2 and 6 Mbit/s
 //	go run ./e2e/bench --viewers 200 --mbps 2         # one case
+//	go run ./e2e/bench all                            # all of it, in about ten minutes
 //	go run ./e2e/bench loss                           # what viewers behind random loss still decode
 //	go run ./e2e/bench neighbours                     # what the others notice of them
 //	go run ./e2e/bench crowd                          # 300 joins within a second while 100 watch
@@ -55,7 +56,7 @@ func newRoot() *cobra.Command {
 	f.IntVar(&o.seconds, "seconds", 10, "how long each case is measured after all viewers have joined")
 	f.StringVar(&o.srtp, "srtp", "gcm", "protection profile: gcm or sha1")
 	f.StringVar(&o.out, "out", "", "folder for bench.json and bench.svg; empty writes none")
-	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand())
+	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newAllCommand())
 	return root
 }
 

@@ -26,8 +26,8 @@ func command(e Encoder, w Work, from time.Duration, threads int) []string {
 	if w.Video == Encode {
 		args = append(args, e.device()...)
 	}
-	// Nothing is analysed: the headers say all. Slices, not frames, are decoded in parallel, for a frame in a thread is a frame late.
-	args = append(args, "-fflags", "+nobuffer", "-probesize", "32", "-analyzeduration", "0",
+	// Nothing is analysed: the headers say all (and no "nobuffer", which throws away what was read for it: the key frame). Slices, not frames, are decoded in parallel, for a frame in a thread is a frame late.
+	args = append(args, "-probesize", "32", "-analyzeduration", "0",
 		"-threads", strconv.Itoa(threads), "-thread_type", "slice")
 	if w.Video == Encode && !w.Reordered {
 		args = append(args, "-flags", "low_delay")

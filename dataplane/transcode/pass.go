@@ -103,6 +103,9 @@ func (p *pass) backlog(r *hub.Reader) ([]*media.Frame, error) {
 	}
 	if p.work.Video == Encode {
 		p.from = p.edge
+		if pub := p.session.pub; pub != nil { // what was shown is not shown again: it would be the key frame that is left out
+			p.from = max(p.from, pub.shown()+time.Millisecond)
+		}
 	}
 	return all, nil
 }

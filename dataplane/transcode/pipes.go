@@ -36,7 +36,8 @@ func (p *pass) launch(ctx context.Context, cancel context.CancelCauseFunc, wg *s
 	}
 	s.t.metrics.starts.Inc()
 	p.queue = make(chan nut.Frame, queueSize)
-	wg.Go(func() { p.send(ctx) })
+	inputs := p.inputs()
+	wg.Go(func() { p.send(ctx, inputs) })
 	if p.work.Video == Encode {
 		wg.Go(func() { cancel(p.failed(p.pictures())) })
 	}
@@ -54,9 +55,9 @@ func (p *pass) launch(ctx context.Context, cancel context.CancelCauseFunc, wg *s
 }
 
 // send writes queued frames. A pipe that breaks is told by the end of the process.
-func (p *pass) send(ctx context.Context) {
+func (p *pass) send(ctx context.Context, inputs []nut.Track) {
 	defer func() { _ = p.process.stdin.Close() }()
-	w, err := nut.NewWriter(p.process.stdin, p.inputs())
+	w, err := nut.NewWriter(p.process.stdin, inputs)
 	for err == nil {
 		select {
 		case <-ctx.Done():

@@ -69,4 +69,11 @@ func (p *publication) write(f *media.Frame) error {
 	return p.pub.Write(f)
 }
 
+// shown is the DTS of the newest picture.
+func (p *publication) shown() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last[media.Video]
+}
+
 func (p *publication) end() { p.pub.End() }

@@ -25,8 +25,9 @@ type session struct {
 	from hub.Key
 	log  logr.Logger
 
-	asked atomic.Int64 // Unix nanoseconds, when somebody asked last
-	stays atomic.Bool  // runs without viewers
+	asked   atomic.Int64 // Unix nanoseconds, when somebody asked last
+	stays   atomic.Bool  // runs without viewers
+	waiting atomic.Int32 // those that wait for the first picture
 
 	ready  chan struct{} // stream is set, and has something to show
 	done   chan struct{} // err is set
@@ -160,7 +161,8 @@ func (s *session) watchIdle(ctx context.Context, cancel context.CancelCauseFunc)
 			return
 		case <-tick.C:
 		}
-		if s.stays.Load() {
+		if s.stays.Load() || s.waiting.Load() > 0 {
+			s.asked.Store(time.Now().UnixNano())
 			continue
 		}
 		since := time.Unix(0, s.asked.Load())

@@ -140,6 +140,8 @@ func (t *Transcoder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error)
 	if err != nil {
 		return nil, err
 	}
+	one.waiting.Add(1)
+	defer one.waiting.Add(-1)
 	select {
 	case <-ctx.Done():
 		return nil, unavailable("RenditionNotReady", 2*time.Second, "rendition %s is being made, but shows nothing yet; ask again", tpl.ID)
@@ -170,10 +172,26 @@ func (t *Transcoder) published(s *hub.Stream, live bool) {
 		return
 	}
 	go func() {
-		if !s.Publisher().Yields && t.opt.Source == hub.Finder(t.opt.Hub) {
+		if !s.Publisher().Yields && t.opt.Source == hub.Finder(t.opt.Hub) && begun(t.ctx, s) {
 			t.Publish(t.ctx, s.Key)
 		}
 	}()
+}
+
+// begun waits until a stream has tracks; false when it ends before.
+func begun(ctx context.Context, s *hub.Stream) bool {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for s.Tracks() == nil {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-s.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
 }
 
 // touch tells a rendition that somebody asked for it.

@@ -219,7 +219,7 @@ func TestFFmpegIsLookedAtFirst(t *testing.T) {
 	h := hub.New(hub.Options{})
 	defer h.Close()
 	poor := filepath.Join(t.TempDir(), "ffmpeg")
-	if err := os.WriteFile(poor, []byte("#!/bin/sh\necho ' V....D libx264 H.264'\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(poor, []byte("#!/bin/sh\necho ' V....D libx264 H.264'\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for program, want := range map[string]string{"no-such-ffmpeg": "apt-get install -y ffmpeg", poor: "libopus"} {

@@ -31,7 +31,6 @@ type pass struct {
 
 	fed      atomic.Int64 // Unix nanoseconds of the first frame that was given since the last came out; 0: none
 	lateness atomic.Int64 // added, ns, smoothed
-	dropped  int
 }
 
 // queueSize is what waits for ffmpeg at most, in frames: a whole GOP of a stream that is joined.

@@ -107,7 +107,7 @@ func (s *session) passes(ctx context.Context) error {
 		err := s.pass(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // nobody watches any more, or the transcoder is closed
 		case errors.Is(err, io.EOF), errors.Is(err, hub.ErrEnded), errors.Is(err, hub.ErrReplaced), errors.Is(err, hub.ErrClosed):
 			return nil // the source is over, or somebody publishes under the rendition's own name
 		case errors.Is(err, errChanged):

@@ -142,7 +142,7 @@ func (r *Reader) packet(code uint64) (*fields, error) {
 	if _, err := io.ReadFull(r.in, b); err != nil {
 		return nil, err
 	}
-	if sum := crc(r.table, 0, b[:size-4]); sum != binary.BigEndian.Uint32(b[size-4:]) {
+	if sum := crc(r.table, b[:size-4]); sum != binary.BigEndian.Uint32(b[size-4:]) {
 		return nil, fmt.Errorf("%w: the checksum of packet %x is wrong", ErrFormat, code)
 	}
 	return &fields{b: b[:size-4]}, nil

@@ -51,7 +51,7 @@ func (w *Writer) Write(f Frame) error {
 	w.buf = appendUint(w.buf, uint64(f.Track))
 	w.buf = appendUint(w.buf, uint64(f.PTS)+1<<ptsShift)
 	w.buf = appendUint(w.buf, uint64(len(f.Data)))
-	w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, 0, w.buf[start:]))
+	w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, w.buf[start:]))
 	w.buf = append(w.buf, f.Data...)
 	return w.flush()
 }
@@ -68,10 +68,10 @@ func (w *Writer) put(code uint64) {
 	w.buf = binary.BigEndian.AppendUint64(w.buf, code)
 	w.buf = appendUint(w.buf, uint64(len(w.packet)+4))
 	if len(w.packet)+4 > 4096 {
-		w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, 0, w.buf[start:]))
+		w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, w.buf[start:]))
 	}
 	w.buf = append(w.buf, w.packet...)
-	w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, 0, w.packet))
+	w.buf = binary.BigEndian.AppendUint32(w.buf, crc(w.table, w.packet))
 }
 
 func (w *Writer) mainHeader() {

@@ -1,0 +1,55 @@
+package standalone
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/play"
+	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/dataplane/transcode"
+)
+
+// A source with B-frames and AAC is refused under its plain URL with the rendition's, which plays; with autoRepair the plain URL plays too, from
+// one shared rendition.
+func TestRenditionsMakeASourcePlayable(t *testing.T) {
+	template := quickstart + `
+---
+apiVersion: live.millrace.dev/v1alpha1
+kind: RTSTranscodeTemplate
+metadata: {name: web}
+spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video: {bFrames: Drop}}
+`
+	p := start(t, template, func(o *Options) { o.Encoder = transcode.X264 })
+	p.publish("push.example.com", testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}})
+	run := func(name string, viewers int) (*play.Report, error) {
+		return play.Run(t.Context(), play.Options{
+			URL: "artc://rts.example.com/live/" + name, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: 4 * time.Second, Wait: 5 * time.Second,
+		})
+	}
+	said := func(r *play.Report, err error) string {
+		if err == nil {
+			err = r.Failure()
+		}
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	if text := said(run("stream", 1)); !strings.Contains(text, "stream_rts-web") {
+		t.Errorf("the plain URL: %q, want a refusal that names the rendition", text)
+	}
+	if text := said(run("stream_rts-web", 2)); text != "" {
+		t.Errorf("the rendition does not play: %s", text)
+	}
+	p.write("service.yaml", strings.Replace(template, "type: RTS}", "type: RTS, rts: {autoRepair: Enabled}}", 1))
+	p.awaitOutput("Changed:")
+	if text := said(run("stream", 2)); text != "" {
+		t.Errorf("the plain URL with autoRepair does not play: %s", text)
+	}
+	renditions := p.state().Renditions
+	if len(renditions) != 2 || renditions[1].Video != transcode.Encode || renditions[1].Starts != 1 {
+		t.Errorf("renditions %+v", renditions)
+	}
+}

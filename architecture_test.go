@@ -90,7 +90,7 @@ func TestImportsPointOneWay(t *testing.T) {
 	kubernetes := []string{"k8s.io", "sigs.k8s.io"}
 	media := []string{
 		"dataplane/media", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/plan", "dataplane/urlauth", "dataplane/play", "dataplane/pull", "dataplane/pod/podspec", "dataplane/pod/identity", "dataplane/announce", "dataplane/directory",
-		"dataplane/certificates", "dataplane/testsrc", "dataplane/transcode",
+		"dataplane/certificates", "dataplane/testsrc", "dataplane/transcode", "dataplane/edge",
 	}
 	for _, root := range media {
 		if _, ok := graph[root]; !ok {

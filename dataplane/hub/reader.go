@@ -30,6 +30,19 @@ func (s *Stream) NewReader() *Reader {
 	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
 }
 
+// NewReplay makes a reader that starts at the oldest key frame in the ring: for those that make segments of what has been already.
+func (s *Stream) NewReplay() *Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seq := s.ring.newestKey()
+	if len(s.ring.keys) > 0 {
+		seq = s.ring.keys[0]
+	}
+	s.readers++
+	s.idle = time.Time{}
+	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
+}
+
 // Next gives the next frame, waiting for it. It returns io.EOF when the stream has ended and all its frames were read, or the
 // context's error. A reader that fell out of the ring goes on at the newest key frame; what it missed is counted.
 func (r *Reader) Next(ctx context.Context) (*media.Frame, error) {

@@ -27,6 +27,7 @@ type Options struct {
 	Plan    *plan.Current
 	Log     logr.Logger
 	Metrics prometheus.Registerer // nil: metrics are not registered
+	Play    Player                // serves those who ask to play on the same port; nil refuses them
 
 	// LiveElsewhere tells whether another process publishes a stream now; a domain with RejectNew refuses it here then. nil: there
 	// is no other.
@@ -157,7 +158,9 @@ func (s *Server) start(ctx context.Context, nc net.Conn, secure *tls.Config) {
 		s.mu.Lock()
 		delete(s.sessions, session)
 		s.mu.Unlock()
-		s.gate.leave(address, !session.published)
+		if !session.handedOver {
+			s.gate.leave(address, !session.published)
+		}
 		s.metrics.connections.Dec()
 	}()
 }

@@ -11,6 +11,7 @@ const maxNegotiation = 64
 // request is what an encoder (or a player) asked for.
 type request struct {
 	tcURL, app, streamKey string
+	pageURL               string // the page that a player is embedded in
 	play                  bool
 }
 
@@ -38,6 +39,7 @@ func (c *conn) negotiate() (request, error) {
 			properties := cmd.object(0)
 			req.app, _ = properties.GetString("app")
 			req.tcURL, _ = properties.GetString("tcUrl")
+			req.pageURL, _ = properties.GetString("pageUrl")
 			connected = true
 			err = c.acceptConnect(cmd.id)
 		case "createStream":

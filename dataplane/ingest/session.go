@@ -31,12 +31,13 @@ type session struct {
 	log     logr.Logger
 
 	// Owned by the session's goroutine.
-	published bool // was counted as publishing
-	program   *program
-	rate      rateLimit
-	warned    map[media.Reason]bool
-	reviewed  time.Time
-	renewed   time.Time
+	published  bool // was counted as publishing
+	handedOver bool // is a player's, and not counted any more
+	program    *program
+	rate       rateLimit
+	warned     map[media.Reason]bool
+	reviewed   time.Time
+	renewed    time.Time
 
 	mu      sync.Mutex
 	stopped *refusalError // why the session has to end, set from outside
@@ -71,6 +72,10 @@ func (s *session) run(ctx context.Context) {
 	defer cancel()
 
 	admitted, publication, err := s.open(ctx)
+	if play, ok := errors.AsType[*playError](err); ok {
+		s.play(ctx, play.request)
+		return
+	}
 	if err != nil {
 		s.refused(err)
 		return
@@ -110,6 +115,13 @@ func (s *session) open(ctx context.Context) (admission, *hub.Publication, error)
 	req, err := s.conn.negotiate()
 	if err != nil {
 		return admission{}, nil, err
+	}
+	if req.play && opt.Play != nil {
+		t, err := findTarget(req.tcURL, req.app, req.streamKey, name)
+		if err != nil {
+			return admission{}, nil, refuse(statusPlayDenied, "bad_name", "%s", err)
+		}
+		return admission{}, nil, &playError{request: &PlayRequest{Host: t.host, Path: t.path, RawQuery: t.rawQuery, Referer: req.pageURL, session: s}}
 	}
 	if req.play {
 		return admission{}, nil, refuse(statusPlayDenied, "play", "this port takes streams in; play by the play domain's URL (artc:// or WHEP)")

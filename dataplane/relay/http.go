@@ -34,6 +34,9 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case req.Method == http.MethodHead:
 		w.Header().Set("Content-Type", signal.ContentSDP)
 		w.WriteHeader(http.StatusOK)
+	case req.Method == http.MethodGet && (strings.HasSuffix(path, ".flv") || strings.HasSuffix(path, ".m3u8")):
+		signal.ARTC{}.Refuse(w, signal.Refuse(http.StatusForbidden, "ProtocolNotServed",
+			"play domain %s serves RTS alone (artc://, WHEP); FLV and HLS are played from a Standard domain", host), trace)
 	case req.Method == http.MethodGet:
 		w.WriteHeader(http.StatusNoContent)
 	case req.Method != http.MethodPost:

@@ -79,7 +79,7 @@ type Relay struct {
 
 	sessions *sessions
 	feeds    *feeds
-	missing  *missing
+	missing  *hub.Missing
 	headroom *headroom
 
 	advertise atomic.Pointer[[]netip.AddrPort] // nil: those of the options
@@ -105,7 +105,7 @@ func New(opt Options) (*Relay, error) {
 	}
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
-	r.missing = newMissing(opt.Hub)
+	r.missing = hub.NewMissing(opt.Hub)
 	r.headroom = newHeadroom(opt.MaxCPU, opt.MaxEgressMbps)
 	if err := r.listen(); err != nil {
 		r.Close()
@@ -205,9 +205,12 @@ func (r *Relay) close() {
 		_ = l.Close()
 	}
 	r.goroutines.Wait()
-	r.missing.close()
+	r.missing.Close()
 	r.feeds.close()
 	r.engine.Close()
 }
 
 var errNoAddress = errors.New("no address to receive media on; give one with --media-listen")
+
+// Appeared says that Options.Find may find a stream now that it did not find before.
+func (r *Relay) Appeared(key hub.Key) { r.missing.Appeared(key) }

@@ -19,7 +19,7 @@ func (r *Relay) repaired(req *http.Request, t *target, ask *signal.Ask, offer *s
 	}
 	key := t.stream.Key
 	key.Name += "_" + plan.RepairID
-	s, err := r.missing.lookup(req.Context(), key, r.opt.Find)
+	s, err := r.missing.Find(req.Context(), key, r.opt.Find)
 	if errors.Is(err, hub.ErrNotFound) {
 		return t, nil
 	}

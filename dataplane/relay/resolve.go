@@ -49,7 +49,7 @@ func (r *Relay) resolve(ask *signal.Ask, req *http.Request) (*target, *signal.Re
 		return nil, signal.Refuse(http.StatusNotFound, "NotAStream", "a stream's path is /app/stream")
 	}
 	key := hub.Key{Space: d.Space, App: app, Name: name}
-	s, err := r.missing.lookup(req.Context(), key, r.opt.Find)
+	s, err := r.missing.Find(req.Context(), key, r.opt.Find)
 	if err != nil {
 		return nil, notFoundRefusal(err, app, name)
 	}

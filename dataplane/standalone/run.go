@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/millrace/millrace/dataplane/certificates"
+	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/plan"
@@ -29,6 +30,7 @@ type server struct {
 	ingest   *ingest.Server
 	relay    *relay.Relay
 	trans    *transcode.Transcoder
+	edge     *edge.Edge
 	source   *source
 	certs    *certificates.Store
 	at       Addresses
@@ -79,7 +81,16 @@ func (s *server) run(ctx context.Context) error {
 	}
 	defer s.relay.Close()
 	s.at.Media = s.relay.Port()
-	s.ingest, err = ingest.New(ingest.Options{Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("ingest"), Metrics: s.registry})
+	s.edge, err = edge.New(edge.Options{
+		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("edge"), Metrics: s.registry, MaxViewers: s.opt.MaxViewers, MaxEgressMbps: s.opt.MaxEgress,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the edge: %w", err)
+	}
+	defer s.edge.Close()
+	s.ingest, err = ingest.New(ingest.Options{
+		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("ingest"), Metrics: s.registry, Play: s.edge,
+	})
 	if err != nil {
 		return fmt.Errorf("starting the ingest: %w", err)
 	}
@@ -148,11 +159,16 @@ func (s *server) apply(next *plan.Plan) { s.current.Store(plan.NewIndex(next)) }
 func (s *server) drain(web []shutdowner) {
 	ctx, cancel := context.WithTimeout(context.Background(), max(s.opt.DrainTime, time.Second))
 	defer cancel()
-	s.opt.Log.Info("Draining", "viewers", s.relay.Sessions(), "streams", len(s.hub.Streams()))
+	s.opt.Log.Info("Draining", "viewers", s.relay.Sessions()+s.edge.Viewers(), "streams", len(s.hub.Streams()))
 	var wg sync.WaitGroup
 	for _, w := range web {
 		wg.Go(func() { _ = w.Shutdown(ctx) }) // cut at the deadline by the process' end
 	}
+	wg.Go(func() {
+		if err := s.edge.Drain(ctx); err != nil {
+			s.opt.Log.Info("Viewers of standard play are cut", "error", err.Error())
+		}
+	})
 	// A request that takes its time does not keep the viewers waiting for theirs.
 	if err := s.relay.Drain(ctx); err != nil {
 		s.opt.Log.Info("Drain is cut short", "error", err.Error())

@@ -65,7 +65,7 @@ func (s *server) printURLs(w io.Writer, p *plan.Plan) {
 func (s *server) printPlay(w io.Writer, p *plan.Plan, space string) {
 	for i := range p.Play {
 		d := &p.Play[i]
-		if d.Space != space || d.Offline || d.Type != plan.RTS {
+		if d.Space != space || d.Offline {
 			continue
 		}
 		at, scheme, usual := s.at.HTTP, "http", 80
@@ -73,8 +73,31 @@ func (s *server) printPlay(w io.Writer, p *plan.Plan, space string) {
 			at, scheme, usual = s.at.HTTPS, "https", 443
 		}
 		path := d.Hostname + port(at, usual) + "/live/stream" + signed(d.Auth)
+		if d.Type == plan.Standard {
+			s.printStandard(w, d, scheme)
+			continue
+		}
 		fmt.Fprintf(w, "Play     artc://%s\n", path)
 		fmt.Fprintf(w, "Watch    %s://%s   in a browser, or by WHEP\n", scheme, path)
+	}
+}
+
+// printStandard shows the URLs of a Standard domain, one for each of its protocols.
+func (s *server) printStandard(w io.Writer, d *plan.PlayDomain, scheme string) {
+	at, usual := s.at.HTTP, 80
+	if scheme == "https" {
+		at, usual = s.at.HTTPS, 443
+	}
+	base := scheme + "://" + d.Hostname + port(at, usual) + "/live/stream"
+	for _, p := range d.Protocols {
+		switch p {
+		case plan.RTMP:
+			fmt.Fprintf(w, "Play     rtmp://%s%s/live/stream%s\n", d.Hostname, port(s.at.RTMP, DefaultRTMPPort), signed(d.Auth))
+		case plan.FLV:
+			fmt.Fprintf(w, "Play     %s.flv%s\n", base, signed(d.Auth))
+		case plan.HLS:
+			fmt.Fprintf(w, "Play     %s.m3u8%s\n", base, signed(d.Auth))
+		}
 	}
 }
 

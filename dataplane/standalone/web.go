@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
@@ -62,12 +63,12 @@ func (s *server) play(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case d == nil:
 		s.relay.ServeHTTP(w, req) // says so in a form that pages and players can read
-	case d.Type == plan.Standard:
-		http.Error(w, "404 not served: standard play is not part of this server; its RTS domains are.", http.StatusNotFound)
 	case strings.HasPrefix(req.URL.Path, player.Prefix):
 		player.Handler().ServeHTTP(w, req)
 	case player.Wanted(req):
 		player.Page(w, req)
+	case d.Type == plan.Standard:
+		s.edge.ServeHTTP(w, req)
 	default:
 		s.relay.ServeHTTP(w, req)
 	}
@@ -97,6 +98,7 @@ type State struct {
 	Streams    []StreamState       `json:"streams"` // renditions too: their pushDomain is empty
 	Sessions   []relay.SessionInfo `json:"sessions"`
 	Renditions []transcode.Info    `json:"renditions"`
+	Viewers    []edge.ViewerInfo   `json:"viewers"` // of FLV and RTMP
 }
 
 // StreamState is a stream as /state shows it.
@@ -142,9 +144,12 @@ func sourceState(f media.Facts) SourceState {
 }
 
 func (s *server) state() State {
-	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}, Renditions: s.trans.List()}
+	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}, Renditions: s.trans.List(), Viewers: s.edge.List()}
 	viewers := map[string]int{}
 	for _, v := range st.Sessions {
+		viewers[v.Stream]++
+	}
+	for _, v := range st.Viewers {
 		viewers[v.Stream]++
 	}
 	for _, one := range s.hub.Streams() {

@@ -1,21 +1,19 @@
-package relay
+package hub
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/millrace/millrace/dataplane/hub"
 )
 
-// missing remembers for a moment which streams were not found, so that a crowd that asks for a stream which has ended costs one look
+// Missing remembers for a moment which streams were not found, so that a crowd that asks for a stream which has ended costs one look
 // per second, whatever the look costs. A stream that appears is found at once.
-type missing struct {
+type Missing struct {
 	stop func()
 
 	mu    sync.Mutex
-	until map[hub.Key]time.Time
+	until map[Key]time.Time
 }
 
 const (
@@ -24,9 +22,10 @@ const (
 	missingMost = 4096             // entries; a flood of other names empties the memory rather than filling it
 )
 
-func newMissing(h *hub.Hub) *missing {
-	m := &missing{until: map[hub.Key]time.Time{}}
-	m.stop = h.Watch(func(s *hub.Stream, live bool) {
+// NewMissing makes a memory of the streams of a hub. Close ends it.
+func NewMissing(h *Hub) *Missing {
+	m := &Missing{until: map[Key]time.Time{}}
+	m.stop = h.Watch(func(s *Stream, live bool) {
 		if live {
 			m.forget(s.Key)
 		}
@@ -34,28 +33,28 @@ func newMissing(h *hub.Hub) *missing {
 	return m
 }
 
-func (m *missing) forget(key hub.Key) {
+func (m *Missing) forget(key Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.until, key)
 }
 
-// Appeared says that Options.Find may find a stream now that it did not find before.
-func (r *Relay) Appeared(key hub.Key) { r.missing.forget(key) }
+// Appeared says that a Finder may find a stream now that it did not find before.
+func (m *Missing) Appeared(key Key) { m.forget(key) }
 
-// lookup asks find unless the key was missing a moment ago.
-func (m *missing) lookup(ctx context.Context, key hub.Key, find hub.Finder) (*hub.Stream, error) {
+// Find asks find unless the key was missing a moment ago.
+func (m *Missing) Find(ctx context.Context, key Key, find Finder) (*Stream, error) {
 	now := time.Now()
 	m.mu.Lock()
 	until, known := m.until[key]
 	m.mu.Unlock()
 	if known && now.Before(until) {
-		return nil, hub.ErrNotFound
+		return nil, ErrNotFound
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	s, err := find.Find(ctx, key)
-	if !errors.Is(err, hub.ErrNotFound) {
+	if !errors.Is(err, ErrNotFound) {
 		return s, err
 	}
 	m.mu.Lock()
@@ -70,4 +69,5 @@ func (m *missing) lookup(ctx context.Context, key hub.Key, find hub.Finder) (*hu
 	return s, err
 }
 
-func (m *missing) close() { m.stop() }
+// Close ends the memory.
+func (m *Missing) Close() { m.stop() }

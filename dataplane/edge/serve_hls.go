@@ -1,0 +1,255 @@
+package edge
+
+import (
+	"cmp"
+	"compress/gzip"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/edge/hls"
+	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/plan"
+)
+
+const (
+	mimePlaylist = "application/vnd.apple.mpegurl"
+	// marker stands between a stream's path and the files of its HLS: no stream is called "-".
+	marker     = "-"
+	mediaIndex = "index.m3u8"
+
+	argumentFormat = "format" // ts or ll
+	argumentToken  = "mr"     // what a multivariant playlist gives to authorise the rest
+)
+
+// resource is a file of an HLS stream.
+type resource struct{ app, name, id, file string }
+
+// hlsResource reads .../app/stream/-/id/file; nil when the path is none.
+func hlsResource(path string) *resource {
+	parts := strings.Split(path, "/")
+	n := len(parts)
+	if n < 6 || n > 12 || parts[n-3] != marker {
+		return nil
+	}
+	app, name, ok := split("/" + parts[n-5] + "/" + parts[n-4])
+	if !ok {
+		return nil
+	}
+	return &resource{app, name, parts[n-2], parts[n-1]}
+}
+
+// serveMultivariant answers /app/stream.m3u8. It asks all questions once; what it names carries the answer.
+func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *ask) {
+	if !allowed(w, req) {
+		return
+	}
+	t, no := e.resolve(req.Context(), a, ".m3u8")
+	who := hearer{host: a.host, remote: a.remote.Addr(), agent: cut(req.UserAgent(), 64)}
+	if no == nil {
+		who.stream = t.stream.Key.String()
+		if !e.hearers.known(who, time.Now()) {
+			_, no = e.admit(t)
+		}
+	}
+	if no != nil {
+		e.metrics.joins.WithLabelValues("hls", no.reason).Inc()
+		no.write(w)
+		return
+	}
+	format := hls.LowLatency
+	if req.URL.Query().Get(argumentFormat) == string(hls.TS) {
+		format = hls.TS
+	}
+	m := e.hls.Open(t.stream, format)
+	if m == nil {
+		refuse(http.StatusServiceUnavailable, "Shutdown", "%s", errShutdown).write(w)
+		return
+	}
+	if req.Method == http.MethodGet {
+		e.hearers.add(who, time.Now())
+	}
+	e.metrics.joins.WithLabelValues("hls", "answered").Inc()
+	uri := url.PathEscape(t.stream.Key.Name) + "/" + marker + "/" + m.ID + "/" + mediaIndex + token(t.domain, t.stream.Key, time.Now())
+	e.playlist(w, req, m.Multivariant(uri), time.Second)
+}
+
+// serveResource answers for playlists, segments and parts.
+func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r *resource) {
+	if !allowed(w, req) {
+		return
+	}
+	d, _, no := e.domain(a)
+	if no == nil && !tokenGood(d, hub.Key{Space: d.Space, App: r.app, Name: r.name}, req.URL.Query().Get(argumentToken), time.Now()) {
+		no = refuse(http.StatusForbidden, "SignatureInvalid", "this URL is of a playlist that has expired; ask for /app/stream.m3u8 again")
+	}
+	var m *hls.Muxer
+	if no == nil {
+		if m = e.hls.Find(hub.Key{Space: d.Space, App: r.app, Name: r.name}, r.id); m == nil {
+			no = refuse(http.StatusNotFound, "SegmentNotFound", "this stream's playlist is not here, or not any more; ask for /app/stream.m3u8 again")
+		}
+	}
+	if no != nil {
+		no.write(w)
+		return
+	}
+	if r.file == mediaIndex {
+		e.hearers.add(hearer{a.host, m.Key.String(), a.remote.Addr(), cut(req.UserAgent(), 64)}, time.Now())
+		e.serveMedia(w, req, m, d)
+		return
+	}
+	pieces, mime, err := m.Resource(req.Context(), r.file)
+	if err != nil {
+		refuseHLS(err).write(w)
+		return
+	}
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
+	}
+	e.metrics.hls.WithLabelValues("media").Inc()
+	h := w.Header()
+	h.Set("Content-Type", mime)
+	h.Set("Content-Length", strconv.Itoa(size))
+	h.Set("Cache-Control", "public, max-age=3600, immutable") // the names carry the muxer's id
+	if req.Method == http.MethodHead {
+		return
+	}
+	e.domains.of(d.Hostname).sent.Add(uint64(size))
+	for _, p := range pieces {
+		if _, err := w.Write(p); err != nil {
+			return
+		}
+	}
+}
+
+// serveMedia answers with a media playlist, when what the player waits for is in it.
+func (e *Edge) serveMedia(w http.ResponseWriter, req *http.Request, m *hls.Muxer, d *plan.PlayDomain) {
+	want, no := wanted(req.URL.Query())
+	if no != nil {
+		no.write(w)
+		return
+	}
+	query := ""
+	if t := req.URL.Query().Get(argumentToken); t != "" {
+		query = "?" + argumentToken + "=" + url.QueryEscape(t)
+	}
+	text, err := m.Playlist(req.Context(), want, query)
+	if err != nil {
+		refuseHLS(err).write(w)
+		return
+	}
+	age := time.Second
+	if want.Blocking { // one answer for good, as good as the segments that it names
+		age = 6 * time.Second
+	}
+	e.domains.of(d.Hostname).sent.Add(uint64(len(text)))
+	e.playlist(w, req, text, age)
+}
+
+// wanted reads the delivery directives.
+func wanted(q url.Values) (hls.Want, *refusal) {
+	want := hls.Want{Part: -1}
+	msn, part := q.Get("_HLS_msn"), q.Get("_HLS_part")
+	bad := refuse(http.StatusBadRequest, "InvalidDirective", "_HLS_msn and _HLS_part must be numbers, and _HLS_part needs _HLS_msn")
+	if msn == "" {
+		if part != "" {
+			return want, bad
+		}
+		return want, nil
+	}
+	var err error
+	want.Blocking = true
+	if want.MSN, err = strconv.ParseUint(msn, 10, 62); err != nil {
+		return want, bad
+	}
+	if part != "" {
+		n, err := strconv.ParseUint(part, 10, 31)
+		if err != nil {
+			return want, bad
+		}
+		want.Part = int(n)
+	}
+	return want, nil
+}
+
+func refuseHLS(err error) *refusal {
+	switch {
+	case errors.Is(err, hls.ErrGone):
+		return refuse(http.StatusNotFound, "SegmentNotFound", "%v", err)
+	case errors.Is(err, hls.ErrTooFar):
+		return refuse(http.StatusBadRequest, "InvalidDirective", "%v", err)
+	case errors.Is(err, context.Canceled):
+		return refuse(http.StatusServiceUnavailable, "Cancelled", "the request was given up")
+	}
+	return refuse(http.StatusServiceUnavailable, "StreamStalled", "%v", err)
+}
+
+// playlist writes a playlist, compressed where the player takes it, as Apple's rules ask.
+func (e *Edge) playlist(w http.ResponseWriter, req *http.Request, text []byte, age time.Duration) {
+	e.metrics.hls.WithLabelValues("playlist").Inc()
+	h := w.Header()
+	h.Set("Content-Type", mimePlaylist)
+	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(age.Seconds())))
+	h.Set("Vary", "Accept-Encoding")
+	if req.Method == http.MethodHead {
+		return
+	}
+	if !strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Length", strconv.Itoa(len(text)))
+		_, _ = w.Write(text) // a player that is gone
+		return
+	}
+	h.Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	_, _ = z.Write(text)
+	_ = z.Close()
+}
+
+// tokenTime is how long what a multivariant playlist names can be asked for, at least.
+const tokenTime = 24 * time.Hour
+
+// token authorises the files of a stream's HLS on a signed domain: an end, and a MAC by the domain's key. It is the same for all players for
+// an hour, so that caches in front keep one copy. It stands as the only argument of a URL.
+func token(d *plan.PlayDomain, key hub.Key, now time.Time) string {
+	if d.Auth.Type == plan.AuthNone || d.Auth.Type == "" {
+		return ""
+	}
+	end := now.Truncate(time.Hour).Add(tokenTime + time.Hour).Unix()
+	return fmt.Sprintf("?%s=%x-%s", argumentToken, end, mac(cmp.Or(d.Auth.Primary, d.Auth.Backup), d.Hostname, key, end))
+}
+
+func mac(secret, host string, key hub.Key, end int64) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	fmt.Fprintf(h, "millrace hls\n%s\n%s\n%s\n%s\n%d", host, key.Space, key.App, key.Name, end)
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18])
+}
+
+// tokenGood checks a token; either key of the domain is good.
+func tokenGood(d *plan.PlayDomain, key hub.Key, text string, now time.Time) bool {
+	if d.Auth.Type == plan.AuthNone || d.Auth.Type == "" {
+		return true
+	}
+	stamp, sum, ok := strings.Cut(text, "-")
+	end, err := strconv.ParseInt(stamp, 16, 64)
+	if !ok || err != nil || now.Unix() > end {
+		return false
+	}
+	for _, secret := range []string{d.Auth.Primary, d.Auth.Backup} {
+		if secret != "" && hmac.Equal([]byte(sum), []byte(mac(secret, d.Hostname, key, end))) {
+			return true
+		}
+	}
+	return false
+}
+
+// cut shortens a text to at most n bytes.
+func cut(s string, n int) string { return s[:min(len(s), n)] }

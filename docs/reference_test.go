@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/cli"
 	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
@@ -84,6 +85,11 @@ func TestEveryMetricIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(trans.Close)
+	e, err := edge.New(edge.Options{Hub: h, Plan: current, Metrics: registered})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
 	if len(registered) < 20 {
 		t.Fatalf("only %d metrics are registered", len(registered))
 	}
@@ -93,7 +99,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 			t.Errorf("operations.md has not one row for metric %s", name)
 		}
 	}
-	for _, name := range regexp.MustCompile(`millrace_(?:ingest|relay|transcode)_[a-z_]+`).FindAllString(page, -1) {
+	for _, name := range regexp.MustCompile(`millrace_(?:ingest|relay|transcode|edge)_[a-z_]+`).FindAllString(page, -1) {
 		if !registered[name] {
 			t.Errorf("operations.md names metric %s, which does not exist", name)
 		}
@@ -192,9 +198,9 @@ func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
 	for code := 400; code < 600; code++ {
 		statuses["http.Status"+strings.NewReplacer(" ", "", "-", "", "'", "").Replace(http.StatusText(code))] = code
 	}
-	text := source(t, "dataplane/relay") + source(t, "dataplane/relay/signal")
+	text := source(t, "dataplane/relay") + source(t, "dataplane/relay/signal") + source(t, "dataplane/edge")
 	page := read(t, "playing.md")
-	refusals := regexp.MustCompile(`Refuse\((http\.Status\w+), "(\w+)"`).FindAllStringSubmatch(text, -1)
+	refusals := regexp.MustCompile(`[Rr]efuse\((http\.Status\w+), "(\w+)"`).FindAllStringSubmatch(text, -1)
 	if len(refusals) < 20 {
 		t.Fatalf("only %d refusals were found", len(refusals))
 	}

@@ -186,14 +186,17 @@ func ffmpeg(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning"}, args...)...)
+	cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-hide_banner", "-nostats", "-nostdin", "-loglevel", "repeat+warning"}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("ffmpeg %s: %v\n%s", strings.Join(args, " "), err, errs.String())
 	}
-	if errs.Len() > 0 {
-		t.Errorf("ffmpeg %s complains:\n%s", strings.Join(args, " "), errs.String())
+	for line := range strings.Lines(errs.String()) {
+		// ffmpeg reads an initialisation segment again after it reloaded a playlist, and says so whatever the server.
+		if !strings.Contains(line, "Found duplicated MOOV Atom") {
+			t.Errorf("ffmpeg %s complains: %s", strings.Join(args, " "), line)
+		}
 	}
 	return out.String()
 }

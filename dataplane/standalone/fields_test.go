@@ -149,6 +149,8 @@ func keepers() map[string]edit {
 		"MediaClass.claims":                       {"MediaClass/default", "SameSuffix", nil},
 		"MediaClass.pools.transcoder.encoder":     {"MediaClass/default", "x264", nil},
 		"MediaClass.pools.transcoder.maxSessions": {"MediaClass/default", 9, nil},
+		"DomainClaim.associationRef.name":         {"DomainClaim/rts.example.com", "other", map[string]any{"associationRef.uid": "1"}},
+		"DomainClaim.associationRef.uid":          {"DomainClaim/rts.example.com", "1", map[string]any{"associationRef.name": "other"}},
 		"DomainClaim.claimRef.uid":                {"DomainClaim/rts.example.com", "00000000-0000-4000-8000-000000000000", nil},
 	}
 	for _, pool := range []string{"ingest", "relay", "edge", "transcoder", "recorder"} {

@@ -65,7 +65,7 @@ func (s *server) play(w http.ResponseWriter, req *http.Request) {
 		s.relay.ServeHTTP(w, req) // says so in a form that pages and players can read
 	case strings.HasPrefix(req.URL.Path, player.Prefix):
 		player.Handler().ServeHTTP(w, req)
-	case player.Wanted(req):
+	case d.Type == plan.RTS && player.Wanted(req):
 		player.Page(w, req)
 	case d.Type == plan.Standard:
 		s.edge.ServeHTTP(w, req)

@@ -3,6 +3,11 @@
 # up installs and builds what is missing first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+packages() { hack/install-apt.sh containerd ctr runc /usr/lib/cni/bridge ip nft iptables conntrack ethtool socat nsenter; }
+if [ "${1:-}" = packages ]; then
+  packages
+  exit
+fi
 bin=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/millrace/bin
 mkdir -p "$bin"
 CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$bin/.cluster.$$" ./hack/cluster
@@ -10,7 +15,7 @@ CGO_ENABLED=0 go build -trimpath -buildvcs=false -o "$bin/.cluster.$$" ./hack/cl
 cmp -s "$bin/.cluster.$$" "$bin/cluster" && rm "$bin/.cluster.$$" || mv "$bin/.cluster.$$" "$bin/cluster"
 if [ "${1:-}" = up ]; then
   start=$SECONDS
-  hack/install-apt.sh containerd ctr runc /usr/lib/cni/bridge ip nft iptables conntrack ethtool socat nsenter
+  packages
   assets=$(hack/k8s/assets.sh cluster | tail -n 1)
   [ $((SECONDS - start)) -lt 3 ] || printf '%6d s  packages and binaries\n' $((SECONDS - start))
   shift

@@ -12,15 +12,28 @@ if [ -f dataplane/player/web/package.json ]; then
 fi
 
 # End-to-end tests run other processes and browsers: the race detector sees nothing there but slows the harness down.
-plain=$(go list ./... | grep -E '/e2e(/|$)' || true)
-raced=$(go list ./... | grep -vE '/e2e(/|$)' || true)
+packages=$(go list ./...)
+cluster=$(grep -E '/e2e/cluster$' <<<"$packages" || true)
+plain=$(grep -E '/e2e(/|$)' <<<"$packages" | grep -vE '/e2e/cluster$' || true)
+controllers=$(grep -E '/controllers(/|$)' <<<"$packages" || true)
+raced=$(grep -vE '/(e2e|controllers)(/|$)' <<<"$packages")
 
-# One package at a time where processes and browsers run, two where they do not: 2 cores are enough for all tests.
+# Real Kubernetes: for the controllers' tests its API server, for e2e/cluster three nodes. CI wants them; elsewhere they are used where they are there.
+kubernetes() { [ "${CI:-}" != true ] || hack/k8s/assets.sh envtest >&2; }
+nodes() {
+  [ "${CI:-}" = true ] || return 0
+  [ -z "${KUBECONFIG:-}" ] || return 0
+  hack/cluster.sh status >/dev/null 2>&1 || trap 'hack/cluster.sh down >&2' EXIT # what was not here before goes again
+  hack/cluster.sh up >&2
+}
+
+# One package at a time where processes and browsers run, two where they do not: 2 cores are enough for all tests. What needs Kubernetes
+# comes last, because a new machine builds it meanwhile.
 {
   status=0
   CGO_ENABLED=1 go test -json -race -timeout 20m -p 2 $raced || status=1
-  if [ -n "$plain" ]; then
-    go test -json -timeout 20m -p 1 $plain || status=1
-  fi
+  go test -json -timeout 20m -p 1 $plain || status=1
+  kubernetes && CGO_ENABLED=1 go test -json -race -timeout 20m -p 1 $controllers || status=1
+  nodes && go test -json -timeout 40m -p 1 $cluster || status=1
   exit $status
 } | node hack/test-report.mjs

@@ -18,15 +18,15 @@ const features = [
 ];
 
 /**
- * Starts Chromium with a new profile. Every host name leads to loopback: port 443 to httpsPort, port 80 to httpPort, other ports to
+ * Starts Chromium with a new profile. Every host name leads to address, which is loopback unless said otherwise: port 443 to httpsPort, port 80 to httpPort, other ports to
  * themselves. Returns { newPage, version, close }. Each page has a context, hence a window, of its own: a page that shared one would
  * be hidden behind the newest, and hidden pages present no frames.
  */
-export async function open({ httpPort, httpsPort, chromium: executablePath, viewport, tcpOnly }) {
+export async function open({ address = '127.0.0.1', httpPort, httpsPort, chromium: executablePath, viewport, tcpOnly }) {
   const rules = [];
-  if (httpsPort) rules.push(`MAP *:443 127.0.0.1:${httpsPort}`);
-  if (httpPort) rules.push(`MAP *:80 127.0.0.1:${httpPort}`);
-  rules.push('MAP * 127.0.0.1');
+  if (httpsPort) rules.push(`MAP *:443 ${address}:${httpsPort}`);
+  if (httpPort) rules.push(`MAP *:80 ${address}:${httpPort}`);
+  rules.push(`MAP * ${address}`);
   const browser = await chromium.launch({
     executablePath: executablePath || process.env.CHROMIUM || '/usr/bin/chromium',
     headless: true,

@@ -21,11 +21,14 @@ function emit(event, fields = {}) {
 async function main() {
   const scenario = JSON.parse(readFileSync(process.argv[2] === '-' ? 0 : process.argv[2], 'utf8'));
   const stop = new AbortController();
+  const enough = new AbortController();
   const limit = setTimeout(() => stop.abort(new Error('the time of the scenario is over')), (scenario.timeoutSeconds ?? 120) * 1000);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => stop.abort(new Error(signal)));
   if (scenario.tieToStdin) {
     // Whoever started this keeps the other end of standard input open for as long as it lives.
-    process.stdin.on('end', () => stop.abort(new Error('the starter has gone'))).resume();
+    process.stdin.on('end', () => stop.abort(new Error('the starter has gone')));
+    // One line says that all have watched for long enough.
+    process.stdin.on('data', () => enough.abort());
   }
   const stopped = new Promise((_, reject) => stop.signal.addEventListener('abort', () => reject(stop.signal.reason)));
   stopped.catch(() => {});
@@ -39,7 +42,7 @@ async function main() {
       try {
         const kind = kinds[step.kind];
         if (!kind) throw new Error(`no step kind ${step.kind}; there are ${Object.keys(kinds).join(', ')}`);
-        say('result', { result: await Promise.race([kind(browser, step, say, stop.signal), stopped]) });
+        say('result', { result: await Promise.race([kind(browser, step, say, stop.signal, enough.signal), stopped]) });
       } catch (error) {
         failed++;
         say('failure', { message: String(error?.message ?? error) });

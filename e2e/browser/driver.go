@@ -17,6 +17,7 @@ import (
 
 // Scenario is what one Chromium does. See drive.mjs and the step files for what each field means; zero fields take their defaults.
 type Scenario struct {
+	Address        string  `json:"address,omitempty"`   // where every host name leads; default 127.0.0.1
 	HTTPPort       int     `json:"httpPort,omitempty"`  // where port 80 of every host leads
 	HTTPSPort      int     `json:"httpsPort,omitempty"` // where port 443 of every host leads
 	TimeoutSeconds float64 `json:"timeoutSeconds,omitempty"`
@@ -25,6 +26,8 @@ type Scenario struct {
 	TCPOnly        bool    `json:"tcpOnly,omitempty"` // media may not use UDP
 	TieToStdin     bool    `json:"tieToStdin"`
 	Steps          []Step  `json:"steps"`
+
+	Enough <-chan struct{} `json:"-"` // closed: all have watched for long enough, whatever watchSeconds says
 }
 
 // The kinds of steps.
@@ -145,7 +148,16 @@ func Drive(ctx context.Context, s Scenario, on func(Event)) ([]json.RawMessage, 
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting node: %w", err)
 	}
+	ended := make(chan struct{})
+	go func() {
+		select {
+		case <-s.Enough:
+			io.WriteString(stdin, "enough\n") //nolint:errcheck // a driver that has ended needs no word
+		case <-ended:
+		}
+	}()
 	results, failure := read(stdout, len(s.Steps), on)
+	close(ended)
 	err = cmd.Wait()
 	if failure != nil {
 		return results, failure

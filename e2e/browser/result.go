@@ -20,8 +20,15 @@ type SDKResult struct {
 	Frames       int       `json:"frames"`
 	FirstFrameMs float64   `json:"firstFrameMs"` // from subscribe
 	Posts        []struct {
-		Status int `json:"status"`
+		At     int64 `json:"at"`
+		Status int   `json:"status"`
 	} `json:"posts"`
+	Gaps []struct { // times of 300 ms and more without a new picture
+		At int64   `json:"at"` // ms since 1970, at its end
+		Ms float64 `json:"ms"`
+	} `json:"gaps"`
+	WorstGapMs  float64  `json:"worstGapMs"`
+	SinceLastMs *float64 `json:"sinceLastMs"` // since the last new picture, when the watching ended
 }
 
 // SDKError is what the SDK told the page.

@@ -15,9 +15,10 @@ const html = '<!doctype html><meta charset="utf-8"><title>SDK</title><video id="
  *
  * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds }
  * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
- * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts }
+ * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs }
+ * enough ends the watching early.
  */
-export async function runSDK(browser, step, say, signal) {
+export async function runSDK(browser, step, say, signal, enough) {
   const file = files[step.version];
   if (!file) throw new Error(`no SDK ${step.version}; there are ${Object.keys(files).join(', ')}`);
   const source = readFileSync(new URL(`./node_modules/${file}`, import.meta.url));
@@ -63,7 +64,7 @@ export async function runSDK(browser, step, say, signal) {
     const result = { sdkVersion, playing: view.frames >= 5, ended: 0, error: null, posts, firstFrameMs: view.firstFrameMs };
     if (playing && result.playing) {
       say('playing', view);
-      await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal }).catch(() => {});
+      await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal: AbortSignal.any([signal, enough]) }).catch(() => {});
       view = await page.evaluate(picture);
       say('watched', view);
       if (step.waitEnded) await wait(() => seen.ended > 0);
@@ -82,7 +83,7 @@ async function start(url) {
   const { AliRTS } = window;
   const client = AliRTS.createClient();
   const video = document.getElementById('v');
-  window.view = { startedAt: performance.now(), firstFrameMs: null, seconds: 0 };
+  window.view = { startedAt: performance.now(), firstFrameMs: null, seconds: 0, gaps: [], last: 0, worst: 0 };
   const plain = (value) => {
     const { errorCode, message, traceId, status } = value ?? {};
     return { errorCode, message: message === undefined ? undefined : String(message).slice(0, 300), traceId, status };
@@ -94,6 +95,18 @@ async function start(url) {
     window.report({ name: 'onPlayEvent', at: Date.now(), play: event.event });
   });
   video.requestVideoFrameCallback(() => (window.view.firstFrameMs = performance.now() - window.view.startedAt));
+  // Times without a new picture: decoded frames are counted by a timer, for callbacks may be left out of hidden windows.
+  let frames = 0;
+  setInterval(() => {
+    const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality?.() ?? {};
+    const now = Date.now();
+    if (totalVideoFrames === frames) return;
+    frames = totalVideoFrames;
+    const { view } = window;
+    if (view.last && now - view.last >= 300) view.gaps.push({ at: now, ms: now - view.last });
+    if (view.last) view.worst = Math.max(view.worst, now - view.last);
+    view.last = now;
+  }, 20);
   client
     .isSupport({ isReceiveVideo: true })
     .then(() => {
@@ -117,5 +130,8 @@ function picture() {
     frames: totalVideoFrames,
     seconds: video.currentTime,
     firstFrameMs: window.view?.firstFrameMs ?? null,
+    gaps: window.view?.gaps ?? [],
+    worstGapMs: window.view?.worst ?? 0,
+    sinceLastMs: window.view?.last ? Date.now() - window.view.last : null,
   };
 }

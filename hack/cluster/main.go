@@ -75,6 +75,7 @@ func commands() *cobra.Command {
 	})
 	onNode("partition", "Take a node's network away", func(ctx context.Context, n node) error { return n.partition(ctx) })
 	onNode("heal", "Give a node its network back", func(ctx context.Context, n node) error { return n.heal(ctx) })
+	onNode("route", "Reach Services from this machine by way of a node (at first node1)", func(ctx context.Context, n node) error { return n.route(ctx) })
 	root.AddCommand(
 		&cobra.Command{Use: "down", Short: "End all of it and remove its state", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, args []string) error {
 			err := with(true, func(ctx context.Context, l layout, _ []string) error { return l.down(ctx, cmd.OutOrStdout()) })(cmd, args)

@@ -61,3 +61,8 @@ func (n node) heal(ctx context.Context) error {
 func (n node) partition(ctx context.Context) error {
 	return ip(ctx, "link", "set", n.link(), "nomaster", "down")
 }
+
+// route leads this machine to Services by way of the node.
+func (n node) route(ctx context.Context) error {
+	return ip(ctx, "route", "replace", serviceRange, "via", n.address())
+}

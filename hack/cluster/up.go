@@ -46,7 +46,7 @@ func (l layout) up(ctx context.Context, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	if err := step("nodes ready", func() error { return l.waitForNodes(ctx) }); err != nil {
+	if err := step("nodes ready", func() error { return errors.Join(l.waitForNodes(ctx), l.nodes()[0].route(ctx)) }); err != nil {
 		return err
 	}
 	if err := step("service DNS", func() error { return l.addDNS(ctx) }); err != nil {

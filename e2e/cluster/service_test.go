@@ -1,0 +1,357 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/e2e/browser"
+	"github.com/millrace/millrace/e2e/kube"
+)
+
+// class is the MediaClass of these tests: two pods of the roles that take part, and drains that end within a test.
+const class = `
+apiVersion: live.millrace.dev/v1alpha1
+kind: MediaClass
+metadata: {name: default}
+spec:
+  region: default
+  claims: Always
+  rts: {namespaceSelector: {}}
+  pools:
+    ingest: {replicas: 2, drainSeconds: 20}
+    relay: {replicas: 2, drainSeconds: 20}
+`
+
+// manifests are a push domain and an RTS play domain in a namespace; the play URLs are signed where there is a key.
+func manifests(namespace, suffix, key string) string {
+	auth := ""
+	if key != "" {
+		auth = ", auth: {type: A, secretRef: {name: keys}}"
+	}
+	return fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: keys, namespace: %[1]s}
+stringData: {primary: "%[4]s"}
+---
+apiVersion: live.millrace.dev/v1alpha1
+kind: PushDomain
+metadata: {name: push, namespace: %[1]s}
+spec: {hostname: push-%[2]s.example.com, duplicatePublish: ReplaceOld}
+---
+apiVersion: live.millrace.dev/v1alpha1
+kind: PlayDomain
+metadata: {name: rts, namespace: %[1]s}
+spec: {hostname: rts-%[2]s.example.com, type: RTS%[3]s}
+---
+apiVersion: live.millrace.dev/v1alpha1
+kind: DomainAssociation
+metadata: {name: push-to-rts, namespace: %[1]s}
+spec: {type: PushToPlay, pushDomainRef: {name: push}, mainPlayDomainRef: {name: rts}}
+`, namespace, suffix, auth, key)
+}
+
+// once keeps what all tests of this run share: Millrace is installed once.
+type once struct {
+	sync.Once
+	images kube.Images
+	err    error
+}
+
+var installed once
+
+// millrace gives a test the cluster with Millrace of this tree on it.
+func millrace(t *testing.T) (context.Context, *kube.Cluster) {
+	t.Helper()
+	ctx, c := on(t)
+	installed.Do(func() {
+		start := time.Now()
+		if installed.images, installed.err = c.BuildImages(ctx, ""); installed.err != nil {
+			return
+		}
+		built := time.Since(start)
+		if installed.err = c.Install(ctx, installed.images); installed.err != nil {
+			return
+		}
+		t.Logf("images built and loaded in %.1f s, installed in %.1f s", built.Seconds(), (time.Since(start) - built).Seconds())
+		installed.err = kube.Poll(ctx, time.Minute, "the MediaClass to be taken", func(ctx context.Context) error {
+			_, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-")
+			return err
+		})
+	})
+	if installed.err != nil {
+		t.Fatal(installed.err)
+	}
+	return ctx, c
+}
+
+// service applies the manifests of a service in a namespace of its own and waits until all is Ready.
+func service(ctx context.Context, t *testing.T, c *kube.Cluster, name, key string) {
+	t.Helper()
+	namespace(ctx, t, c, name)
+	start := time.Now()
+	apply(ctx, t, c, manifests(name, name, key))
+	ready(ctx, t, c, name, 2*time.Minute)
+	t.Logf("%s: all Ready after %.1f s", name, time.Since(start).Seconds())
+	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
+		if _, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(role), 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// ready waits until all tenant objects of a namespace are Ready.
+func ready(ctx context.Context, t *testing.T, c *kube.Cluster, namespace string, limit time.Duration) {
+	t.Helper()
+	if err := kube.Poll(ctx, limit, "all objects of "+namespace+" to be Ready", func(ctx context.Context) error {
+		out, err := c.Kubectl(ctx, "", "-n", namespace, "get", "pushdomains,playdomains,domainassociations,rtstranscodetemplates", "-o",
+			`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}{"\n"}{end}`)
+		if err != nil {
+			return err
+		}
+		var waits []string
+		for line := range strings.Lines(out) {
+			if !strings.Contains(line, " True ") {
+				waits = append(waits, strings.TrimSpace(line))
+			}
+		}
+		if len(waits) > 0 || out == "" {
+			return fmt.Errorf("not Ready: %s", strings.Join(waits, ", "))
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pool(role podspec.Role) map[string]string {
+	return map[string]string{podspec.LabelClass: "default", podspec.LabelRole: string(role)}
+}
+
+// address is that of a Service's port, as this machine reaches it.
+func address(ctx context.Context, t *testing.T, c *kube.Cluster, role podspec.Role, port string) string {
+	t.Helper()
+	var s corev1.Service
+	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: podspec.PoolName("default", role)}, &s); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range s.Spec.Ports {
+		if p.Name == port {
+			return net.JoinHostPort(s.Spec.ClusterIP, fmt.Sprint(p.Port))
+		}
+	}
+	t.Fatalf("Service %s has no port %s", s.Name, port)
+	return ""
+}
+
+// publish starts ffmpeg against an ingest and waits until the relay has the stream.
+func publish(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream string, o testsrc.Options) *testsrc.Publisher {
+	t.Helper()
+	o.URL = fmt.Sprintf("rtmp://%s/live/%s?vhost=push-%s.example.com", address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), stream, service)
+	p, err := testsrc.Publish(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
+	if err := kube.Poll(ctx, time.Minute, stream+" to be playable", func(ctx context.Context) error {
+		select {
+		case <-p.Done():
+			return fmt.Errorf("the publisher has ended: %w: %s", p.Wait(ctx), p.Output())
+		default:
+		}
+		switch status, err := offer(ctx, at, "rts-"+service+".example.com", "/live/"+stream); {
+		case err != nil:
+			return err
+		case status == http.StatusBadRequest, status == http.StatusUnsupportedMediaType, status == http.StatusForbidden:
+			return nil
+		default:
+			return fmt.Errorf("status %d", status)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// offer asks a relay for a stream with an offer that cannot be answered, and gives the status: 400 or 415 for a stream that is there.
+func offer(ctx context.Context, at, host, path string) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+at+path, strings.NewReader("v=0\r\n"))
+	if err != nil {
+		return 0, err
+	}
+	req.Host = host
+	req.Header.Set("Content-Type", "application/sdp")
+	res, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		return 0, err
+	}
+	res.Body.Close()
+	return res.StatusCode, nil
+}
+
+// signed signs an artc URL of a service with a key.
+func signed(t *testing.T, service, stream, key string) string {
+	t.Helper()
+	u, err := url.Parse("artc://rts-" + service + ".example.com/live/" + stream)
+	if err != nil || key == "" {
+		return u.String()
+	}
+	s, err := urlauth.Sign(plan.Auth{Type: plan.AuthA, Primary: key}, u, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.String()
+}
+
+// viewers are official SDKs in Chromium that watch until they are told that it is enough.
+type viewers struct {
+	t      *testing.T
+	enough chan struct{}
+	done   chan error
+	raw    []json.RawMessage
+}
+
+// watch starts n viewers of a URL through a Service's address, and returns when all have a picture.
+func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, url string) *viewers {
+	t.Helper()
+	if err := browser.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	host, _, err := net.SplitHostPort(address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := make([]browser.Step, n)
+	for i := range steps {
+		steps[i] = browser.Step{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: url, WatchSeconds: limit.Seconds(), LimitSeconds: 60}
+	}
+	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
+	playing := make(chan struct{}, n)
+	go func() {
+		var err error
+		v.raw, err = browser.Drive(ctx, browser.Scenario{
+			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough,
+		}, func(e browser.Event) {
+			if e.Event == "playing" {
+				playing <- struct{}{}
+			}
+			if testing.Verbose() && e.Event != "result" && e.Event != "watched" {
+				fmt.Println(e.Line)
+			}
+		})
+		v.done <- err
+	}()
+	for range n {
+		select {
+		case <-playing:
+		case err := <-v.done:
+			t.Fatalf("viewers ended before they had a picture: %v: %s", err, v.raw)
+		case <-ctx.Done():
+			t.Fatal("no picture:", ctx.Err())
+		}
+	}
+	return v
+}
+
+// end tells the viewers that it is enough and gives what they saw.
+func (v *viewers) end() []browser.SDKResult {
+	v.t.Helper()
+	close(v.enough)
+	if err := <-v.done; err != nil {
+		v.t.Fatal(err)
+	}
+	results := make([]browser.SDKResult, len(v.raw))
+	for i, r := range v.raw {
+		v.t.Helper()
+		if err := json.Unmarshal(r, &results[i]); err != nil {
+			v.t.Fatalf("result %d: %v: %s", i, err, r)
+		}
+	}
+	return results
+}
+
+// The whole way on pods: ffmpeg publishes through the ingest Service, and the official SDK plays from relays on other nodes, over UDP.
+func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
+	ctx, c := millrace(t)
+	service(ctx, t, c, "way", "")
+	publish(ctx, t, c, "way", "cam", testsrc.Options{Width: 320, Height: 180, FPS: 15, BitrateKbps: 300})
+	ingest := live(ctx, t, c, "way", "cam")
+	relays, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Relay))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ingests []corev1.Pod
+	if ingests, err = c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest)); err != nil {
+		t.Fatal(err)
+	}
+	node := ""
+	for i := range ingests {
+		if ingests[i].Name == ingest {
+			node = ingests[i].Spec.NodeName
+		}
+	}
+	other := otherNode(relays, node)
+	if node == "" || other == "" {
+		t.Fatalf("ingest pod %q on %q: no relay on another node", ingest, node)
+	}
+	for i := range relays {
+		if relays[i].Spec.NodeName != other {
+			continue
+		}
+		raw, err := browser.Drive(ctx, browser.Scenario{
+			Address: relays[i].Status.PodIP, HTTPPort: podspec.PortHTTP, HTTPSPort: podspec.PortHTTPS, TimeoutSeconds: 90,
+			Steps: []browser.Step{{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: signed(t, "way", "cam", ""), WatchSeconds: 3, LimitSeconds: 60}},
+		}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r browser.SDKResult
+		if err := json.Unmarshal(raw[0], &r); err != nil {
+			t.Fatal(err)
+		}
+		if !r.Playing || r.Width != 320 || r.Frames < 20 {
+			t.Fatalf("no proper picture: %+v", r)
+		}
+		t.Logf("ingest on %s, relay on %s: first picture after %.0f ms, %d frames", node, other, r.FirstFrameMs, r.Frames)
+	}
+}
+
+// live waits for the LiveStream of a stream and gives the pod that has the encoder.
+func live(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream string) string {
+	t.Helper()
+	pod := ""
+	if err := kube.Poll(ctx, 30*time.Second, "a LiveStream of "+stream, func(ctx context.Context) error {
+		out, err := c.Kubectl(ctx, "", "get", "livestreams", "-A", "-o", `jsonpath={range .items[*]}{.spec.pushDomain}/{.spec.stream}={.status.pod}{"\n"}{end}`)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(out) {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "push-"+service+".example.com/"+stream+"="); ok && name != "" {
+				pod = name
+				return nil
+			}
+		}
+		return errors.New("there is none with a pod: " + out)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return pod
+}

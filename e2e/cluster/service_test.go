@@ -169,10 +169,15 @@ func publish(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream
 		t.Fatal(err)
 	}
 	at := address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
-	if err := kube.Poll(ctx, time.Minute, stream+" to be playable", func(ctx context.Context) error {
+	if err := kube.Poll(ctx, time.Minute, stream+" to be playable", func(context.Context) error {
 		select {
 		case <-p.Done():
-			return fmt.Errorf("the publisher has ended: %w: %s", p.Wait(ctx), p.Output())
+			// A Service is some seconds behind the pods that have just come; encoders try again too.
+			said := p.Output()
+			if p, err = testsrc.Publish(ctx, o); err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Errorf("the publisher has ended: %s", said)
 		default:
 		}
 		switch status, err := offer(ctx, at, "rts-"+service+".example.com", "/live/"+stream); {

@@ -15,8 +15,9 @@ fi
 packages=$(go list ./...)
 cluster=$(grep -E '/e2e/cluster$' <<<"$packages" || true)
 plain=$(grep -E '/e2e(/|$)' <<<"$packages" | grep -vE '/e2e/cluster$' || true)
-controllers=$(grep -E '/controllers(/|$)' <<<"$packages" || true)
-raced=$(grep -vE '/(e2e|controllers)(/|$)' <<<"$packages")
+operator=$(grep -E '/(controllers/operator|charts)$' <<<"$packages" || true) # they run programs that were built
+controllers=$(grep -E '/(controllers|dataplane/pod/kube)(/|$)' <<<"$packages" | grep -vE '/controllers/operator$' || true)
+raced=$(grep -vE '/(e2e|controllers|charts|dataplane/pod/kube)(/|$)' <<<"$packages")
 
 # Real Kubernetes: for the controllers' tests its API server, for e2e/cluster three nodes. CI wants them; elsewhere they are used where they are there.
 kubernetes() { [ "${CI:-}" != true ] || hack/k8s/assets.sh envtest >&2; }
@@ -34,6 +35,7 @@ nodes() {
   CGO_ENABLED=1 go test -json -race -timeout 20m -p 2 $raced || status=1
   go test -json -timeout 20m -p 1 $plain || status=1
   kubernetes && CGO_ENABLED=1 go test -json -race -timeout 20m -p 1 $controllers || status=1
+  go test -json -timeout 20m -p 1 $operator || status=1
   nodes && go test -json -timeout 40m -p 1 $cluster || status=1
   exit $status
 } | node hack/test-report.mjs

@@ -17,13 +17,16 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode"
 )
 
-// NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay", "millrace transcoder".
+// NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay", "millrace edge",
+// "millrace transcoder".
 func NewPodCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newPodCommand(podspec.Ingest, "Take publishers in (a pod of a cluster)",
 			"Takes streams in by RTMP and RTMPS, announces them to the other pods and lets these pull them."),
 		newPodCommand(podspec.Relay, "Serve viewers over WebRTC (a pod of a cluster)",
 			"Serves RTS play domains: signalling over HTTP and HTTPS, media over UDP. Streams are pulled from the pods that announce them."),
+		newPodCommand(podspec.Edge, "Serve viewers by RTMP, HTTP-FLV and HLS (a pod of a cluster)",
+			"Serves Standard play domains: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS. Streams are pulled from the pods that announce them."),
 		newPodCommand(podspec.Transcoder, "Make renditions (a pod of a cluster)",
 			"Makes renditions by the transcode templates, with ffmpeg, when another pod asks for one. Sources are pulled from the pods that announce them."),
 	}
@@ -65,13 +68,20 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 	set.StringVar(&o.Pod, "pod", "", "name of the pod (default $"+podspec.EnvPodName+", else the host's name)")
 	set.StringVar(&o.Address, "address", "", "address on which the pod listens, probes and metrics left out (default all)")
 	set.StringVar(&o.AdminAddress, "admin-address", "", "address of probes and metrics (default all)")
-	if role == podspec.Ingest {
+	if role == podspec.Ingest || role == podspec.Edge {
 		set.IntVar(&o.RTMPPort, podspec.FlagRTMPPort, podspec.PortRTMP, "port of RTMP; 0 takes a free one, -1 turns it off")
 		set.IntVar(&o.RTMPSPort, podspec.FlagRTMPSPort, podspec.PortRTMPS, "port of RTMPS; 0 free, -1 off")
 	}
-	if role == podspec.Relay {
+	if role == podspec.Relay || role == podspec.Edge {
 		set.IntVar(&o.HTTPPort, podspec.FlagHTTPPort, podspec.PortHTTP, "port of HTTP; 0 free, -1 off")
 		set.IntVar(&o.HTTPSPort, podspec.FlagHTTPSPort, podspec.PortHTTPS, "port of HTTPS; 0 free, -1 off")
+		set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
+		set.Float64Var(&o.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
+		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
+		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere")
+		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
+	}
+	if role == podspec.Relay {
 		set.IntVar(&o.MediaPort, podspec.FlagMediaPort, podspec.PortMedia, "port of media, UDP and TCP; 0 takes a free one")
 		set.StringSliceVar(&f.listen, "media-listen", nil, "addresses that media is exchanged on (default all of the pod)")
 		set.StringSliceVar(&f.advertise, podspec.FlagAdvertise, nil, "addresses that players are told for media, IP or IP:port, while the plan does not name the pod's")
@@ -79,13 +89,8 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 		set.StringVar(&o.AddressFrom, podspec.FlagAddressFrom, podspec.AddressFromPod,
 			"which addresses players are told when nothing else says: pod ($"+podspec.EnvPodIP+") or host ($"+podspec.EnvHostIPs+")")
 		set.BoolVar(&o.NoTCP, "no-ice-tcp", false, "media over UDP only")
-		set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
 		set.Float64Var(&o.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off")
-		set.Float64Var(&o.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
 		set.IntVar(&o.MaxHalfOpen, "max-joins-per-address", 512, "viewers of one address that have not connected yet, at most")
-		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
-		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere")
-		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
 	}
 	if role == podspec.Transcoder {
 		set.StringVar(&o.FFmpeg, "ffmpeg", "ffmpeg", "program that transcodes")

@@ -220,3 +220,6 @@ func (e *Edge) List() []ViewerInfo {
 	}
 	return out
 }
+
+// Appeared says that Options.Find may find a stream now that it did not find before.
+func (e *Edge) Appeared(key hub.Key) { e.missing.Appeared(key) }

@@ -73,3 +73,12 @@ func (h *hearers) of(host string) int {
 	defer h.mu.Unlock()
 	return h.byHost[host]
 }
+
+// each calls for every player; f must not ask the hearers anything.
+func (h *hearers) each(f func(hearer)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for one := range h.seen {
+		f(one)
+	}
+}

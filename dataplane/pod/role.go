@@ -40,6 +40,8 @@ func newRole(p *process) (role, error) {
 		return newIngestRole(p)
 	case podspec.Relay:
 		return newRelayRole(p)
+	case podspec.Edge:
+		return newEdgeRole(p)
 	case podspec.Transcoder:
 		return newTranscoderRole(p)
 	}

@@ -240,6 +240,9 @@ func (p *proc) run(by *testca.Authority, args ...string) {
 	switch p.role {
 	case podspec.Ingest:
 		all = append(all, podspec.FlagInt(podspec.FlagRTMPPort, p.rtmp), podspec.FlagInt(podspec.FlagRTMPSPort, -1))
+	case podspec.Edge:
+		all = append(all, podspec.FlagInt(podspec.FlagHTTPPort, p.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1),
+			podspec.FlagInt(podspec.FlagRTMPPort, p.rtmp), podspec.FlagInt(podspec.FlagRTMPSPort, -1))
 	case podspec.Relay:
 		all = append(all, podspec.FlagInt(podspec.FlagHTTPPort, p.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1), podspec.FlagInt(podspec.FlagMediaPort, 0),
 			"--media-listen", "127.0.0.1", "--max-cpu", "0")

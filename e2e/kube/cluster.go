@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/millrace/millrace/api/v1alpha1"
 )
@@ -57,6 +59,7 @@ func Find(ctx context.Context) (*Cluster, error) {
 		return nil, fmt.Errorf("reading %s: %w", c.kubeconfig, err)
 	}
 	config.QPS, config.Burst = 200, 400
+	log.SetLogger(logr.Discard()) // the library complains when nobody has said where it logs
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)

@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/e2e/browser"
+	"github.com/millrace/millrace/e2e/kube"
+)
+
+// small is a picture that costs little to encode and to decode.
+func small() testsrc.Options {
+	return testsrc.Options{Width: 320, Height: 180, FPS: 15, BitrateKbps: 300}
+}
+
+// outage is how long the API server is away: 2 minutes where E2E_OUTAGE says so.
+func outage(t *testing.T) time.Duration {
+	t.Helper()
+	text := os.Getenv("E2E_OUTAGE")
+	if text == "" {
+		text = "20s"
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatalf("E2E_OUTAGE: %v", err)
+	}
+	return d
+}
+
+// Without operator and then without API server: viewers and publisher notice nothing, a new publisher and a new viewer work, and both come back.
+func TestControlPlaneDownNobodyNotices(t *testing.T) {
+	ctx, c := millrace(t)
+	if !c.Local() {
+		t.Skip("the cluster is yours: its API server is not stopped")
+	}
+	service(ctx, t, c, "down", "")
+	first := publish(ctx, t, c, "down", "cam", small())
+	v := watch(ctx, t, c, 2, signed(t, "down", "cam", ""))
+	// What is asked of the API server is asked before it goes.
+	rtmp, web := address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
+	scale := func(replicas string) {
+		t.Helper()
+		if _, err := c.Kubectl(ctx, "", "-n", kube.OperatorNamespace, "scale", "deployment/millrace-operator", "--replicas="+replicas); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scale("0")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		_, started := c.Tool(ctx, "start-daemon", "kube-apiserver")
+		_, scaled := c.Kubectl(ctx, "", "-n", kube.OperatorNamespace, "scale", "deployment/millrace-operator", "--replicas=2")
+		if err := errors.Join(started, scaled, c.WaitOperator(ctx, time.Minute)); err != nil {
+			t.Error(err)
+		}
+	})
+	mustTool(ctx, t, c, "stop-daemon", "kube-apiserver")
+	began := time.Now()
+	second, err := testsrc.Publish(ctx, withURL(small(), rtmp, "down", "second"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := kube.Poll(ctx, 30*time.Second, "a new stream without a control plane", func(ctx context.Context) error {
+		status, err := offer(ctx, web, "rts-down.example.com", "/live/second")
+		if err == nil && status != http.StatusBadRequest && status != http.StatusUnsupportedMediaType {
+			err = fmt.Errorf("status %d", status)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a new stream was playable %.1f s after the API server had gone", time.Since(began).Seconds())
+	host, _, _ := strings.Cut(web, ":")
+	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60, Steps: []browser.Step{
+		{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: signed(t, "down", "second", ""), WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
+	}}, nil); err != nil {
+		t.Errorf("a new viewer without a control plane: %v", err)
+	}
+	mustTool(ctx, t, c, "start-daemon", "kube-apiserver")
+	scale("2")
+	if err := c.WaitOperator(ctx, 90*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*testsrc.Publisher{first, second} {
+		select {
+		case <-p.Done():
+			t.Errorf("a publisher was cut off: %s", p.Output())
+		default:
+		}
+	}
+	ready(ctx, t, c, "down", time.Minute)
+	for i, r := range v.end() {
+		t.Logf("viewer %d: longest time without a new picture %.0f ms, %d offers", i, r.WorstGapMs, len(r.Posts))
+		if len(r.Posts) != 1 || r.SinceLastMs == nil || *r.SinceLastMs > 2000 {
+			t.Errorf("viewer %d noticed: %+v", i, r)
+		}
+	}
+}
+
+func withURL(o testsrc.Options, at, service, stream string) testsrc.Options {
+	o.URL = fmt.Sprintf("rtmp://%s/live/%s?vhost=push-%s.example.com", at, stream, service)
+	return o
+}

@@ -21,7 +21,7 @@ type Options struct {
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 	// OnPool is told a pool of which other pods are ready, heard, or draining; OnEntry one part of its Plan that runs on more or fewer pods,
-	// or whose counts differ; OnLoad a pool of which some pods have many more or fewer sessions.
+	// or whose counts differ; OnLoad a pool with a new Plan, with pods that took it over, or of which some pods have many more or fewer sessions.
 	OnPool  func(PoolKey)
 	OnEntry func(PoolKey, string)
 	OnLoad  func(PoolKey)

@@ -133,12 +133,15 @@ func (f *Fleet) state(k PoolKey) string {
 	return b.String()
 }
 
-// load is a text that differs when a pod has about twice as many sessions, or half.
+// load is a text that differs when what the class alone shows does: a Plan was delivered or taken over by a pod, or a pod has about twice
+// as many sessions, or half.
 func (f *Fleet) load(k PoolKey) string {
 	var b strings.Builder
+	hash := f.pool(k).hash()
+	b.WriteString(hash)
 	for _, p := range f.members(k) {
 		if seen, heard := f.opt.Observer.Pod(p.Name); heard {
-			fmt.Fprintf(&b, "|%s %s", p.Name, DeletionCost(seen.Sessions))
+			fmt.Fprintf(&b, "|%s %s %v", p.Name, DeletionCost(seen.Sessions), seen.PlanHash == hash)
 		}
 	}
 	return b.String()

@@ -69,12 +69,14 @@ func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 	}
 	// An admin made the claim ahead for this namespace. The update carries the resourceVersion that was read: one succeeds.
 	claim.Spec.ClaimRef = mine
-	if err := c.client.Update(ctx, claim, apply.FieldOwner); err != nil && !apierrors.IsConflict(err) {
-		return ctrl.Result{}, fmt.Errorf("bind DomainClaim %s: %w", o.hostname, err)
-	} else if err != nil {
+	err := c.client.Update(ctx, claim, apply.FieldOwner)
+	switch {
+	case err == nil:
+		return ctrl.Result{}, nil
+	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
-	return ctrl.Result{}, nil
+	return ctrl.Result{}, fmt.Errorf("bind DomainClaim %s: %w", o.hostname, err)
 }
 
 // release gives the hostname of a domain that is being deleted free, when no pod serves it any more, and lets the domain go.

@@ -130,10 +130,10 @@ func TestAClaimGoesWithItsDomain(t *testing.T) {
 	}
 	envtest.Eventually(t, soon, func() error {
 		if err := w.get(claim); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the claim is still there: %v", err)
+			return fmt.Errorf("the claim is still there: %w", err)
 		}
 		if err := w.get(push); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the domain is still there: %v", err)
+			return fmt.Errorf("the domain is still there: %w", err)
 		}
 		return nil
 	})

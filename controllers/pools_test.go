@@ -99,7 +99,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	w.deployment(podspec.Ingest, true)
 	envtest.Eventually(t, soon, func() error {
 		if _, err := w.plan(podspec.Relay); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the plan of a pool that is gone: %v", err)
+			return fmt.Errorf("the plan of a pool that is gone: %w", err)
 		}
 		return nil
 	})

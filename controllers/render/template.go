@@ -1,7 +1,6 @@
 package render
 
 import (
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -200,9 +199,8 @@ func volumes(p *Pool) []corev1.Volume {
 
 // Slot reads the port slot of a pod's or Deployment's annotation.
 func Slot(text string) int32 {
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > 1 {
-		return 0
+	if text == "1" {
+		return 1
 	}
-	return int32(n)
+	return 0
 }

@@ -107,9 +107,8 @@ func TestIsolation(t *testing.T) {
 		if strings.HasSuffix(host, ":8080") || host == "PLAY.example.com." || host[0] == '[' {
 			continue
 		}
-		told := ""
 		if want.rtmp != "" {
-			told = r.rtmpStatus(host)
+			told := r.rtmpStatus(host)
 			if !strings.Contains(told, want.rtmp) {
 				t.Errorf("%s by RTMP: %q, want %q", host, told, want.rtmp)
 			}

@@ -14,8 +14,6 @@ type Muxer struct {
 	video, audio *media.Track
 	facts        media.Facts
 	preamble     *Preamble
-	videoHeader  *Tag
-	audioHeader  *Tag
 }
 
 // NewMuxer starts with the tracks that the stream has announced.

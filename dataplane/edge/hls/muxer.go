@@ -368,10 +368,8 @@ func (m *Muxer) trim(st *state) {
 
 // begin opens a segment for a key frame.
 func (m *Muxer) begin(f *media.Frame, discontinuity bool) error {
-	video, audio := m.stream.Track(media.Video), m.stream.Track(media.Audio)
-	if m.lead == media.Video {
-		video = f.Track
-	} else {
+	video, audio := f.Track, m.stream.Track(media.Audio)
+	if m.lead == media.Audio {
 		video, audio = nil, f.Track
 	}
 	s := &segment{start: f.Ingest, discontinuity: discontinuity}

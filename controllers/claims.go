@@ -69,7 +69,7 @@ func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 	}
 	// An admin made the claim ahead for this namespace. The update carries the resourceVersion that was read: one succeeds.
 	claim.Spec.ClaimRef = mine
-	err := c.client.Update(ctx, claim, apply.FieldOwner)
+	err = c.client.Update(ctx, claim, apply.FieldOwner)
 	switch {
 	case err == nil:
 		return ctrl.Result{}, nil

@@ -83,6 +83,7 @@ func newAsk(req *http.Request) *ask {
 // cors lets pages of any site play; who may watch is decided by signature and access lists, never by cookies.
 func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Access-Control-Allow-Methods", methods)
 	h.Set("Access-Control-Allow-Headers", "Range, Content-Type")
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Retry-After")

@@ -32,7 +32,9 @@ func scale() int {
 // TestManyDomains prints what many domains cost. Its one demand is the number of writes.
 func TestManyDomains(t *testing.T) {
 	n := scale()
-	w := start(t, func(o *controllers.Options) { o.Concurrency, o.QPS, o.Burst, o.CountsEvery = 16, 500, 1000, time.Second })
+	w := start(t, func(o *controllers.Options) {
+		o.Concurrency, o.QPS, o.Burst, o.CountsEvery = 16, 500, 1000, time.Second
+	})
 	w.stop()
 	var count writes
 	w.wrap(&count)

@@ -93,7 +93,7 @@ func (x *fetch) run(ctx context.Context) {
 		cancel()
 		for _, a := range []*attempt{now, next} {
 			if a != nil {
-				<-a.result // it was told to end
+				<-a.result //nolint:errcheck // it was told to end
 			}
 		}
 	}()

@@ -25,7 +25,7 @@ spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video:
 	p.publish("push.example.com", testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}})
 	run := func(name string, viewers int) (*play.Report, error) {
 		return play.Run(t.Context(), play.Options{
-			URL: "artc://rts.example.com/live/" + name, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: 4 * time.Second, Wait: 5 * time.Second,
+			URL: "artc://rts.example.com/live/" + name, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: 10 * time.Second, Wait: 10 * time.Second,
 		})
 	}
 	said := func(r *play.Report, err error) string {

@@ -29,13 +29,13 @@ nodes() {
 }
 
 # One package at a time where processes and browsers run, two where they do not: 2 cores are enough for all tests. What needs Kubernetes
-# comes last, because a new machine builds it meanwhile.
+# comes after the rest, because a new machine builds it meanwhile; browsers come after that, because they need a machine that is not building.
 {
   status=0
   CGO_ENABLED=1 go test -json -race -timeout 20m -p 2 $raced || status=1
-  go test -json -timeout 20m -p 1 $plain || status=1
   kubernetes && CGO_ENABLED=1 go test -json -race -timeout 20m -p 1 $controllers || status=1
   go test -json -timeout 20m -p 1 $operator || status=1
+  go test -json -timeout 20m -p 1 $plain || status=1
   nodes && go test -json -timeout 40m -p 1 $cluster || status=1
   exit $status
 } | node hack/test-report.mjs

@@ -39,7 +39,7 @@ func (r associations) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 	if child := r.board.Result().Domain(d.Child); child != nil {
 		k, entry := poolOf(child)
 		if r.early(d.Accepted, k) {
-			return ctrl.Result{}, nil
+			return ctrl.Result{RequeueAfter: again}, nil
 		}
 		serving = r.serving(k, entry)
 	}

@@ -44,7 +44,7 @@ func (c *core) serving(k fleet.PoolKey, entry string) status.Serving {
 }
 
 // early tells whether it is too early to report on something accepted: after a start of the operator the pools have to be looked at first,
-// or what is known of them would go from the status and come back. Whoever asks is told when they have been.
+// or what is known of them would go from the status and come back. Whoever asks has to ask again.
 func (c *core) early(accepted bool, k fleet.PoolKey) bool {
 	return accepted && !c.fleet.Facts(k).Visited
 }

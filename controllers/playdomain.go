@@ -38,7 +38,7 @@ func (r playDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	pool := fleet.PoolKey{Class: d.Class, Role: playRole(o.Spec.Type)}
 	if r.early(d.Accepted, pool) {
-		return ctrl.Result{}, nil
+		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	counts := r.Observer.Play(hostname)
 	serving := r.serving(pool, owner.entry)

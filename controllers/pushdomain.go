@@ -38,7 +38,7 @@ func (r pushDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	pool := fleet.PoolKey{Class: d.Class, Role: podspec.Ingest}
 	if r.early(d.Accepted, pool) {
-		return ctrl.Result{}, nil
+		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	serving := r.serving(pool, owner.entry)
 	want, wait := status.PushDomain(&o, &d.Verdict, serving, r.Observer.Push(hostname).Streams, r.Now())

@@ -35,7 +35,7 @@ func (r templates) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 		entry := fleet.TemplateEntry(d.Main, o.Spec.TemplateID)
 		transcoders := fleet.PoolKey{Class: main.Class, Role: podspec.Transcoder}
 		if r.early(d.Accepted, transcoders) {
-			return ctrl.Result{}, nil
+			return ctrl.Result{RequeueAfter: again}, nil
 		}
 		serving = r.serving(transcoders, entry)
 		ready, desired = r.fleet.View(transcoders).Ready, int(r.fleet.Facts(transcoders).Desired)

@@ -270,9 +270,9 @@ func TestDirectives(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	text := s.playlist(m, Want{})
 	signed, err := m.Playlist(t.Context(), Want{}, "?mr=x")
-	if err != nil || bytes.Count(signed, []byte("?mr=x")) != strings.Count(text, ".m4s")+strings.Count(text, ".mp4") {
+	uris := regexp.MustCompile(`\.(m4s|mp4)`).FindAll(signed, -1)
+	if err != nil || len(uris) < 10 || bytes.Count(signed, []byte("?mr=x")) != len(uris) {
 		t.Errorf("not every URI carries the query: %s %v", signed, err)
 	}
 }

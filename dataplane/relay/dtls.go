@@ -55,7 +55,7 @@ func (t *dtlsTransport) run() {
 	defer t.s.relay.survive("DTLS session", func() { t.s.close("panic", nil) })
 	ctx, cancel := context.WithTimeout(t.s.relay.ctx, t.s.relay.opt.JoinTimeout)
 	defer cancel()
-	keys, err := t.handshake(ctx)
+	keys, err := t.handshakeInTurn(ctx)
 	if err == nil {
 		err = t.s.start(keys)
 	}
@@ -71,6 +71,16 @@ func (t *dtlsTransport) run() {
 			return
 		}
 	}
+}
+
+// handshakeInTurn makes the handshake when there is a place for it.
+func (t *dtlsTransport) handshakeInTurn(ctx context.Context) (srtpKeys, error) {
+	leave, err := t.s.relay.handshakes.enter(ctx, t.done)
+	if err != nil {
+		return srtpKeys{}, err
+	}
+	defer leave()
+	return t.handshake(ctx)
 }
 
 func (t *dtlsTransport) handshake(ctx context.Context) (srtpKeys, error) {

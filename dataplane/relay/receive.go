@@ -20,9 +20,19 @@ const maxPacket = 2048
 
 // receiveUDP reads a media socket and hands packets to their sessions.
 func (r *Relay) receiveUDP(s *fanout.Socket) {
+	take := func(b []byte, from netip.AddrPort) { r.packet(b, path{socket: s, remote: from}, nil) }
+	err := readBatches(s.Conn, take)
+	if errors.Is(err, errors.ErrUnsupported) {
+		r.log.Info("Reading a datagram at a time: the system reads no batches", "socket", s.Local().String(), "cause", err.Error())
+		readPlain(s.Conn, take)
+	}
+}
+
+// readPlain reads datagrams one by one and gives each to take, until the socket is closed.
+func readPlain(conn *net.UDPConn, take func(b []byte, from netip.AddrPort)) {
 	buf := make([]byte, maxPacket)
 	for {
-		n, from, err := s.Conn.ReadFromUDPAddrPort(buf)
+		n, from, err := conn.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
 				return
@@ -33,7 +43,7 @@ func (r *Relay) receiveUDP(s *fanout.Socket) {
 		if from.Port() == 0 || from.Addr().Zone() != "" {
 			continue // the kernel sends nothing to port 0, and link-local addresses are not served
 		}
-		r.packet(buf[:n], path{socket: s, remote: from}, nil)
+		take(buf[:n], from)
 	}
 }
 

@@ -82,6 +82,8 @@ type Relay struct {
 	missing  *hub.Missing
 	headroom *headroom
 
+	handshakes gate
+
 	advertise atomic.Pointer[[]netip.AddrPort] // nil: those of the options
 
 	ctx         context.Context //nolint:containedctx // the life of the relay's own goroutines
@@ -103,6 +105,7 @@ func New(opt Options) (*Relay, error) {
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
 		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
 	}
+	r.handshakes = newGate(runtime.GOMAXPROCS(0))
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
 	r.missing = hub.NewMissing(opt.Hub)

@@ -1,0 +1,38 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	handshakesPerCore = 32          // at once; a crowd's others wait, so that workers get their turn at the cores
+	handshakeHold     = time.Second // for which one counts: a player that answers slowly keeps nobody out, for it costs no CPU
+)
+
+// gate bounds how many handshakes run at once.
+type gate chan struct{}
+
+func newGate(cores int) gate { return make(gate, cores*handshakesPerCore) }
+
+var errGone = errors.New("the session ended before its handshake began")
+
+// enter waits for a place; gone ends the waiting. The place is free again after leave, or after handshakeHold.
+func (g gate) enter(ctx context.Context, gone <-chan struct{}) (leave func(), err error) {
+	select {
+	case g <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a place among %d handshakes: %w", cap(g), ctx.Err())
+	case <-gone:
+		return nil, errGone
+	}
+	free := sync.OnceFunc(func() { <-g })
+	timer := time.AfterFunc(handshakeHold, free)
+	return func() {
+		timer.Stop()
+		free()
+	}, nil
+}

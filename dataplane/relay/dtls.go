@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -22,7 +23,7 @@ type srtpKeys struct {
 	remoteKey, remoteSalt []byte
 }
 
-// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then it waits for the player's close_notify.
+// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify.
 type dtlsTransport struct {
 	s      *session
 	remote net.Addr
@@ -30,11 +31,17 @@ type dtlsTransport struct {
 	done   chan struct{}
 	once   sync.Once
 
+	established atomic.Bool // the handshake is over and media is sent
+	reading     atomic.Bool // read is at work
+
 	mu       sync.Mutex
 	conn     *dtls.Conn
 	deadline time.Time
 	changed  chan struct{} // closed when the deadline changes
 }
+
+// readFor is how long read waits for what a record brings.
+const readFor = 100 * time.Millisecond
 
 const dtlsQueue = 32 // records that wait to be read; more are dropped, as UDP would
 
@@ -48,9 +55,26 @@ func (t *dtlsTransport) deliver(b []byte) {
 	case t.in <- append([]byte(nil), b...):
 	default:
 	}
+	if t.established.Load() && t.reading.CompareAndSwap(false, true) {
+		go t.read()
+	}
 }
 
-// run makes the handshake, starts media, and waits for the end of the connection.
+// read takes what DTLS holds for a reader, which is nothing that we want: but DTLS takes in no more records, and so no close_notify,
+// while something waits. It ends soon; the next record brings the next one.
+func (t *dtlsTransport) read() {
+	defer t.reading.Store(false)
+	_ = t.conn.SetReadDeadline(time.Now().Add(readFor))
+	var b [maxPacket]byte
+	for range 2 * dtlsQueue {
+		var timeout net.Error
+		if _, err := t.conn.Read(b[:]); errors.Is(err, io.EOF) || errors.As(err, &timeout) && timeout.Timeout() {
+			return
+		}
+	}
+}
+
+// run makes the handshake and starts media. The end of the connection is seen in Close, so nothing of ours waits for it.
 func (t *dtlsTransport) run() {
 	defer t.s.relay.survive("DTLS session", func() { t.s.close("panic", nil) })
 	ctx, cancel := context.WithTimeout(t.s.relay.ctx, t.s.relay.opt.JoinTimeout)
@@ -64,14 +88,16 @@ func (t *dtlsTransport) run() {
 		t.s.close("handshake failed", err)
 		return
 	}
-	var b [2048]byte
-	for {
-		if _, err := t.conn.Read(b[:]); err != nil {
-			t.s.close("player left", nil)
-			return
-		}
+	t.established.Store(true)
+	select {
+	case <-t.done: // the player has left meanwhile
+		t.left()
+	default:
 	}
 }
+
+// left ends the session of a player that has ended its DTLS connection.
+func (t *dtlsTransport) left() { go t.s.close("player left", nil) }
 
 // handshakeInTurn makes the handshake when there is a place for it.
 func (t *dtlsTransport) handshakeInTurn(ctx context.Context) (srtpKeys, error) {
@@ -190,9 +216,12 @@ func (t *dtlsTransport) WriteTo(b []byte, _ net.Addr) (int, error) {
 	return len(b), nil
 }
 
-// Close ends reading.
+// Close ends reading. DTLS calls it when the player has sent close_notify or a fatal alert.
 func (t *dtlsTransport) Close() error {
 	t.once.Do(func() { close(t.done) })
+	if t.established.Load() {
+		t.left()
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,22 +15,27 @@ const (
 )
 
 // gate bounds how many handshakes run at once.
-type gate chan struct{}
+type gate struct {
+	places  chan struct{}
+	waiting atomic.Int64
+}
 
-func newGate(cores int) gate { return make(gate, cores*handshakesPerCore) }
+func newGate(places int) *gate { return &gate{places: make(chan struct{}, places)} }
 
 var errGone = errors.New("the session ended before its handshake began")
 
 // enter waits for a place; gone ends the waiting. The place is free again after leave, or after handshakeHold.
-func (g gate) enter(ctx context.Context, gone <-chan struct{}) (leave func(), err error) {
+func (g *gate) enter(ctx context.Context, gone <-chan struct{}) (leave func(), err error) {
+	g.waiting.Add(1)
+	defer g.waiting.Add(-1)
 	select {
-	case g <- struct{}{}:
+	case g.places <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for a place among %d handshakes: %w", cap(g), ctx.Err())
+		return nil, fmt.Errorf("waiting for a place among %d handshakes: %w", cap(g.places), ctx.Err())
 	case <-gone:
 		return nil, errGone
 	}
-	free := sync.OnceFunc(func() { <-g })
+	free := sync.OnceFunc(func() { <-g.places })
 	timer := time.AfterFunc(handshakeHold, free)
 	return func() {
 		timer.Stop()

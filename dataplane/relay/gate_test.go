@@ -8,7 +8,7 @@ import (
 )
 
 func TestGateBoundsHandshakes(t *testing.T) {
-	g := make(gate, 2)
+	g := newGate(2)
 	first, err := g.enter(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -18,7 +18,7 @@ func TestGateBoundsHandshakes(t *testing.T) {
 	}
 	full, cancel := context.WithCancel(t.Context())
 	cancel()
-	if len(g) == cap(g) { // unless the places were freed meanwhile, on a very slow machine
+	if len(g.places) == cap(g.places) { // unless the places were freed meanwhile, on a very slow machine
 		if _, err := g.enter(full, nil); err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatal("not refused for the context:", err)
 		}
@@ -36,17 +36,17 @@ func TestGateBoundsHandshakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	deadline := time.After(30 * time.Second)
-	for len(g) > 0 {
+	for len(g.places) > 0 {
 		select {
 		case <-deadline:
-			t.Fatalf("%d places are still taken", len(g))
+			t.Fatalf("%d places are still taken", len(g.places))
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
 func TestGateForgetsWhoLeft(t *testing.T) {
-	g, gone := make(gate), make(chan struct{})
+	g, gone := newGate(0), make(chan struct{})
 	close(gone)
 	if _, err := g.enter(t.Context(), gone); !errors.Is(err, errGone) {
 		t.Fatal(err)

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
 // metrics of a relay. No label names a stream, a domain or a viewer.
@@ -20,6 +22,9 @@ type metrics struct {
 	stunRefused      prometheus.Counter
 	rtcpRefused      prometheus.Counter
 	panics           prometheus.Counter
+	rtt              prometheus.Histogram   // seconds, of receiver reports
+	bandwidth        prometheus.Histogram   // estimate of a player over what its stream needs
+	less             *prometheus.CounterVec // by cause
 	moves            prometheus.Counter
 }
 
@@ -38,6 +43,9 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		joinTime:         histogram("join_seconds", "From the offer to the first media packet.", prometheus.ExponentialBuckets(0.01, 2, 11)),
 		leaves:           vec("leaves_total", "Ended sessions, by reason.", "reason"),
 		loss:             histogram("loss_ratio", "Fraction of packets lost, of the receiver reports of viewers.", []float64{0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1}),
+		rtt:              histogram("rtt_seconds", "Round-trip times, of the receiver reports of viewers.", prometheus.ExponentialBuckets(0.001, 2, 13)),
+		bandwidth:        histogram("bandwidth_ratio", "What players estimate to have of bandwidth (REMB), as a multiple of what their streams need.", []float64{0.25, 0.5, 0.75, 1, 1.5, 2, 4}),
+		less:             vec("less_total", "Decisions to send a viewer less, by cause.", "cause"),
 		nacks:            counter("nacks_total", "Entries of generic NACKs."),
 		keyFrameRequests: counter("key_frame_requests_total", "PLI and FIR of viewers, answered from the cache."),
 		feedbackDropped:  counter("feedback_dropped_total", "NACK entries and key frame requests beyond what one viewer may ask for."),
@@ -51,7 +59,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves)
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves, m.rtt, m.bandwidth, m.less)
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
 	}
@@ -65,6 +73,14 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	total("send_calls_total", "System calls that sent them.", func() uint64 { return r.engine.Counts().Calls })
 	total("send_failures_total", "Packets that the kernel refused.", func() uint64 { return r.engine.Counts().Failed })
 	total("send_fallbacks_total", "Sockets that stepped down to a plainer way of sending.", func() uint64 { return r.engine.Counts().Fallbacks })
+	gauge("handshakes", "DTLS handshakes that have a place now, of those that may run at once.", func() float64 { return float64(len(r.handshakes.places)) })
+	gauge("handshakes_waiting", "DTLS handshakes that wait for a place.", func() float64 { return float64(r.handshakes.waiting.Load()) })
+	for _, cause := range fanout.Causes() {
+		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: "millrace", Subsystem: "relay", Name: "left_out_frames_total", Help: "Frames that viewers did not get, by cause.",
+			ConstLabels: prometheus.Labels{"cause": cause.String()},
+		}, func() float64 { return float64(r.engine.Counts().LeftOut[cause]) }))
+	}
 	return m
 }
 

@@ -9,4 +9,6 @@ import (
 )
 
 // readBatches is there for Linux alone.
-func readBatches(*net.UDPConn, func(b []byte, from netip.AddrPort)) error { return errors.ErrUnsupported }
+func readBatches(*net.UDPConn, func(b []byte, from netip.AddrPort)) error {
+	return errors.ErrUnsupported
+}

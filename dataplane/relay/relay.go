@@ -82,7 +82,7 @@ type Relay struct {
 	missing  *hub.Missing
 	headroom *headroom
 
-	handshakes gate
+	handshakes *gate
 
 	advertise atomic.Pointer[[]netip.AddrPort] // nil: those of the options
 
@@ -105,7 +105,7 @@ func New(opt Options) (*Relay, error) {
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
 		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
 	}
-	r.handshakes = newGate(runtime.GOMAXPROCS(0))
+	r.handshakes = newGate(handshakesPerCore * runtime.GOMAXPROCS(0))
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
 	r.missing = hub.NewMissing(opt.Hub)

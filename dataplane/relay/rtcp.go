@@ -3,10 +3,13 @@ package relay
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"time"
 
 	"github.com/pion/srtp/v3"
+
+	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
 // inbound decrypts what a player reports.
@@ -31,6 +34,7 @@ const (
 	fmtNACK            = 1
 	fmtPLI             = 1
 	fmtFIR             = 4
+	fmtREMB            = 15 // application layer feedback (draft-alvestrand-rmcat-remb-03, 2.2)
 )
 
 // handleRTCP reads a compound packet of the player.
@@ -63,9 +67,49 @@ func (s *session) handleRTCP(b []byte) {
 		case f.nack, f.keyFrame:
 			s.relay.metrics.feedbackDropped.Inc()
 		case f.report:
-			s.relay.metrics.loss.Observe(float64(f.lost) / 256)
+			s.reported(v, &f, now)
+		case f.bandwidth > 0:
+			s.estimated(v, f.bandwidth, now)
 		}
 	})
+}
+
+// reported takes in a receiver report of one of our streams.
+func (s *session) reported(v *fanout.Viewer, f *feedback, now time.Time) {
+	lost := float64(f.lost) / 256
+	s.relay.metrics.loss.Observe(lost)
+	do, cause := s.pressure.loss(now, lost)
+	s.follow(v, do, cause)
+	if rtt, ok := roundTrip(now, f.lastSR, f.delay); ok {
+		s.relay.metrics.rtt.Observe(rtt.Seconds())
+		do, cause := s.pressure.roundTrip(now, rtt)
+		s.follow(v, do, cause)
+	}
+}
+
+// estimated takes in the bandwidth in bit/s that the player estimates.
+func (s *session) estimated(v *fanout.Viewer, bandwidth float64, now time.Time) {
+	needs := 1e6 * mbps(s.feed.feed.Stream.Facts(), s.selection)
+	if needs > 0 {
+		s.relay.metrics.bandwidth.Observe(bandwidth / needs)
+	}
+	do, cause := s.pressure.estimate(now, bandwidth, needs)
+	s.follow(v, do, cause)
+}
+
+// roundTrip computes the round-trip time of a report (RFC 3550, 6.4.1): the middle of the NTP time of the sender report that it
+// answers, and how long that had lain at the player, both in 1/65536 s.
+func roundTrip(now time.Time, lastSR, delay uint32) (time.Duration, bool) {
+	if lastSR == 0 {
+		return 0, false
+	}
+	const unixToNTP = 2208988800
+	middle := uint32(now.Unix()+unixToNTP)<<16 | uint32(uint64(now.Nanosecond())<<16/1_000_000_000)
+	units := middle - lastSR - delay
+	if units > 60<<16 { // clocks that were set, or nonsense
+		return 0, false
+	}
+	return time.Duration(units) * time.Second >> 16, true
 }
 
 // budget bounds what one player may ask of the workers, which serve others too.
@@ -98,7 +142,9 @@ type feedback struct {
 	nack, keyFrame, report bool
 	ssrc                   uint32
 	pid, blp               uint16
-	lost                   uint8 // fraction of packets lost since the last report, in 256ths
+	lost                   uint8   // fraction of packets lost since the last report, in 256ths
+	lastSR, delay          uint32  // of a report: the sender report that it answers, and since when the player has that
+	bandwidth              float64 // REMB: what the player estimates, in bit/s
 }
 
 // walkRTCP calls f for each report and request in a compound packet (RFC 3550, 6.1). What is malformed ends the walk.
@@ -118,7 +164,10 @@ func walkPacket(b []byte, f func(feedback)) {
 	switch b[1] {
 	case rtcpReceiverReport: // sender SSRC, then report blocks of 24 bytes
 		for i, at := 0, 4; i < int(count) && at+24 <= len(body); i, at = i+1, at+24 {
-			f(feedback{report: true, ssrc: binary.BigEndian.Uint32(body[at:]), lost: body[at+4]})
+			f(feedback{
+				report: true, ssrc: binary.BigEndian.Uint32(body[at:]), lost: body[at+4],
+				lastSR: binary.BigEndian.Uint32(body[at+16:]), delay: binary.BigEndian.Uint32(body[at+20:]),
+			})
 		}
 	case rtcpTransportFB:
 		if count != fmtNACK || len(body) < 8 {
@@ -131,6 +180,10 @@ func walkPacket(b []byte, f func(feedback)) {
 	case rtcpPayloadFB:
 		if (count == fmtPLI || count == fmtFIR) && len(body) >= 8 {
 			f(feedback{keyFrame: true, ssrc: binary.BigEndian.Uint32(body[4:])})
+		}
+		if count == fmtREMB && len(body) >= 16 && string(body[8:12]) == "REMB" {
+			exponent, mantissa := body[13]>>2, uint32(body[13]&3)<<16|uint32(binary.BigEndian.Uint16(body[14:]))
+			f(feedback{bandwidth: math.Ldexp(float64(mantissa), int(exponent))})
 		}
 	}
 }

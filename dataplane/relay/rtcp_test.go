@@ -18,7 +18,7 @@ func marshal(t testing.TB, packets ...rtcp.Packet) []byte {
 
 func TestWalkRTCP(t *testing.T) {
 	b := marshal(t,
-		&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 7, FractionLost: 25}, {SSRC: 8}}, ProfileExtensions: []byte{1, 2, 3, 4}},
+		&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 7, FractionLost: 25, LastSenderReport: 9, Delay: 4}, {SSRC: 8}}, ProfileExtensions: []byte{1, 2, 3, 4}},
 		&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{Source: 1, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: "x"}}}}},
 		&rtcp.TransportLayerNack{SenderSSRC: 1, MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 3}, {PacketID: 5}}},
 		&rtcp.TransportLayerCC{Header: rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: 4}, MediaSSRC: 7},
@@ -27,9 +27,9 @@ func TestWalkRTCP(t *testing.T) {
 		&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e6, SSRCs: []uint32{7}},
 	)
 	want := []feedback{
-		{report: true, ssrc: 7, lost: 25}, {report: true, ssrc: 8},
+		{report: true, ssrc: 7, lost: 25, lastSR: 9, delay: 4}, {report: true, ssrc: 8},
 		{nack: true, ssrc: 7, pid: 65535, blp: 3}, {nack: true, ssrc: 7, pid: 5},
-		{keyFrame: true, ssrc: 7}, {keyFrame: true, ssrc: 7},
+		{keyFrame: true, ssrc: 7}, {keyFrame: true, ssrc: 7}, {bandwidth: 1e6},
 	}
 	var got []feedback
 	walkRTCP(b, func(f feedback) { got = append(got, f) })

@@ -52,6 +52,7 @@ type session struct {
 	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
 	dtls     *dtlsTransport
 	inbound  *inbound
+	pressure pressure // what the reports say about the network
 	asked    budget   // what the player may ask for: packets again, key frames
 	silence  *silence // nil: the stream has audio, or there was enough
 	closed   bool

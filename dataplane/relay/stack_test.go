@@ -179,6 +179,7 @@ type packet struct {
 	ts     uint32
 	marker bool
 	key    bool
+	spare  bool // of a frame that nobody refers to
 }
 
 func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
@@ -209,7 +210,7 @@ func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
 			if err != nil {
 				return
 			}
-			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 && p.Payload[0]&0x1f == 24}
+			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 && p.Payload[0]&0x1f == 24, len(p.Payload) > 0 && p.Payload[0]&0x60 == 0}
 		}
 	})
 	once := make(chan struct{}, 1)

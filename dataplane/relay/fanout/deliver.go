@@ -39,7 +39,7 @@ func (v *Viewer) join(now time.Time) {
 	if l == nil {
 		return
 	}
-	v.waitKey = true
+	v.waitKey, v.why = true, CauseNoKey
 	l.joinAt = l.next // timestamps change from here on: what was sent before is never sealed again under its old number
 	seq, ok := f.newestKey()
 	if !ok {
@@ -124,8 +124,8 @@ func (v *Viewer) hold(now time.Time) bool {
 	}
 	head := v.feed.head.Load()
 	if head-v.cursor > 256 {
-		v.Counts.SkippedFrames.Add(head - v.cursor)
-		v.cursor, v.waitKey, v.burst.active = head, true, false
+		v.leftOut(CauseConnection, head-v.cursor)
+		v.cursor, v.waitKey, v.why, v.burst.active = head, true, CauseConnection, false
 	}
 	return true
 }
@@ -156,12 +156,15 @@ func (w *Worker) send(v *Viewer, p *Pack, now time.Time) bool {
 		v.audioFrom = p.Seq + 1
 	} else if v.waitKey {
 		if !p.Key {
-			v.Counts.SkippedFrames.Add(1)
+			v.leftOut(v.why, 1)
 			return true
 		}
 		v.waitKey = false
 		v.compress.step = 0
 		l.joinAt = l.next
+	} else if cause, drop := v.drops(p); drop {
+		v.leftOut(cause, 1)
+		return true
 	}
 	ts := v.compress.apply(p)
 	l.lastTS = ts

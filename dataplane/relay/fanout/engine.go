@@ -93,6 +93,7 @@ func (e *Engine) Close() {
 // Counts is what an engine has done so far.
 type Counts struct {
 	Packets, Bytes, Calls, Failed, Fallbacks uint64
+	LeftOut                                  [causes]uint64 // frames that viewers did not get, by Cause
 }
 
 // Counts sums up over all workers.
@@ -104,6 +105,9 @@ func (e *Engine) Counts() Counts {
 		c.Calls += w.counts.calls.Load()
 		c.Failed += w.counts.failed.Load()
 		c.Fallbacks += w.counts.fallbacks.Load()
+		for cause := range c.LeftOut {
+			c.LeftOut[cause] += w.counts.leftOut[cause].Load()
+		}
 	}
 	return c
 }

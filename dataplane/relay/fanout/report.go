@@ -37,10 +37,11 @@ func (w *Worker) report(v *Viewer, now time.Time) {
 			rate = 48_000
 		}
 		w.scratch = appendSenderReport(w.scratch[:0], l, ntpTime(now), clock(now.UnixNano()-zero, rate), v.sdes)
-		sealed, err := v.rtcp.EncryptRTCP(nil, w.scratch, nil)
+		sealed, err := v.rtcp.EncryptRTCP(w.sealed[:0], w.scratch, &w.header)
 		if err != nil {
 			continue
 		}
+		w.sealed = sealed
 		w.close(v, copy(w.open(v, len(sealed)), sealed))
 	}
 }

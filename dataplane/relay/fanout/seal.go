@@ -30,11 +30,11 @@ func (p Profile) KeySizes() (key, salt int, err error) {
 	return 0, 0, fmt.Errorf("SRTP protection profile 0x%04x is not supported; offer AEAD_AES_128_GCM or AES_CM_128_HMAC_SHA1_80", uint16(p))
 }
 
-// sealer turns RTP packets into SRTP packets for one viewer. It is not safe for concurrent use, and allocates nothing in the
-// GCM case.
+// sealer turns RTP packets into SRTP packets for one viewer. It is not safe for concurrent use, and allocates nothing.
 type sealer interface {
 	// seal protects a packet. The header stands in buf[:n]; the payload is taken from payload and lands, encrypted, behind the
-	// header, followed by the tag. roc and seq make the packet index. The result is the packet's length.
+	// header, followed by the tag. roc and seq make the packet index. The result is the packet's length; up to
+	// overhead bytes behind the payload are written to.
 	seal(buf []byte, n int, payload []byte, ssrc, roc uint32, seq uint16) int
 	overhead() int
 }
@@ -116,12 +116,12 @@ func (s *gcmSealer) seal(buf []byte, n int, payload []byte, ssrc, roc uint32, se
 
 // cmSealer is AES_CM_128_HMAC_SHA1_80 (RFC 3711, 4.1.1 and 4.2.1).
 type cmSealer struct {
-	block cipher.Block
-	salt  [16]byte // 14 bytes and two zeros
-	iv    [16]byte
-	mac   hash.Hash
-	roc   [4]byte
-	sum   [sha1.Size]byte
+	stream *keystream
+	salt   [16]byte // 14 bytes and two zeros
+	iv     [16]byte
+	mac    hash.Hash
+	roc    [4]byte
+	sum    [sha1.Size]byte
 }
 
 func newCMSealer(masterKey, masterSalt []byte) (*cmSealer, error) {
@@ -141,12 +141,15 @@ func newCMSealer(masterKey, masterSalt []byte) (*cmSealer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("setting up AES-128-CM: %w", err)
 	}
-	s := &cmSealer{block: block, mac: hmac.New(sha1.New, auth)}
+	s := &cmSealer{stream: newKeystream(block), mac: hmac.New(sha1.New, auth)}
 	copy(s.salt[:], salt)
 	return s, nil
 }
 
-func (s *cmSealer) overhead() int { return 10 }
+// authTag is the length of the tag of AES_CM_128_HMAC_SHA1_80.
+const authTag = 10
+
+func (s *cmSealer) overhead() int { return tagSize }
 
 // seal encrypts with the counter block (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) and appends the first 80 bits of the
 // HMAC over header, ciphertext and ROC.
@@ -156,11 +159,11 @@ func (s *cmSealer) seal(buf []byte, n int, payload []byte, ssrc, roc uint32, seq
 	binary.BigEndian.PutUint32(s.iv[8:], binary.BigEndian.Uint32(s.iv[8:])^roc)
 	binary.BigEndian.PutUint16(s.iv[12:], binary.BigEndian.Uint16(s.iv[12:])^seq)
 	end := n + len(payload)
-	cipher.NewCTR(s.block, s.iv[:]).XORKeyStream(buf[n:end], payload)
+	s.stream.xor(buf[n:n:end+tagSize], payload, &s.iv, ssrc, roc)
 	binary.BigEndian.PutUint32(s.roc[:], roc)
 	s.mac.Reset()
 	s.mac.Write(buf[:end])
 	s.mac.Write(s.roc[:])
 	s.mac.Sum(s.sum[:0])
-	return end + copy(buf[end:end+10], s.sum[:10])
+	return end + copy(buf[end:end+authTag], s.sum[:authTag])
 }

@@ -53,6 +53,8 @@ type Viewer struct {
 
 	cursor    uint64 // Seq of the next pack to send
 	waitKey   bool   // nothing of video is sent before the next key pack
+	thin      bool   // frames that nobody refers to are left out
+	why       Cause  // of waitKey and thin
 	audioFrom uint64 // audio packs below were sent or are too old
 	burst     burst
 	compress  compression
@@ -69,7 +71,7 @@ type Viewer struct {
 type ViewerCounts struct {
 	Packets, Bytes   atomic.Uint64 // sent, with repeats
 	Repeats          atomic.Uint64 // packets sent again for NACKs
-	SkippedFrames    atomic.Uint64 // frames the viewer did not get because it was too slow
+	SkippedFrames    atomic.Uint64 // frames the viewer did not get; the engine counts their causes
 	KeyFrameRequests atomic.Uint64
 	FirstSent        atomic.Int64 // Unix nanoseconds of the first packet of video (or audio, without video)
 }
@@ -83,7 +85,7 @@ type lane struct {
 	joinAt  uint64 // of the first packet since the last join
 	lastTS  uint32 // RTP timestamp of the last frame
 
-	shifts [8]shift // where the run of sequence numbers stands against the feed's; newest last
+	shifts [32]shift // where the run of sequence numbers stands against the feed's; newest last: a frame left out makes one
 	used   int
 
 	rtxNext        uint64

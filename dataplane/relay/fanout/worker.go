@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/rtcp"
+
 	"github.com/millrace/millrace/dataplane/media"
 )
 
@@ -25,6 +27,8 @@ type Worker struct {
 	groups  []*group
 	batches []*Batch
 	scratch []byte
+	sealed  []byte      // the last sender report
+	header  rtcp.Header // of it
 	lastSR  time.Time
 	opened  *TCPPath // between open and close of a packet over TCP
 
@@ -33,6 +37,7 @@ type Worker struct {
 
 type workerCounts struct {
 	packets, bytes, calls, failed, fallbacks atomic.Uint64
+	leftOut                                  [causes]atomic.Uint64 // frames
 }
 
 // group is the viewers of one feed on a worker.
@@ -51,6 +56,9 @@ const (
 	eventNACK
 	eventKeyFrame
 	eventMove
+	eventThin
+	eventFull
+	eventSkip
 )
 
 // event is what other goroutines ask of a worker.
@@ -59,6 +67,7 @@ type event struct {
 	viewer   *Viewer
 	ssrc     uint32
 	pid, blp uint16
+	cause    Cause
 	socket   *Socket
 	dest     *Dest
 	done     chan struct{}
@@ -147,6 +156,12 @@ func (w *Worker) handle(e *event, now time.Time) {
 		if v.cfg.TCP == nil {
 			v.cfg.Socket, v.cfg.Dest = e.socket, e.dest
 		}
+	case eventThin:
+		v.thin, v.why = true, e.cause
+	case eventFull:
+		v.thin = false
+	case eventSkip:
+		v.skip(e.cause)
 	}
 }
 

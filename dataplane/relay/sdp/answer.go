@@ -120,6 +120,9 @@ func codec(line func(string, ...any), c *Choice, rtx bool) {
 	}
 	if f.ClockRate == 90_000 {
 		line("a=rtcp-fb:%d nack pli", c.PayloadType)
+		if f.REMB {
+			line("a=rtcp-fb:%d goog-remb", c.PayloadType)
+		}
 		if id := f.Params["profile-level-id"]; id != "" && strings.EqualFold(f.Name, "H264") {
 			line("a=fmtp:%d level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=%s", c.PayloadType, id)
 		}

@@ -50,6 +50,7 @@ type Codec struct {
 	Channels    int
 	Params      map[string]string // fmtp; keys in lower case
 	NACK        bool
+	REMB        bool // reports of the bandwidth that it estimates (draft-alvestrand-rmcat-remb-03)
 }
 
 // ParseOffer reads an offer.
@@ -158,14 +159,11 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 				s.Codecs[i].setParams(rest)
 			}
 		case "rtcp-fb":
-			if rest != "nack" {
-				continue
-			}
-			if i, ok := byType[pt]; ok {
-				s.Codecs[i].NACK = true
-			}
 			for i := range s.Codecs {
-				s.Codecs[i].NACK = s.Codecs[i].NACK || pt == "*"
+				if own, ok := byType[pt]; pt == "*" || ok && own == i {
+					s.Codecs[i].NACK = s.Codecs[i].NACK || rest == "nack"
+					s.Codecs[i].REMB = s.Codecs[i].REMB || rest == "goog-remb"
+				}
 			}
 		case "extmap":
 			id, _, _ := strings.Cut(pt, "/")

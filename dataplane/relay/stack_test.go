@@ -256,6 +256,20 @@ func (c *client) next() *packet {
 	}
 }
 
+// drain takes what has come and gives the last packet of video; nil when there is none. It does not wait: what is there may be sound.
+func (c *client) drain() (last *packet) {
+	for {
+		select {
+		case p := <-c.packets:
+			if p.kind == webrtc.RTPCodecTypeVideo {
+				last = p
+			}
+		default:
+			return last
+		}
+	}
+}
+
 func (c *client) awaitClosed() {
 	c.t.Helper()
 	select {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type audience struct {
 }
 
 // newAudience makes an audience of the server, or of a front of it, at an address.
-func newAudience(ctx context.Context, addr string, tcp bool) (*audience, error) {
+func newAudience(ctx context.Context, addr string, tcp bool, srtp string) (*audience, error) {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, fmt.Errorf("address %s: %w", addr, err)
@@ -38,9 +39,13 @@ func newAudience(ctx context.Context, addr string, tcp bool) (*audience, error) 
 	if err != nil {
 		return nil, err
 	}
+	profile := dtls.SRTP_AEAD_AES_128_GCM
+	if srtp == "sha1" {
+		profile = dtls.SRTP_AES128_CM_HMAC_SHA1_80
+	}
 	engine, err := lean.NewEngine(lean.Options{
 		Decrypt: lean.DecryptSample, TCP: tcp, ReadBuffer: 4 << 20,
-		Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM},
+		Profiles: []dtls.SRTPProtectionProfile{profile},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the viewers: %w", err)
@@ -101,6 +106,29 @@ func (a *audience) look() []meter.Stats {
 		out[i] = v.Snapshot(now)
 	}
 	return out
+}
+
+// sum is what all have seen so far; of no audience, nothing.
+func (a *audience) sum() *sum {
+	if a == nil {
+		return &sum{}
+	}
+	return add(a.look())
+}
+
+// joinTimes gives the quantiles of the times from the offer to the first packet, in ms.
+func (a *audience) joinTimes() (p50, p95 float64) {
+	var times []float64
+	for _, s := range a.look() {
+		if s.FirstPacketMs > 0 {
+			times = append(times, s.FirstPacketMs)
+		}
+	}
+	if len(times) == 0 {
+		return 0, 0
+	}
+	slices.Sort(times)
+	return times[(len(times)-1)/2], times[(len(times)-1)*95/100]
 }
 
 // leave ends the audience.

@@ -37,7 +37,7 @@ func runCrowd(ctx context.Context, o crowdOptions, w io.Writer) error {
 	}
 	defer server.stop()
 	settle(ctx, 2500*time.Millisecond) // a whole GOP is there
-	old, err := newAudience(ctx, server.addr, false)
+	old, err := newAudience(ctx, server.addr, false, "gcm")
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func runCrowd(ctx context.Context, o crowdOptions, w io.Writer) error {
 		return err
 	}
 	settle(ctx, 3*time.Second)
-	crowd, err := newAudience(ctx, server.addr, false)
+	crowd, err := newAudience(ctx, server.addr, false, "gcm")
 	if err != nil {
 		return err
 	}

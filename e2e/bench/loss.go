@@ -72,7 +72,7 @@ func lossCase(ctx context.Context, server *child, o lossOptions, viewers int, sh
 		return err
 	}
 	defer front.Close()
-	a, err := newAudience(ctx, front.Addr(), false)
+	a, err := newAudience(ctx, front.Addr(), false, "gcm")
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func memoryCase(ctx context.Context, o memoryOptions, tcp bool) (few, many count
 	}
 	defer server.stop()
 	settle(ctx, time.Second)
-	a, err := newAudience(ctx, server.addr, tcp)
+	a, err := newAudience(ctx, server.addr, tcp, "gcm")
 	if err != nil {
 		return few, many, err
 	}

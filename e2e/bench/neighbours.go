@@ -60,12 +60,12 @@ func runNeighbours(ctx context.Context, o neighboursOptions, w io.Writer) error 
 	}
 	defer front.Close()
 	settle(ctx, time.Second)
-	good, err := newAudience(ctx, server.addr, false)
+	good, err := newAudience(ctx, server.addr, false, "gcm")
 	if err != nil {
 		return err
 	}
 	defer good.leave()
-	bad, err := newAudience(ctx, front.Addr(), false)
+	bad, err := newAudience(ctx, front.Addr(), false, "gcm")
 	if err != nil {
 		return err
 	}

@@ -64,14 +64,14 @@ func runAll(ctx context.Context, o options, w io.Writer) error {
 // table prints the results; the last two columns compare with the floor and with pion in the same case.
 func (o outcome) table(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "Mbit/s\tviewers\tserver\tus/packet\tpackets/call\tcore\tkB/viewer\tallocs/frame\tjoin p50\tp95 ms\tlatency p99 ms\tlost\tof floor\tof pion\t")
+	fmt.Fprintln(t, "Mbit/s\tviewers\tserver\tus/packet\tpackets/call\tcore\tkB/viewer\tallocs/frame\tjoin p50\tp95 ms\tlatency p50\tp99 ms\tlost\tdrops\tof floor\tof pion\t")
 	for _, r := range o.Results {
 		if r.Error != "" {
 			fmt.Fprintf(t, "%g\t%d\t%s\t%s\t\n", r.Mbps, r.Viewers, r.Server, "failed: "+r.Error)
 			continue
 		}
-		fmt.Fprintf(t, "%g\t%d\t%s\t%.2f\t%.1f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%d\t%s\t%s\t\n", r.Mbps, r.Viewers, r.Server, r.MicrosPerPacket, r.PacketsPerCall,
-			100*r.CPU, r.KBPerViewer, r.MallocsPerFrame, r.JoinP50, r.JoinP95, r.LatencyP99, r.Lost, o.ratio(r, "floor"), o.ratio(r, "pion"))
+		fmt.Fprintf(t, "%g\t%d\t%s\t%.2f\t%.1f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t%d\t%d\t%s\t%s\t\n", r.Mbps, r.Viewers, r.Server, r.MicrosPerPacket, r.PacketsPerCall,
+			100*r.CPU, r.KBPerViewer, r.MallocsPerFrame, r.JoinP50, r.JoinP95, r.LatencyP50, r.LatencyP99, r.Lost, r.Drops, o.ratio(r, "floor"), o.ratio(r, "pion"))
 	}
 	_ = t.Flush()
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,10 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
 )
 
 // result is one case of one server.
@@ -33,8 +28,10 @@ type result struct {
 	MallocsPerFrame float64 `json:"mallocsPerFrame"` // of the whole process
 	JoinP50         float64 `json:"joinMsP50"`       // offer to first packet
 	JoinP95         float64 `json:"joinMsP95"`
-	LatencyP99      float64 `json:"latencyMsP99,omitempty"` // frame made to frame complete at the client
-	Lost            uint64  `json:"lost"`
+	LatencyP50      float64 `json:"latencyMsP50,omitempty"` // frame made to frame complete at the client, after all have joined
+	LatencyP99      float64 `json:"latencyMsP99,omitempty"`
+	Lost            uint64  `json:"lost"`  // of the whole case, joins included
+	Drops           uint64  `json:"drops"` // of the viewers' own sockets, repaired or not
 	Received        uint64  `json:"received"`
 	Error           string  `json:"error,omitempty"`
 }
@@ -132,11 +129,13 @@ func measure(ctx context.Context, kind string, o options, viewers int, mbps floa
 	if err != nil {
 		return r, err
 	}
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	reports := make(chan *play.Report, 1)
+	var a *audience
 	if kind != "floor" {
-		go func() { reports <- watch(watching, c.addr, o, viewers) }()
+		if a, err = newAudience(ctx, c.addr, false, o.srtp); err != nil {
+			return r, err
+		}
+		defer a.leave()
+		a.join(viewers, time.Duration(viewers)*10*time.Millisecond)
 	}
 	if err := c.await(ctx, viewers); err != nil {
 		r.Error = err.Error()
@@ -147,18 +146,19 @@ func measure(ctx context.Context, kind string, o options, viewers int, mbps floa
 	if err != nil {
 		return r, err
 	}
+	began := a.sum()
 	settle(ctx, time.Duration(o.seconds)*time.Second)
 	to, err := c.counts(ctx)
 	if err != nil {
 		return r, err
 	}
+	ended := a.sum()
 	cpu, packets := to.CPUSeconds-from.CPUSeconds, float64(to.Packets-from.Packets)
 	r.MicrosPerPacket = cpu * 1e6 / packets
 	r.PacketsPerCall = packets / float64(to.Calls-from.Calls)
 	r.CPU = cpu / float64(o.seconds)
 	r.KBPerViewer = float64(to.RSS-before.RSS) / 1000 / float64(viewers)
 	r.MallocsPerFrame = float64(to.Mallocs-from.Mallocs) / (float64(o.seconds) / frameTime.Seconds())
-	stop()
 	if kind == "floor" {
 		r.Received = received.Load()
 		if to.Failed > 0 {
@@ -166,35 +166,10 @@ func measure(ctx context.Context, kind string, o options, viewers int, mbps floa
 		}
 		return r, nil
 	}
-	report := <-reports
-	if report == nil {
-		return r, errors.New("the viewers gave no report")
-	}
-	r.Lost, r.Received = report.Total.Lost, report.Total.Packets
-	if q := report.FirstPacketMs; q != nil {
-		r.JoinP50, r.JoinP95 = q.P50, q.P95
-	}
-	if q := report.LatencyMs; q != nil {
-		r.LatencyP99 = q.P99
-	}
+	r.Lost, r.Drops, r.Received = ended.lost, ended.drops, ended.packets
+	r.LatencyP50, r.LatencyP99 = quantile(began, ended, 0.5), quantile(began, ended, 0.99)
+	r.JoinP50, r.JoinP95 = a.joinTimes()
 	return r, nil
-}
-
-// watch plays with all viewers until the context ends.
-func watch(ctx context.Context, addr string, o options, viewers int) *play.Report {
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil
-	}
-	report, err := play.Run(ctx, play.Options{
-		URL: "http://" + net.JoinHostPort(host, port) + "/live/stream", Join: join.Options{Connect: addr}, Viewers: viewers,
-		Ramp: time.Duration(viewers) * 10 * time.Millisecond, Lean: true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, SRTP: o.srtp, Wait: 10 * time.Second,
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench: viewers:", err)
-		return nil
-	}
-	return report
 }
 
 // await waits until all viewers are connected.

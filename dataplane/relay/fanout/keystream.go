@@ -119,19 +119,15 @@ func elementOf(b []byte) element {
 
 // times multiplies, in a time that does not depend on the values.
 func (a element) times(b element) (z element) {
-	for i := range 128 {
-		bit := a.hi >> 63
-		if i >= 64 {
-			bit = a.lo >> 63
-			a.lo <<= 1
-		} else {
-			a.hi <<= 1
+	for _, word := range [2]uint64{a.hi, a.lo} {
+		for range 64 {
+			bit, carry := -(word >> 63), -(b.lo & 1)
+			word <<= 1
+			z.hi ^= b.hi & bit
+			z.lo ^= b.lo & bit
+			b.lo = b.lo>>1 | b.hi<<63
+			b.hi = b.hi>>1 ^ carry&(0xe1<<56)
 		}
-		z.hi ^= b.hi & -bit
-		z.lo ^= b.lo & -bit
-		carry := -(b.lo & 1)
-		b.lo = b.lo>>1 | b.hi<<63
-		b.hi = b.hi>>1 ^ carry&(0xe1<<56)
 	}
 	return z
 }

@@ -30,8 +30,9 @@ type result struct {
 	JoinP95         float64 `json:"joinMsP95"`
 	LatencyP50      float64 `json:"latencyMsP50,omitempty"` // frame made to frame complete at the client, after all have joined
 	LatencyP99      float64 `json:"latencyMsP99,omitempty"`
-	Lost            uint64  `json:"lost"`  // of the whole case, joins included
-	Drops           uint64  `json:"drops"` // of the viewers' own sockets, repaired or not
+	JoiningP99      float64 `json:"latencyMsP99Joining,omitempty"` // the same of the time before, with all handshakes on this machine
+	Lost            uint64  `json:"lost"`                          // of the whole case, joins included
+	Drops           uint64  `json:"drops"`                         // of the viewers' own sockets, repaired or not
 	Received        uint64  `json:"received"`
 	Error           string  `json:"error,omitempty"`
 }
@@ -167,6 +168,7 @@ func measure(ctx context.Context, kind string, o options, viewers int, mbps floa
 		return r, nil
 	}
 	r.Lost, r.Drops, r.Received = ended.lost, ended.drops, ended.packets
+	r.JoiningP99 = quantile(&sum{}, began, 0.99)
 	r.LatencyP50, r.LatencyP99 = quantile(began, ended, 0.5), quantile(began, ended, 0.99)
 	r.JoinP50, r.JoinP95 = a.joinTimes()
 	return r, nil

@@ -55,6 +55,7 @@ type Options struct {
 // Stack is a running server. Its ports are free ones on 127.0.0.1.
 type Stack struct {
 	RTMP, HTTP, HTTPS int
+	Admin             int // metrics and state
 
 	cancel context.CancelFunc
 	done   chan error
@@ -75,14 +76,14 @@ func Start(ctx context.Context, opt Options) (*Stack, error) {
 	started := make(chan standalone.Addresses, 1)
 	go func() {
 		s.done <- standalone.Run(ctx, standalone.Options{
-			Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true,
+			Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true, AdminAddr: "127.0.0.1:0",
 			MediaListen: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
 			Started:     func(a standalone.Addresses) { started <- a },
 		})
 	}()
 	select {
 	case at := <-started:
-		s.RTMP, s.HTTP, s.HTTPS = int(at.RTMP.Port()), int(at.HTTP.Port()), int(at.HTTPS.Port())
+		s.RTMP, s.HTTP, s.HTTPS, s.Admin = int(at.RTMP.Port()), int(at.HTTP.Port()), int(at.HTTPS.Port()), int(at.Admin.Port())
 		return s, nil
 	case err := <-s.done:
 		cancel()

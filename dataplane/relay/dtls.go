@@ -63,6 +63,7 @@ func (t *dtlsTransport) deliver(b []byte) {
 // read takes what DTLS holds for a reader, which is nothing that we want: but DTLS takes in no more records, and so no close_notify,
 // while something waits. It ends soon; the next record brings the next one.
 func (t *dtlsTransport) read() {
+	defer t.s.relay.survive("DTLS reading", func() { t.s.close("panic", nil) })
 	defer t.reading.Store(false)
 	_ = t.conn.SetReadDeadline(time.Now().Add(readFor))
 	var b [maxPacket]byte

@@ -11,20 +11,23 @@ import (
 
 const (
 	handshakesPerCore = 32          // at once; a crowd's others wait, so that workers get their turn at the cores
-	handshakeHold     = time.Second // for which one counts: a player that answers slowly keeps nobody out, for it costs no CPU
+	handshakeHold     = time.Second // for which one counts
 )
 
 // gate bounds how many handshakes run at once.
 type gate struct {
 	places  chan struct{}
+	hold    time.Duration // for which a handshake counts: a player that answers slowly keeps nobody out, for it costs no CPU
 	waiting atomic.Int64
 }
 
-func newGate(places int) *gate { return &gate{places: make(chan struct{}, places)} }
+func newGate(places int, hold time.Duration) *gate {
+	return &gate{places: make(chan struct{}, places), hold: hold}
+}
 
 var errGone = errors.New("the session ended before its handshake began")
 
-// enter waits for a place; gone ends the waiting. The place is free again after leave, or after handshakeHold.
+// enter waits for a place; gone ends the waiting. The place is free again after leave, or after the hold.
 func (g *gate) enter(ctx context.Context, gone <-chan struct{}) (leave func(), err error) {
 	g.waiting.Add(1)
 	defer g.waiting.Add(-1)
@@ -36,7 +39,7 @@ func (g *gate) enter(ctx context.Context, gone <-chan struct{}) (leave func(), e
 		return nil, errGone
 	}
 	free := sync.OnceFunc(func() { <-g.places })
-	timer := time.AfterFunc(handshakeHold, free)
+	timer := time.AfterFunc(g.hold, free)
 	return func() {
 		timer.Stop()
 		free()

@@ -1,10 +1,10 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -13,18 +13,20 @@ import (
 // Both ways of reading give the same datagrams with the same senders, over IPv4 and IPv6, and end when the socket is closed.
 func TestReadingWaysAgree(t *testing.T) {
 	ways := map[string]func(*net.UDPConn, func([]byte, netip.AddrPort)) error{
-		"batches": readBatches,
 		"plain": func(c *net.UDPConn, take func([]byte, netip.AddrPort)) error {
 			readPlain(c, take)
 			return nil
 		},
+	}
+	if runtime.GOOS == "linux" {
+		ways["batches"] = readBatches
 	}
 	for _, address := range []string{"127.0.0.1", "::1", "::"} {
 		for name, read := range ways {
 			t.Run(name+" "+address, func(t *testing.T) {
 				conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(address)})
 				if err != nil {
-					t.Skip("no such address here:", err)
+					t.Fatalf("%v; for ::1: sysctl -w net.ipv6.conf.lo.disable_ipv6=0", err)
 				}
 				to := conn.LocalAddr().(*net.UDPAddr)
 				if to.IP.IsUnspecified() {
@@ -55,9 +57,6 @@ func TestReadingWaysAgree(t *testing.T) {
 						once.Do(func() { conn.Close() })
 					}
 				})
-				if errors.Is(err, errors.ErrUnsupported) {
-					t.Skip(err)
-				}
 				if err != nil || got != datagrams {
 					t.Fatalf("%d of %d datagrams, %v", got, datagrams, err)
 				}

@@ -105,7 +105,7 @@ func New(opt Options) (*Relay, error) {
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
 		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
 	}
-	r.handshakes = newGate(handshakesPerCore * runtime.GOMAXPROCS(0))
+	r.handshakes = newGate(handshakesPerCore*runtime.GOMAXPROCS(0), handshakeHold)
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
 	r.missing = hub.NewMissing(opt.Hub)

@@ -124,11 +124,16 @@ func (a *audience) joinTimes() (p50, p95 float64) {
 			times = append(times, s.FirstPacketMs)
 		}
 	}
-	if len(times) == 0 {
-		return 0, 0
-	}
 	slices.Sort(times)
-	return times[(len(times)-1)/2], times[(len(times)-1)*95/100]
+	return at(times, 0.5), at(times, 0.95)
+}
+
+// at gives a quantile of sorted values; of none, 0.
+func at(sorted []float64, q float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[int(q*float64(len(sorted)-1))]
 }
 
 // leave ends the audience.

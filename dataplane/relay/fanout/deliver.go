@@ -39,7 +39,7 @@ func (v *Viewer) join(now time.Time) {
 	if l == nil {
 		return
 	}
-	v.waitKey, v.why = true, CauseNoKey
+	v.waitKey, v.waitsFor = true, CauseNoKey
 	l.joinAt = l.next // timestamps change from here on: what was sent before is never sealed again under its old number
 	seq, ok := f.newestKey()
 	if !ok {
@@ -125,7 +125,7 @@ func (v *Viewer) hold(now time.Time) bool {
 	head := v.feed.head.Load()
 	if head-v.cursor > 256 {
 		v.leftOut(CauseConnection, head-v.cursor)
-		v.cursor, v.waitKey, v.why, v.burst.active = head, true, CauseConnection, false
+		v.cursor, v.waitKey, v.waitsFor, v.burst.active = head, true, CauseConnection, false
 	}
 	return true
 }
@@ -156,7 +156,7 @@ func (w *Worker) send(v *Viewer, p *Pack, now time.Time) bool {
 		v.audioFrom = p.Seq + 1
 	} else if v.waitKey {
 		if !p.Key {
-			v.leftOut(v.why, 1)
+			v.leftOut(v.waitsFor, 1)
 			return true
 		}
 		v.waitKey = false

@@ -53,7 +53,7 @@ func (v *Viewer) drops(p *Pack) (Cause, bool) {
 	case !p.Disposable || v.burst.active:
 		return 0, false
 	case v.thin:
-		return v.why, true
+		return v.thinFor, true
 	case v.cfg.TCP != nil && v.feed.head.Load()-p.Seq > lateTCP:
 		return CauseConnection, true
 	}
@@ -63,7 +63,7 @@ func (v *Viewer) drops(p *Pack) (Cause, bool) {
 // skip waits for the next key pack, unless the viewer does already or is about to begin.
 func (v *Viewer) skip(cause Cause) {
 	if v.joined && !v.waitKey && v.lane(media.Video) != nil {
-		v.waitKey, v.why, v.burst.active = true, cause, false
+		v.waitKey, v.waitsFor, v.burst.active = true, cause, false
 	}
 }
 

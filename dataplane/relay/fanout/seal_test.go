@@ -106,7 +106,7 @@ func TestKeystreamIsCounterMode(t *testing.T) {
 		}
 		k := newKeystream(block)
 		if k.aead == nil {
-			t.Skip("GCM is not what it was: the library's CTR is used")
+			t.Fatal("GCM does not count as expected: the library's CTR is used, with an allocation per packet")
 		}
 		ssrcs := []uint32{1, 2, 3, 4}
 		var upper [4][12]byte

@@ -53,8 +53,9 @@ type Viewer struct {
 
 	cursor    uint64 // Seq of the next pack to send
 	waitKey   bool   // nothing of video is sent before the next key pack
+	waitsFor  Cause  // why
 	thin      bool   // frames that nobody refers to are left out
-	why       Cause  // of waitKey and thin
+	thinFor   Cause  // why
 	audioFrom uint64 // audio packs below were sent or are too old
 	burst     burst
 	compress  compression

@@ -157,7 +157,7 @@ func (w *Worker) handle(e *event, now time.Time) {
 			v.cfg.Socket, v.cfg.Dest = e.socket, e.dest
 		}
 	case eventThin:
-		v.thin, v.why = true, e.cause
+		v.thin, v.thinFor = true, e.cause
 	case eventFull:
 		v.thin = false
 	case eventSkip:

@@ -75,6 +75,10 @@ async function joinOnce(browser, step, signal) {
     const late = latency(within(spans[1]));
     const result = {
       answeredMs: seen.answeredMs,
+      connectedMs: seen.connectedMs,
+      firstPacketMs: seen.firstPacketMs,
+      firstReceivedMs: seen.firstReceivedMs,
+      firstDecodeMs: seen.firstDecodeMs,
       firstPresentedMs: seen.firstPresentedMs,
       firstCalledMs: seen.firstCalledMs,
       firstAgeMs: seen.firstAgeMs,

@@ -3,7 +3,7 @@
 //
 // window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
 (() => {
-  const probe = { offeredAt: null, offers: 0, answeredMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], stallMs: 0, pcs: [] };
+  const probe = { offeredAt: null, offers: 0, answeredMs: null, connectedMs: null, firstPacketMs: null, firstReceivedMs: null, firstDecodeMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], stallMs: 0, pcs: [] };
   window.probe = probe;
 
   const { fetch } = window;
@@ -23,6 +23,13 @@
     constructor(...args) {
       super(...args);
       probe.pcs.push(this);
+      this.addEventListener('connectionstatechange', () => {
+        if (this.connectionState === 'connected') probe.connectedMs ??= performance.now() - probe.offeredAt;
+      });
+      // A receiver's track is muted until its first RTP packet.
+      this.addEventListener('track', ({ track }) => {
+        if (track.kind === 'video') track.addEventListener('unmute', () => (probe.firstPacketMs ??= performance.now() - probe.offeredAt));
+      });
     }
   };
 
@@ -94,6 +101,8 @@
       // The frame was decoded before it was handed to the compositor, which was before this callback.
       probe.firstPresentedMs = metadata.presentationTime - probe.offeredAt;
       probe.firstCalledMs = called - probe.offeredAt;
+      if (metadata.receiveTime !== undefined) probe.firstReceivedMs = metadata.receiveTime - probe.offeredAt;
+      if (metadata.processingDuration !== undefined) probe.firstDecodeMs = metadata.processingDuration * 1000;
     }
     if (first || inWindow(since)) {
       const drawn = probe.readBarcode(video);

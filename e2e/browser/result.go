@@ -86,6 +86,10 @@ type JoinResult struct {
 type OneJoin struct {
 	Error            string   `json:"error,omitempty"`
 	AnsweredMs       float64  `json:"answeredMs"`
+	ConnectedMs      *float64 `json:"connectedMs"`      // the page was told that ICE and DTLS are up
+	FirstPacketMs    *float64 `json:"firstPacketMs"`    // the page was told of the first RTP packet of video
+	FirstReceivedMs  *float64 `json:"firstReceivedMs"`  // the last packet of the first presented picture came
+	FirstDecodeMs    *float64 `json:"firstDecodeMs"`    // how long that picture took from its last packet until it was decoded
 	FirstPresentedMs float64  `json:"firstPresentedMs"` // the first decoded frame was handed to the compositor
 	FirstCalledMs    float64  `json:"firstCalledMs"`    // the page was told of it
 	FirstAgeMs       *float64 `json:"firstAgeMs"`       // how old the first picture was when the page was told of it

@@ -45,7 +45,7 @@ func newJoinCommand() *cobra.Command {
 }
 
 func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
-	var failed, first, called, age, rate, freezes, asked, lost, drift, driftReceived, stalls []float64
+	var failed, connected, received, first, called, age, rate, freezes, asked, lost, drift, driftReceived, stalls []float64
 	p50 := func(d *browser.Distribution) float64 {
 		if d == nil {
 			return math.NaN()
@@ -60,6 +60,14 @@ func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
 		failed = append(failed, 0)
 		first = append(first, j.FirstPresentedMs)
 		called = append(called, j.FirstCalledMs)
+		for _, at := range []struct {
+			ms   *float64
+			into *[]float64
+		}{{j.ConnectedMs, &connected}, {j.FirstReceivedMs, &received}} {
+			if at.ms != nil {
+				*at.into = append(*at.into, *at.ms)
+			}
+		}
 		if j.FirstAgeMs != nil {
 			age = append(age, *j.FirstAgeMs)
 		}
@@ -78,6 +86,8 @@ func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
 	return []row{
 		noPicture.want("0", noPicture.Max == 0),
 		firstRow.want("p95 <= 500", firstRow.P95 <= 500),
+		figures("  to ICE and DTLS, as the page is told", "ms", connected),
+		figures("  to the last packet of the first picture", "ms", received),
 		figures("offer to the page's frame callback", "ms", called),
 		figures("age of the first picture", "ms", age),
 		rateRow.want("<= 1", rateRow.Max <= 1),

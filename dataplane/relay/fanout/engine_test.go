@@ -147,8 +147,8 @@ func watch(t testing.TB, e *Engine, s *Socket, f *Feed, change func(*ViewerConfi
 func (s *screen) next(types ...uint8) *rtp.Packet {
 	s.t.Helper()
 	buf := make([]byte, 2048)
+	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	for {
-		_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		n, err := s.conn.Read(buf)
 		if err != nil {
 			s.t.Fatalf("waiting for a packet: %v", err)
@@ -499,6 +499,9 @@ func TestPanicEndsOneViewer(t *testing.T) {
 	bad.sealer = &brokenSealer{bad.sealer, 2}
 	e.Add(bad, f)
 	_, screen := watch(t, e, sock, f, nil)
+	for range 3 {
+		screen.frame()
+	}
 	select {
 	case err := <-ended:
 		if !errors.Is(err, ErrPanic) {
@@ -508,7 +511,7 @@ func TestPanicEndsOneViewer(t *testing.T) {
 		t.Fatal("the viewer was not ended")
 	}
 	src.gop(3, 3000)
-	for range 6 {
+	for range 3 {
 		screen.frame()
 	}
 }

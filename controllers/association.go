@@ -35,6 +35,11 @@ func (r associations) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 	if d.WantsBinding {
 		return r.bind(ctx, &o, d.Child)
 	}
+	if d.LosesBinding {
+		if result, err := r.unbind(ctx, &o, d.Child); err != nil || result != (ctrl.Result{}) {
+			return result, err
+		}
+	}
 	var serving status.Serving
 	if child := r.board.Result().Domain(d.Child); child != nil {
 		k, entry := poolOf(child)
@@ -54,7 +59,7 @@ func (r associations) bind(ctx context.Context, o *v1alpha1.DomainAssociation, h
 	if err := r.live.Get(ctx, client.ObjectKey{Name: hostname}, claim); err != nil {
 		return ctrl.Result{RequeueAfter: again}, client.IgnoreNotFound(err)
 	}
-	mine := v1alpha1.AssociationReference{Name: o.Name, UID: string(o.UID)}
+	mine := reference(o)
 	if is := claim.Spec.AssociationRef; is != nil {
 		if *is == mine {
 			return ctrl.Result{}, nil // the board will see it
@@ -63,13 +68,34 @@ func (r associations) bind(ctx context.Context, o *v1alpha1.DomainAssociation, h
 			return ctrl.Result{RequeueAfter: again}, err
 		}
 	}
-	claim.Spec.AssociationRef = &mine
+	return r.record(ctx, claim, &mine)
+}
+
+// unbind takes the association from the claim of its child, where it stands.
+func (r associations) unbind(ctx context.Context, o *v1alpha1.DomainAssociation, hostname string) (ctrl.Result, error) {
+	claim := &v1alpha1.DomainClaim{}
+	if err := r.live.Get(ctx, client.ObjectKey{Name: hostname}, claim); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if is := claim.Spec.AssociationRef; is == nil || *is != reference(o) {
+		return ctrl.Result{}, nil
+	}
+	return r.record(ctx, claim, nil)
+}
+
+// record writes which association binds the child of a claim, unless the claim has changed meanwhile: then it is looked at again.
+func (r associations) record(ctx context.Context, claim *v1alpha1.DomainClaim, by *v1alpha1.AssociationReference) (ctrl.Result, error) {
+	claim.Spec.AssociationRef = by
 	if err := r.client.Update(ctx, claim, apply.FieldOwner); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: again}, nil
 	} else if err != nil {
-		return ctrl.Result{}, fmt.Errorf("bind %s by DomainAssociation %s/%s: %w", hostname, o.Namespace, o.Name, err)
+		return ctrl.Result{}, fmt.Errorf("write the association of DomainClaim %s: %w", claim.Name, err)
 	}
 	return ctrl.Result{}, nil
+}
+
+func reference(o *v1alpha1.DomainAssociation) v1alpha1.AssociationReference {
+	return v1alpha1.AssociationReference{Name: o.Name, UID: string(o.UID)}
 }
 
 // gone reads live whether an association does not exist any more.

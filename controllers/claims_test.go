@@ -191,6 +191,40 @@ func TestAnAdminsClaimIsUsedAndKept(t *testing.T) {
 	w.wants(stranger, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonHostnameConflict)
 }
 
+// TestARejectedAssociationReservesNothing: an association binds its child before its main is there. When the main makes it wrong, another one
+// gets the child, although the first is still there.
+func TestARejectedAssociationReservesNothing(t *testing.T) {
+	w := start(t, nil)
+	ns := server.Namespace(t, nil)
+	far := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class + "-far"}, Spec: v1alpha1.MediaClassSpec{Region: "far"}}
+	w.create(far, w.push(ns, "push", "push.reserves.example.com"), w.play(ns, "good", "good.reserves.example.com", v1alpha1.PlayStandard))
+	first := feeds(ns, "first", "push", "later")
+	w.create(first)
+	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.reserves.example.com"}}
+	bound := func(by string) {
+		t.Helper()
+		envtest.Eventually(t, soon, func() error {
+			if err := w.get(claim); err != nil {
+				return err
+			}
+			if is := claim.Spec.AssociationRef; is == nil || is.Name != by {
+				return fmt.Errorf("the claim names %v, want %s", is, by)
+			}
+			return nil
+		})
+	}
+	bound("first")
+	later := w.play(ns, "later", "later.reserves.example.com", v1alpha1.PlayStandard)
+	later.Spec.ClassName = far.Name
+	w.create(later)
+	w.wants(first, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonRegionMismatch)
+	second := feeds(ns, "second", "push", "good")
+	w.create(second)
+	w.accepted(second)
+	bound("second")
+	w.wants(first, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonPushDomainAlreadyAssociated)
+}
+
 // TestTheFirstBindingStays: associations made in the same second are equally old, and the name of the second comes first.
 func TestTheFirstBindingStays(t *testing.T) {
 	w := start(t, nil)

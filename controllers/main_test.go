@@ -118,11 +118,19 @@ func (w *world) remove(o client.Object) {
 		o.SetFinalizers(nil)
 		_ = w.client.Update(ctx, o)
 	}
-	if d, ok := o.(*v1alpha1.PushDomain); ok {
-		_ = w.client.Delete(ctx, &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(d.Spec.Hostname)}})
+	switch d := o.(type) {
+	case *v1alpha1.PushDomain:
+		w.unclaim(ctx, string(d.Spec.Hostname), o)
+	case *v1alpha1.PlayDomain:
+		w.unclaim(ctx, string(d.Spec.Hostname), o)
 	}
-	if d, ok := o.(*v1alpha1.PlayDomain); ok {
-		_ = w.client.Delete(ctx, &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(d.Spec.Hostname)}})
+}
+
+// unclaim deletes the claim of a hostname if the owner has it.
+func (w *world) unclaim(ctx context.Context, hostname string, owner client.Object) {
+	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: hostname}}
+	if w.get(claim) == nil && claim.Spec.ClaimRef != nil && claim.Spec.ClaimRef.UID == string(owner.GetUID()) {
+		_ = w.client.Delete(ctx, claim)
 	}
 }
 

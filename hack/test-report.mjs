@@ -12,6 +12,17 @@ let failed = false
 
 const key = (event) => `${event.Package ?? event.ImportPath} ${event.Test ?? ''}`
 
+// unended gives what the tests printed that have no end of their own, for the package ended first: a time-out says there where they hung.
+function unended(name) {
+  const texts = []
+  for (const [test, lines] of output) {
+    if (!test.startsWith(`${name} `)) continue
+    texts.push(...lines)
+    output.delete(test)
+  }
+  return texts
+}
+
 for await (const line of createInterface({ input: process.stdin })) {
   let event
   try {
@@ -32,8 +43,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   output.delete(key(event))
   if (event.Action === 'fail' || event.Action === 'build-fail') {
     failed = true
-    failures.push(...lines)
-    process.stdout.write(lines.join(''))
+    const unfinished = event.Test ? [] : unended(event.Package)
+    failures.push(...unfinished, ...lines)
+    process.stdout.write([...unfinished, ...lines].join(''))
     continue
   }
   if (!event.Test) {

@@ -78,13 +78,13 @@ func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
 		return
 	}
 	if reason, field, message, ok := c.graph.admits(&o.Spec, childRef, mainRef); !ok {
-		a.verdict.reject(reason, field, message)
+		c.refuse(a, reason, field, message)
 		return
 	}
 	childOK := c.resolve(&a.verdict, child, childKind(o), childRef, childField)
 	mainOK := c.resolve(&a.verdict, main, v1alpha1.KindPlayDomain, mainRef, "spec.mainPlayDomainRef.name")
 	if childOK && mainOK && child.class.object.Spec.Region != main.class.object.Spec.Region {
-		a.verdict.reject(v1alpha1.ReasonRegionMismatch, "spec.mainPlayDomainRef.name", fmt.Sprintf(
+		c.refuse(a, v1alpha1.ReasonRegionMismatch, "spec.mainPlayDomainRef.name", fmt.Sprintf(
 			"%s %s is in region %s and PlayDomain %s in region %s: give them classes of one region",
 			child.kind(), childRef.name, child.class.object.Spec.Region, mainRef.name, main.class.object.Spec.Region))
 		return
@@ -98,6 +98,12 @@ func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
 	if childOK && mainOK {
 		a.child, a.main = child, main
 	}
+}
+
+// refuse rejects an association, which then reserves nothing.
+func (c *compiler) refuse(a *association, reason v1alpha1.Reason, field, message string) {
+	a.verdict.reject(reason, field, message)
+	a.verdict.LosesBinding = c.boundOnly && a.verdict.Child != "" && c.recorded(a.object)
 }
 
 // recorded tells whether the claim of the association's child names the association.

@@ -45,6 +45,9 @@ type Verdict struct {
 	WantsClaim bool `json:"wantsClaim,omitempty"`
 	// WantsBinding, with Input.BoundOnly: all that an association lacks is its name on the claim of its child.
 	WantsBinding bool `json:"wantsBinding,omitempty"`
+	// LosesBinding, with Input.BoundOnly: the claim of its child names an association that is rejected, and so keeps the child from others.
+	// An association is bound before its main is there, so what rejects it may come later.
+	LosesBinding bool `json:"losesBinding,omitempty"`
 }
 
 // Condition is a condition of status without its times.

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
@@ -73,7 +75,8 @@ func TestOneProcessForACrowd(t *testing.T) {
 // A crash of ffmpeg takes nobody's stream away.
 func TestCrashGoesOnInTheSameStream(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, []plan.Template{origin()}, nil)
+	registry := prometheus.NewRegistry()
+	r := newRig(t, []plan.Template{origin()}, func(o *Options) { o.Metrics = registry })
 	r.publish("a", testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8})
 	r.await("a")
 	s := r.find("a_web")
@@ -113,6 +116,19 @@ func TestCrashGoesOnInTheSameStream(t *testing.T) {
 		t.Fatal("there was no picture after the crash")
 	}
 	t.Logf("a picture %s after kill -9", again.Sub(killed))
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := 0.0
+	for _, f := range families {
+		if f.GetName() == "millrace_transcode_ended_cpu_seconds_total" {
+			used = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	if used <= 0 {
+		t.Error("the CPU time of the process that was killed is not counted")
+	}
 }
 
 // What the source becomes in mid-stream, the rendition follows: another size, another encoder, no sound any more.

@@ -51,8 +51,10 @@ func (p *pass) run(ctx context.Context) error {
 		return err
 	}
 	if p.process != nil {
-		defer p.process.kill()
-		defer func() { p.session.t.metrics.cpu(p.process) }()
+		defer func() {
+			p.process.kill()
+			p.session.t.metrics.cpu(p.process)
+		}()
 	}
 	defer cancel(nil)
 	for _, f := range backlog {

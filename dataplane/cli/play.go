@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/dataplane/play"
+	"github.com/millrace/millrace/dataplane/play/flv"
 	"github.com/millrace/millrace/dataplane/play/join"
 	"github.com/millrace/millrace/dataplane/play/lean"
 )
@@ -25,6 +26,7 @@ func NewPlayCommand() *cobra.Command {
 	var dialect, decrypt string
 	var asJSON bool
 	var rate float64
+	var slow, slowKbps int
 	cmd := &cobra.Command{
 		Use:   "play URL",
 		Short: "Watch a stream without a screen and report what arrives",
@@ -32,6 +34,10 @@ func NewPlayCommand() *cobra.Command {
 
 URL is artc://host[:port]/app/stream (JSON signalling on the same path) or http(s)://host[:port]/app/stream (WHEP). An artc URL
 goes to https, unless its port, or that of --connect, does not end in 443. Names below localhost are this machine.
+
+http(s):// and ws(s):// URLs whose path ends in .flv are played as HTTP-FLV and WebSocket-FLV. Every tag is looked at: its framing, its time
+stamp, and whether each viewer got all the tags that any other got in the same time. --slow-readers adds readers that take --slow-kbps
+and no more, so that the server's treatment of them shows; they count apart. The flags about media by UDP say nothing there.
 
 With more than 10 viewers, or --lean, a client is used that costs about a microsecond per packet: it decrypts 1 packet of 16,
 and all of them until the first picture and while one is missing (--decrypt). Sequence numbers, frame boundaries and capture
@@ -45,7 +51,10 @@ Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the 
   millrace play artc://rts.example.com/live/demo --connect 127.0.0.1:8080
 
   # load: 200 viewers, joining within 4 seconds
-  millrace play http://localhost:8080/live/demo --viewers 200 --ramp 4s --duration 60s --json`,
+  millrace play http://localhost:8080/live/demo --viewers 200 --ramp 4s --duration 60s --json
+
+  # 500 viewers of HTTP-FLV beside 100 that read 10 kbit/s
+  millrace play http://localhost:8080/live/demo.flv --viewers 500 --slow-readers 100 --duration 60s`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.URL, o.Join.Dialect, o.Decrypt = args[0], join.Dialect(dialect), lean.Decrypt(decrypt)
@@ -59,7 +68,14 @@ Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the 
 			case !cmd.Flags().Changed("ramp"):
 				o.Ramp = time.Duration(o.Viewers-1) * defaultRamp
 			}
-			return runPlay(cmd.Context(), o, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if flv.Is(o.URL) && o.Join.Dialect == join.Auto {
+				return runPlay(cmd.Context(), &play.FLVOptions{URL: o.URL, Join: o.Join, Viewers: o.Viewers, Slow: slow, SlowKbps: slowKbps,
+					Ramp: o.Ramp, Duration: o.Duration, Wait: o.Wait}, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			if slow > 0 {
+				return &UsageError{errors.New("--slow-readers is for URLs that end in .flv")}
+			}
+			return runPlay(cmd.Context(), &o, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
@@ -80,17 +96,26 @@ Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the 
 	flags.StringVar(&decrypt, "decrypt", string(lean.DecryptSample), "what the lean client decrypts: sample, all or none")
 	flags.BoolVar(&o.GRO, "gro", false, "lean client: let the kernel join datagrams; on one machine this makes the server cheaper, too")
 	flags.IntVar(&o.ReadBuffer, "read-buffer", 4<<20, "bytes of receive buffer per UDP socket; root may exceed net.core.rmem_max")
+	flags.IntVar(&slow, "slow-readers", 0, "FLV only: readers beside the viewers that read slowly")
+	flags.IntVar(&slowKbps, "slow-kbps", 10, "FLV only: kbit/s that each slow reader reads")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON (docs/play.md)")
 	return cmd
 }
 
+// player is a way to play.
+type player interface {
+	// Play plays and tells progress.
+	Play(ctx context.Context, progress func(play.Progress)) (play.Outcome, error)
+}
+
 // runPlay plays, shows progress on a terminal, and prints the report.
-func runPlay(ctx context.Context, o play.Options, asJSON bool, out, progress io.Writer) error {
+func runPlay(ctx context.Context, p player, asJSON bool, out, progress io.Writer) error {
 	showing := isTerminal(progress)
+	var tell func(play.Progress)
 	if showing {
-		o.Progress = func(p play.Progress) { fmt.Fprintf(progress, "\r%s\x1b[K", line(p)) }
+		tell = func(p play.Progress) { fmt.Fprintf(progress, "\r%s\x1b[K", line(p)) }
 	}
-	report, err := play.Run(ctx, o)
+	report, err := p.Play(ctx, tell)
 	if showing {
 		fmt.Fprint(progress, "\r\x1b[K")
 	}

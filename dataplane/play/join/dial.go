@@ -28,9 +28,14 @@ func (t *Target) httpClient() *http.Client {
 	}}
 }
 
-func (t *Target) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if t.connect != "" {
-		address = t.connect
+func (t *Target) dial(ctx context.Context, _, address string) (net.Conn, error) {
+	return Dial(ctx, t.connect, address)
+}
+
+// Dial connects to a host:port, or to another one instead (Options.Connect); names below localhost are this machine.
+func Dial(ctx context.Context, instead, address string) (net.Conn, error) {
+	if instead != "" {
+		address = instead
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -40,7 +45,7 @@ func (t *Target) dial(ctx context.Context, network, address string) (net.Conn, e
 		address = net.JoinHostPort("127.0.0.1", port)
 	}
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	return dialer.DialContext(ctx, network, address)
+	return dialer.DialContext(ctx, "tcp", address)
 }
 
 // local tells names below localhost: they are this machine (RFC 6761, section 6.3), but not every resolver knows.

@@ -30,7 +30,7 @@ test: ## Vet, all Go tests (with the race detector), all tests of the web player
 lint: ## golangci-lint and govulncheck
 	hack/lint.sh
 
-bench: ## Go benchmarks of the frame path, then the cost of a viewer against stock pion and the floor, memory, crowd, neighbours, loss (one case: BENCH="--viewers 200 --mbps 2")
+bench: ## Go benchmarks of the frame path, then the cost of a viewer against stock pion and the floor, memory, crowd, neighbours, HTTP-FLV, loss (one case: BENCH="--viewers 200 --mbps 2")
 	go test -run '^$$' -bench . -benchmem ./dataplane/relay/... ./dataplane/hub ./dataplane/media
 	go run ./e2e/bench $(or $(BENCH),all) --out docs/benchmarks
 

@@ -50,6 +50,12 @@ func parts(out string) []part {
 		{"neighbours", func(ctx context.Context, w io.Writer) error {
 			return runNeighbours(ctx, neighboursOptions{viewers: 100, bad: 10, percent: 30, mbps: 2, rtt: 40 * time.Millisecond, seconds: 3, rounds: 7}, w)
 		}},
+		{"HTTP-FLV", func(ctx context.Context, w io.Writer) error {
+			return runFLV(ctx, flvOptions{few: 200, readers: 2000, mbps: 0.6, seconds: 15, out: out}, w)
+		}},
+		{"slow readers", func(ctx context.Context, w io.Writer) error {
+			return runSlow(ctx, slowOptions{good: 500, slow: 100, kbps: 10, mbps: 0.6, seconds: 12, rounds: 3, out: out}, w)
+		}},
 		{"loss", func(ctx context.Context, w io.Writer) error {
 			return runLoss(ctx, lossOptions{viewers: []int{20}, percent: []float64{1, 5, 10, 20, 30}, mbps: 2, rtt: 40 * time.Millisecond, seconds: 10, seed: 1}, w)
 		}},

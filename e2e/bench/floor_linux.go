@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -82,7 +83,7 @@ func (f *floor) run(ctx context.Context) {
 	var messages [floorBatch]floorMessage
 	var iov [floorBatch]unix.Iovec
 	var control [floorBatch][24]byte
-	everyFrame(ctx, func(n int) {
+	everyFrame(ctx, func(time.Time) {}, func(n int) {
 		size := frameSize(f.spec.Mbps, n)
 		for start := 0; start < len(f.names); start += floorBatch {
 			end := min(start+floorBatch, len(f.names))

@@ -9,6 +9,8 @@
 //	go run ./e2e/bench neighbours                     # what the others notice of them
 //	go run ./e2e/bench crowd                          # 300 joins within a second while 100 watch
 //	go run ./e2e/bench memory                         # what a connected viewer keeps of the server's memory
+//	go run ./e2e/bench flv                            # 2000 readers of HTTP-FLV: losses, CPU, memory
+//	go run ./e2e/bench slow                           # what 500 of them notice of 100 that read 10 kbit/s
 //
 // The method is written down in docs/benchmarks/README.md.
 package main
@@ -56,7 +58,7 @@ func newRoot() *cobra.Command {
 	f.IntVar(&o.seconds, "seconds", 10, "how long each case is measured after all viewers have joined")
 	f.StringVar(&o.srtp, "srtp", "gcm", "protection profile: gcm or sha1")
 	f.StringVar(&o.out, "out", "", "folder for bench.json and bench.svg; empty writes none")
-	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newAllCommand())
+	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newFLVCommand(), newSlowCommand(), newAllCommand())
 	return root
 }
 

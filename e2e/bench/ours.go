@@ -51,17 +51,20 @@ func newOurs(spec serverSpec) (*ours, error) {
 	return &ours{Relay: r, spec: spec, hub: h}, nil
 }
 
-func (o *ours) run(ctx context.Context) {
-	pub, err := o.hub.Publish(hub.Key{Space: host, App: "live", Name: "stream"}, hub.Publisher{})
+func (o *ours) run(ctx context.Context) { publish(ctx, o.hub, host, o.spec.Mbps, func(time.Time) {}) }
+
+// publish writes the stream in time until the context ends; first is told when time stamp 0 was.
+func publish(ctx context.Context, h *hub.Hub, space string, mbps float64, first func(time.Time)) {
+	pub, err := h.Publish(hub.Key{Space: space, App: "live", Name: "stream"}, hub.Publisher{})
 	if err != nil {
 		return
 	}
 	sps, pps := parameterSets()
 	track := &media.Track{Codec: media.H264, SPS: sps, PPS: pps, Width: 1280, Height: 720}
 	pub.SetTracks([]*media.Track{track})
-	everyFrame(ctx, func(n int) {
+	everyFrame(ctx, first, func(n int) {
 		f := &media.Frame{Track: track, DTS: time.Duration(n) * frameTime, PTS: time.Duration(n) * frameTime, Ingest: time.Now()}
-		f.Units, f.Key = accessUnit(o.spec.Mbps, n)
+		f.Units, f.Key = accessUnit(mbps, n)
 		for _, u := range f.Units {
 			f.Size += len(u)
 		}

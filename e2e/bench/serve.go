@@ -18,7 +18,7 @@ import (
 
 // serverSpec is a server of a case.
 type serverSpec struct {
-	Kind  string // ours, pion or floor
+	Kind  string // ours, edge, pion or floor
 	Mbps  float64
 	SRTP  string
 	Sinks []string // floor: where to send
@@ -35,6 +35,9 @@ type counts struct {
 	Repeats    uint64  `json:"repeats"` // of them, sent again to viewers that are connected now
 	Calls      uint64  `json:"calls"`   // system calls that sent them
 	Failed     uint64  `json:"failed"`  // messages that the kernel refused
+
+	Epoch   int64              `json:"epoch,omitempty"`   // edge: when time stamp 0 was, in Unix ns
+	Metrics map[string]float64 `json:"metrics,omitempty"` // edge: its own, by name and labels
 }
 
 // server is a kind of server. Handle serves signalling; Run sends the stream until the context ends.
@@ -53,6 +56,8 @@ func serve(ctx context.Context, spec serverSpec) error {
 	switch spec.Kind {
 	case "ours":
 		s, err = newOurs(spec)
+	case "edge":
+		s, err = newStandard(spec)
 	case "pion":
 		s, err = newStock(spec)
 	case "floor":
@@ -111,9 +116,10 @@ func frameSize(mbps float64, n int) int {
 	return int(small)
 }
 
-// everyFrame calls f for each frame, in time, until the context ends.
-func everyFrame(ctx context.Context, f func(n int)) {
+// everyFrame calls f for each frame, in time, until the context ends. It tells first when it began.
+func everyFrame(ctx context.Context, first func(time.Time), f func(n int)) {
 	start := time.Now()
+	first(start)
 	for n := 0; ; n++ {
 		wait := time.NewTimer(time.Until(start.Add(time.Duration(n) * frameTime)))
 		select {

@@ -121,7 +121,7 @@ func (s *stock) join(offer string) (string, error) {
 
 func (s *stock) run(ctx context.Context) {
 	packetizer := rtp.NewPacketizer(1200, 0, 0, &codecs.H264Payloader{}, rtp.NewRandomSequencer(), 90000)
-	everyFrame(ctx, func(n int) {
+	everyFrame(ctx, func(time.Time) {}, func(n int) {
 		units, _ := accessUnit(s.spec.Mbps, n)
 		var annexB []byte
 		for _, u := range units {

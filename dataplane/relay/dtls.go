@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,64 +22,74 @@ type srtpKeys struct {
 	remoteKey, remoteSalt []byte
 }
 
-// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify.
+// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify. Once the player is
+// known to have finished the handshake too, nothing of it is kept but its state (parked.go).
 type dtlsTransport struct {
 	s      *session
 	remote net.Addr
-	in     chan []byte
-	done   chan struct{}
-	once   sync.Once
 
 	established atomic.Bool // the handshake is over and media is sent
 	reading     atomic.Bool // read is at work
+	settling    atomic.Bool // park is at work, or done
 
-	mu       sync.Mutex
-	conn     *dtls.Conn
-	deadline time.Time
-	changed  chan struct{} // closed when the deadline changes
+	mu      sync.Mutex
+	link    *dtlsLink // of conn
+	conn    *dtls.Conn
+	state   *dtls.State // of a connection that is parked; then conn is nil
+	missed  []byte      // the record that came while it was being parked
+	resumed time.Time   // when a parked connection was taken up last
+	closed  bool
 }
 
 // readFor is how long read waits for what a record brings.
 const readFor = 100 * time.Millisecond
 
-const dtlsQueue = 32 // records that wait to be read; more are dropped, as UDP would
-
 func newDTLSTransport(s *session) *dtlsTransport {
-	return &dtlsTransport{s: s, remote: net.UDPAddrFromAddrPort(s.path.remote), in: make(chan []byte, dtlsQueue), done: make(chan struct{}), changed: make(chan struct{})}
+	t := &dtlsTransport{s: s, remote: net.UDPAddrFromAddrPort(s.path.remote)}
+	t.link = newDTLSLink(t)
+	return t
 }
 
 // deliver hands a record over; the bytes are copied.
 func (t *dtlsTransport) deliver(b []byte) {
-	select {
-	case t.in <- append([]byte(nil), b...):
-	default:
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.state != nil:
+		t.resume(b)
+		return
+	case t.conn == nil && t.established.Load() && !t.closed:
+		t.missed = append([]byte(nil), b...)
+		return
 	}
-	if t.established.Load() && t.reading.CompareAndSwap(false, true) {
-		go t.read()
+	t.link.deliver(b)
+	if t.established.Load() && t.conn != nil && t.reading.CompareAndSwap(false, true) {
+		go t.read(t.conn)
 	}
 }
 
 // read takes what DTLS holds for a reader, which is nothing that we want: but DTLS takes in no more records, and so no close_notify,
 // while something waits. It ends soon; the next record brings the next one.
-func (t *dtlsTransport) read() {
+func (t *dtlsTransport) read(conn *dtls.Conn) {
 	defer t.s.relay.survive("DTLS reading", func() { t.s.close("panic", nil) })
 	defer t.reading.Store(false)
-	_ = t.conn.SetReadDeadline(time.Now().Add(readFor))
+	_ = conn.SetReadDeadline(time.Now().Add(readFor))
 	var b [maxPacket]byte
 	for range 2 * dtlsQueue {
 		var timeout net.Error
-		if _, err := t.conn.Read(b[:]); errors.Is(err, io.EOF) || errors.As(err, &timeout) && timeout.Timeout() {
+		if _, err := conn.Read(b[:]); errors.Is(err, io.EOF) || errors.As(err, &timeout) && timeout.Timeout() {
 			return
 		}
 	}
 }
 
-// run makes the handshake and starts media. The end of the connection is seen in Close, so nothing of ours waits for it.
+// run makes the handshake and starts media. The end of the connection is seen in the link's Close, so nothing of ours waits for it.
 func (t *dtlsTransport) run() {
 	defer t.s.relay.survive("DTLS session", func() { t.s.close("panic", nil) })
 	ctx, cancel := context.WithTimeout(t.s.relay.ctx, t.s.relay.opt.JoinTimeout)
 	defer cancel()
-	keys, err := t.handshakeInTurn(ctx)
+	link := t.link // parked only after the handshake
+	keys, err := t.handshakeInTurn(ctx, link)
 	if err == nil {
 		err = t.s.start(keys)
 	}
@@ -91,7 +100,7 @@ func (t *dtlsTransport) run() {
 	}
 	t.established.Store(true)
 	select {
-	case <-t.done: // the player has left meanwhile
+	case <-link.done: // the player has left meanwhile
 		t.left()
 	default:
 	}
@@ -101,17 +110,17 @@ func (t *dtlsTransport) run() {
 func (t *dtlsTransport) left() { go t.s.close("player left", nil) }
 
 // handshakeInTurn makes the handshake when there is a place for it.
-func (t *dtlsTransport) handshakeInTurn(ctx context.Context) (srtpKeys, error) {
-	leave, err := t.s.relay.handshakes.enter(ctx, t.done)
+func (t *dtlsTransport) handshakeInTurn(ctx context.Context, link *dtlsLink) (srtpKeys, error) {
+	leave, err := t.s.relay.handshakes.enter(ctx, link.done)
 	if err != nil {
 		return srtpKeys{}, err
 	}
 	defer leave()
-	return t.handshake(ctx)
+	return t.handshake(ctx, link)
 }
 
-func (t *dtlsTransport) handshake(ctx context.Context) (srtpKeys, error) {
-	conn, err := dtls.ServerWithOptions(t, t.RemoteAddr(),
+func (t *dtlsTransport) handshake(ctx context.Context, link *dtlsLink) (srtpKeys, error) {
+	conn, err := dtls.ServerWithOptions(link, link.RemoteAddr(),
 		dtls.WithCertificates(t.s.relay.identity.certificate),
 		dtls.WithSRTPProtectionProfiles(dtls.SRTPProtectionProfile(fanout.AEADAES128GCM), dtls.SRTPProtectionProfile(fanout.AES128CMHMACSHA1_80)),
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
@@ -171,79 +180,4 @@ func exportKeys(conn *dtls.Conn) (srtpKeys, error) {
 	k := srtpKeys{profile: profile}
 	k.remoteKey, k.localKey, k.remoteSalt, k.localSalt = take(keySize), take(keySize), take(saltSize), take(saltSize)
 	return k, nil
-}
-
-// close sends close_notify and ends the connection.
-func (t *dtlsTransport) close() {
-	t.mu.Lock()
-	conn := t.conn
-	t.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close()
-	}
-	t.once.Do(func() { close(t.done) })
-}
-
-// ReadFrom, WriteTo and the rest make a net.PacketConn of the session's path.
-func (t *dtlsTransport) ReadFrom(b []byte) (int, net.Addr, error) {
-	for {
-		t.mu.Lock()
-		deadline, changed := t.deadline, t.changed
-		t.mu.Unlock()
-		var expired <-chan time.Time
-		if !deadline.IsZero() {
-			timer := time.NewTimer(time.Until(deadline))
-			defer timer.Stop()
-			expired = timer.C
-		}
-		select {
-		case p := <-t.in:
-			return copy(b, p), t.RemoteAddr(), nil
-		case <-t.done:
-			return 0, nil, io.EOF
-		case <-expired:
-			return 0, nil, os.ErrDeadlineExceeded
-		case <-changed:
-		}
-	}
-}
-
-// WriteTo sends a record on the session's path.
-func (t *dtlsTransport) WriteTo(b []byte, _ net.Addr) (int, error) {
-	t.s.mu.Lock()
-	p := t.s.path
-	t.s.mu.Unlock()
-	p.send(b)
-	return len(b), nil
-}
-
-// Close ends reading. DTLS calls it when the player has sent close_notify or a fatal alert.
-func (t *dtlsTransport) Close() error {
-	t.once.Do(func() { close(t.done) })
-	if t.established.Load() {
-		t.left()
-	}
-	return nil
-}
-
-// LocalAddr is not needed by DTLS.
-func (t *dtlsTransport) LocalAddr() net.Addr { return &net.UDPAddr{} }
-
-// RemoteAddr is the player's address.
-func (t *dtlsTransport) RemoteAddr() net.Addr { return t.remote }
-
-// SetDeadline sets the read deadline; writes never wait.
-func (t *dtlsTransport) SetDeadline(at time.Time) error { return t.SetReadDeadline(at) }
-
-// SetWriteDeadline does nothing: writes never wait.
-func (t *dtlsTransport) SetWriteDeadline(time.Time) error { return nil }
-
-// SetReadDeadline sets when a waiting ReadFrom gives up.
-func (t *dtlsTransport) SetReadDeadline(at time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.deadline = at
-	close(t.changed)
-	t.changed = make(chan struct{})
-	return nil
 }

@@ -2,13 +2,11 @@ package relay
 
 import (
 	"bytes"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/pion/rtcp"
-	"github.com/pion/webrtc/v4"
 
 	"github.com/millrace/millrace/dataplane/media"
 )
@@ -113,29 +111,5 @@ func TestPlayerWithLittleBandwidthGetsLess(t *testing.T) {
 	until("all frames again", 3000, func(p *packet) bool { return p.spare })
 	if n := s.metric("millrace_relay_less_total", "bandwidth"); n != 1 {
 		t.Errorf("%g decisions", n)
-	}
-}
-
-// Once a player is connected, no goroutine of ours is there for it; its end is seen all the same.
-func TestNoGoroutineOfOursPerViewer(t *testing.T) {
-	s := newStack(t, nil)
-	s.publish()
-	s.keepWriting()
-	c := newClient(t, nil)
-	s.whep(c, rtsHost)
-	c.next()
-	eventually(t, "the end of the goroutine that made the handshake", func() bool {
-		b := make([]byte, 1<<20)
-		return !bytes.Contains(b[:runtime.Stack(b, true)], []byte("relay.(*dtlsTransport).run"))
-	})
-	if err := c.pc.Close(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
-	if n := s.metric("millrace_relay_leaves_total", "player left"); n != 1 {
-		t.Errorf("%g players left", n)
-	}
-	if c.pc.ConnectionState() != webrtc.PeerConnectionStateClosed {
-		t.Error("the player is not closed")
 	}
 }

@@ -55,6 +55,7 @@ func (s *session) handleRTCP(b []byte) {
 	}
 	s.inbound.buf = plain
 	s.touch()
+	s.dtls.settled()
 	now := time.Now()
 	walkRTCP(plain, func(f feedback) {
 		switch {

@@ -1,0 +1,132 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const dtlsQueue = 32 // records that wait to be read; more are dropped, as UDP would
+
+// dtlsLink makes a net.PacketConn of a session's path, for one DTLS connection.
+type dtlsLink struct {
+	t    *dtlsTransport
+	in   chan []byte
+	done chan struct{}
+	once sync.Once
+
+	mu       sync.Mutex
+	deadline time.Time
+	changed  chan struct{} // closed when the deadline changes
+	pending  int           // records that DTLS has not dealt with: those of in, and the one that it was given last
+	given    bool          // it was given one
+	retired  bool          // nothing is sent any more, and nothing comes in
+}
+
+func newDTLSLink(t *dtlsTransport) *dtlsLink {
+	return &dtlsLink{t: t, in: make(chan []byte, dtlsQueue), done: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// deliver gives DTLS a record; the bytes are copied.
+func (l *dtlsLink) deliver(b []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.in) < cap(l.in) && !l.retired {
+		l.pending++
+		l.in <- append([]byte(nil), b...)
+	}
+}
+
+// retire makes the link end without a word, unless DTLS has still records to deal with: one may be the player's close_notify.
+func (l *dtlsLink) retire() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = l.retired || l.pending == 0
+	return l.retired
+}
+
+func (l *dtlsLink) isRetired() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.retired
+}
+
+// take counts a record that DTLS is given. It asks for the next one when it has dealt with the last.
+func (l *dtlsLink) take(given bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.given {
+		l.pending--
+	}
+	l.given = given
+}
+
+// ReadFrom gives DTLS the next record.
+func (l *dtlsLink) ReadFrom(b []byte) (int, net.Addr, error) {
+	l.take(false)
+	for {
+		l.mu.Lock()
+		deadline, changed := l.deadline, l.changed
+		l.mu.Unlock()
+		var expired <-chan time.Time
+		if !deadline.IsZero() {
+			timer := time.NewTimer(time.Until(deadline))
+			defer timer.Stop()
+			expired = timer.C
+		}
+		select {
+		case p := <-l.in:
+			l.take(true)
+			return copy(b, p), l.t.remote, nil
+		case <-l.done:
+			return 0, nil, io.EOF
+		case <-expired:
+			return 0, nil, os.ErrDeadlineExceeded
+		case <-changed:
+		}
+	}
+}
+
+// WriteTo sends a record on the session's path.
+func (l *dtlsLink) WriteTo(b []byte, _ net.Addr) (int, error) {
+	if !l.isRetired() {
+		l.t.s.mu.Lock()
+		p := l.t.s.path
+		l.t.s.mu.Unlock()
+		p.send(b)
+	}
+	return len(b), nil
+}
+
+// Close ends reading. DTLS calls it when the player has sent close_notify or a fatal alert, and when it is closed here.
+func (l *dtlsLink) Close() error {
+	l.once.Do(func() { close(l.done) })
+	if l.t.established.Load() && !l.isRetired() {
+		l.t.left()
+	}
+	return nil
+}
+
+// LocalAddr is not needed by DTLS.
+func (l *dtlsLink) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
+// RemoteAddr is the player's address.
+func (l *dtlsLink) RemoteAddr() net.Addr { return l.t.remote }
+
+// SetDeadline sets the read deadline; writes never wait.
+func (l *dtlsLink) SetDeadline(at time.Time) error { return l.SetReadDeadline(at) }
+
+// SetWriteDeadline does nothing: writes never wait.
+func (l *dtlsLink) SetWriteDeadline(time.Time) error { return nil }
+
+// SetReadDeadline sets when a waiting ReadFrom gives up.
+func (l *dtlsLink) SetReadDeadline(at time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.deadline = at
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return nil
+}

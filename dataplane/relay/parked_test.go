@@ -1,0 +1,150 @@
+package relay
+
+import (
+	"bytes"
+	"encoding/binary"
+	"regexp"
+	"runtime"
+	"testing"
+
+	"github.com/pion/rtcp"
+	"github.com/pion/webrtc/v4"
+)
+
+// stacks counts how often a text is on the stacks of all goroutines. The clients are in this process too.
+func stacks(text string) int {
+	b := make([]byte, 8<<20)
+	return bytes.Count(b[:runtime.Stack(b, true)], []byte(text))
+}
+
+// ours is how many goroutines read for DTLS at our end, or end it.
+func ours() int { return stacks("relay.(*dtls") }
+
+// speak sends an authenticated report to the relay, as players do all the time.
+func (c *client) speak() {
+	c.t.Helper()
+	if err := c.pc.WriteRTCP([]rtcp.Packet{&rtcp.ReceiverReport{SSRC: 1}}); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// parked joins, and waits until nothing is there for the player but its state.
+func (s *stack) parked(change func(*webrtc.SettingEngine)) (*client, *session) {
+	s.t.Helper()
+	c := newClient(s.t, change)
+	path := s.whep(c, rtsHost)
+	c.next()
+	viewer := s.relay.sessions.id(sessionID(path))
+	if viewer == nil {
+		s.t.Fatalf("no session %s", path)
+	}
+	eventually(s.t, "parking", func() bool {
+		c.speak()
+		return viewer.dtls.parked() && ours() == 0
+	})
+	return c, viewer
+}
+
+func (t *dtlsTransport) parked() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state != nil
+}
+
+func sessionID(path string) string { return regexp.MustCompile(`[^/?]+$`).FindString(path) }
+
+// Once a player is connected, no goroutine is there for it. It plays on; its end is seen all the same.
+func TestNoGoroutinePerViewer(t *testing.T) {
+	for name, change := range map[string]func(*webrtc.SettingEngine){
+		"UDP": nil, "TCP": func(se *webrtc.SettingEngine) { se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t, nil)
+			s.publish()
+			s.keepWriting()
+			c, _ := s.parked(change)
+			eventually(t, "one state machine of DTLS, the client's", func() bool { return stacks("handshakeFSM).Run(") == 1 })
+			c.drain()
+			c.next()
+			if err := c.pc.Close(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+			if n := s.metric("millrace_relay_leaves_total", "player left"); n != 1 && name == "UDP" {
+				t.Errorf("%g players left", n)
+			}
+		})
+	}
+}
+
+// The end of the stream is told to players whose connection is parked, by a close_notify that they accept.
+func TestParkedPlayersAreToldTheEnd(t *testing.T) {
+	s := newStack(t, nil)
+	s.publish()
+	var players []*client
+	for range 3 {
+		c, _ := s.parked(nil)
+		players = append(players, c)
+	}
+	s.pub.End()
+	for _, c := range players {
+		c.awaitClosed()
+	}
+	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
+}
+
+// What only looks like an alert of the player, from anybody, takes the connection up at most now and then; it is parked again, and the
+// player's own is heard at any time.
+func TestForgedAlertsChangeNothing(t *testing.T) {
+	s := newStack(t, nil)
+	s.publish()
+	s.keepWriting()
+	c, viewer := s.parked(nil)
+	other, attacked := s.parked(nil)
+	alert := append([]byte{contentTypeAlert, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 99, 0, 26}, make([]byte, 26)...)
+	for i := range 100 {
+		binary.BigEndian.PutUint16(alert[9:], uint16(100+i))
+		viewer.handleDTLS(alert, viewer.path)
+		attacked.handleDTLS(alert, attacked.path)
+	}
+	if err := other.pc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the session of the one who left", func() bool { return s.relay.Sessions() == 1 })
+	for _, record := range [][]byte{{contentTypeAlert}, {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0}, make([]byte, 60)} {
+		viewer.handleDTLS(record, viewer.path)
+	}
+	eventually(t, "parking again", func() bool {
+		c.speak()
+		return viewer.dtls.parked() && ours() == 0
+	})
+	c.drain()
+	c.next()
+	if err := c.pc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+}
+
+// Players that come and go while their connections are being parked and taken up.
+func TestParkingWhilePlayersLeave(t *testing.T) {
+	s := newStack(t, nil)
+	s.publish()
+	s.keepWriting()
+	for i := range 30 {
+		c := newClient(t, nil)
+		session := s.whep(c, rtsHost)
+		c.next()
+		c.speak()
+		if i%2 == 0 {
+			if err := c.pc.Close(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		s.request("DELETE", rtsHost, session, "", "")
+		c.awaitClosed()
+	}
+	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
+	eventually(t, "the end of all that served them", func() bool { return ours() == 0 })
+}

@@ -65,6 +65,21 @@ func (s *stack) metric(name, value string) (sum float64) {
 	return sum
 }
 
+// observations counts what a histogram has seen.
+func (s *stack) observations(name string) (n uint64) {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			n += f.GetMetric()[0].GetHistogram().GetSampleCount()
+		}
+	}
+	return n
+}
+
 // A player that says that it has too little bandwidth gets only frames that others refer to, until it has more.
 func TestPlayerWithLittleBandwidthGetsLess(t *testing.T) {
 	s := newStack(t, nil)
@@ -72,8 +87,8 @@ func TestPlayerWithLittleBandwidthGetsLess(t *testing.T) {
 	s.pub.SetFacts(media.Facts{VideoCodec: media.H264, VideoKbps: 2000})
 	c := newClient(t, nil)
 	s.whep(c, rtsHost)
-	if answer := c.pc.RemoteDescription().SDP; !strings.Contains(answer, " goog-remb\r\n") {
-		t.Fatalf("no estimates are asked for in\n%s", answer)
+	if answer := c.pc.RemoteDescription().SDP; !strings.Contains(answer, " goog-remb\r\n") || strings.Contains(answer, "transport-cc") {
+		t.Fatalf("estimates, and nothing else, should be asked for in\n%s", answer)
 	}
 	s.spares()
 	say := func(kbps float32) {

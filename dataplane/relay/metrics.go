@@ -24,6 +24,7 @@ type metrics struct {
 	panics           prometheus.Counter
 	rtt              prometheus.Histogram   // seconds, of receiver reports
 	bandwidth        prometheus.Histogram   // estimate of a player over what its stream needs
+	queue            prometheus.Histogram   // seconds, of transport-wide feedback
 	less             *prometheus.CounterVec // by cause
 	moves            prometheus.Counter
 }
@@ -45,6 +46,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		loss:             histogram("loss_ratio", "Fraction of packets lost, of the receiver reports of viewers.", []float64{0, 0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 1}),
 		rtt:              histogram("rtt_seconds", "Round-trip times, of the receiver reports of viewers.", prometheus.ExponentialBuckets(0.001, 2, 13)),
 		bandwidth:        histogram("bandwidth_ratio", "What players estimate to have of bandwidth (REMB), as a multiple of what their streams need.", []float64{0.25, 0.5, 0.75, 1, 1.5, 2, 4}),
+		queue:            histogram("queue_seconds", "How long packets wait on the way, beyond the shortest way, of the transport-wide feedback of viewers.", prometheus.ExponentialBuckets(0.001, 2, 13)),
 		less:             vec("less_total", "Decisions to send a viewer less, by cause.", "cause"),
 		nacks:            counter("nacks_total", "Entries of generic NACKs."),
 		keyFrameRequests: counter("key_frame_requests_total", "PLI and FIR of viewers, answered from the cache."),
@@ -59,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves, m.rtt, m.bandwidth, m.less)
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves, m.rtt, m.bandwidth, m.queue, m.less)
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
 	}

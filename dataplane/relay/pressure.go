@@ -89,7 +89,12 @@ func (p *pressure) roundTrip(now time.Time, rtt time.Duration) (step, fanout.Cau
 	} else {
 		p.base += min(time.Millisecond, rtt-p.base) // another network may be a longer way
 	}
-	return p.report(now, fanout.CauseDelay, (rtt - p.base).Seconds(), 0.15, 0.3, 1)
+	return p.delay(now, rtt-p.base)
+}
+
+// delay takes in for how long packets wait on the way.
+func (p *pressure) delay(now time.Time, queue time.Duration) (step, fanout.Cause) {
+	return p.report(now, fanout.CauseDelay, queue.Seconds(), 0.15, 0.3, 1)
 }
 
 func (p *pressure) report(now time.Time, cause fanout.Cause, value, low, high, highest float64) (step, fanout.Cause) {

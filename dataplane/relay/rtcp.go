@@ -34,6 +34,7 @@ const (
 	fmtNACK            = 1
 	fmtPLI             = 1
 	fmtFIR             = 4
+	fmtTransportCC     = 15 // draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1
 	fmtREMB            = 15 // application layer feedback (draft-alvestrand-rmcat-remb-03, 2.2)
 )
 
@@ -69,6 +70,8 @@ func (s *session) handleRTCP(b []byte) {
 			s.relay.metrics.feedbackDropped.Inc()
 		case f.report:
 			s.reported(v, &f, now)
+		case f.transport != nil:
+			s.arrived(v, f.transport, now)
 		case f.bandwidth > 0:
 			s.estimated(v, f.bandwidth, now)
 		}
@@ -146,6 +149,7 @@ type feedback struct {
 	lost                   uint8   // fraction of packets lost since the last report, in 256ths
 	lastSR, delay          uint32  // of a report: the sender report that it answers, and since when the player has that
 	bandwidth              float64 // REMB: what the player estimates, in bit/s
+	transport              []byte  // a transport-wide feedback, for walkTransportCC
 }
 
 // walkRTCP calls f for each report and request in a compound packet (RFC 3550, 6.1). What is malformed ends the walk.
@@ -171,6 +175,9 @@ func walkPacket(b []byte, f func(feedback)) {
 			})
 		}
 	case rtcpTransportFB:
+		if count == fmtTransportCC {
+			f(feedback{transport: body})
+		}
 		if count != fmtNACK || len(body) < 8 {
 			return
 		}

@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"slices"
+	"reflect"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -29,11 +29,12 @@ func TestWalkRTCP(t *testing.T) {
 	want := []feedback{
 		{report: true, ssrc: 7, lost: 25, lastSR: 9, delay: 4}, {report: true, ssrc: 8},
 		{nack: true, ssrc: 7, pid: 65535, blp: 3}, {nack: true, ssrc: 7, pid: 5},
+		{transport: []byte{0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0}},
 		{keyFrame: true, ssrc: 7}, {keyFrame: true, ssrc: 7}, {bandwidth: 1e6},
 	}
 	var got []feedback
 	walkRTCP(b, func(f feedback) { got = append(got, f) })
-	if !slices.Equal(got, want) {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

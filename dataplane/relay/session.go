@@ -53,6 +53,7 @@ type session struct {
 	dtls     *dtlsTransport
 	inbound  *inbound
 	pressure pressure // what the reports say about the network
+	arrivals arrivals // what those of transport-wide feedback say
 	asked    budget   // what the player may ask for: packets again, key frames
 	silence  *silence // nil: the stream has audio, or there was enough
 	closed   bool
@@ -207,12 +208,13 @@ func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
 	}
 	cfg := fanout.LaneConfig{
 		Codec: c.Codec, PayloadType: c.PayloadType, SSRC: ssrc, CaptureTimeID: c.CaptureTimeID, PlayoutDelayID: c.PlayoutDelayID,
+		TransportCCID: c.TransportCCID,
 	}
 	if rtx > 0 && c.RTXType > 0 {
 		cfg.RTXType, cfg.RTXSSRC = c.RTXType, rtx
 	}
 	if c.Codec.Kind() == media.Audio {
-		cfg.PlayoutDelayID = 0
+		cfg.PlayoutDelayID, cfg.TransportCCID = 0, 0
 	}
 	return cfg
 }

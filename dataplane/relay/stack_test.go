@@ -193,7 +193,13 @@ func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
-	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m)).NewPeerConnection(webrtc.Configuration{})
+	return newClientOf(t, webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m))
+}
+
+// newClientOf is a player by a stock of pion's.
+func newClientOf(t *testing.T, options ...func(*webrtc.API)) *client {
+	t.Helper()
+	pc, err := webrtc.NewAPI(options...).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,6 +176,9 @@ func (w *Worker) send(v *Viewer, p *Pack, now time.Time) bool {
 	last := p.Packets() - 1
 	for i := range last + 1 {
 		w.packet(v, l, p, i, ext, ts, i == last && p.Kind == media.Video)
+		if l.sent != nil {
+			l.sent.note(uint16(ext), now)
+		}
 		ext++
 	}
 	l.packets += uint32(p.Packets())

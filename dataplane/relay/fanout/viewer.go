@@ -22,6 +22,7 @@ type LaneConfig struct {
 	// Ids of RTP header extensions (RFC 8285), 0 when not negotiated.
 	CaptureTimeID  uint8 // abs-capture-time
 	PlayoutDelayID uint8 // playout-delay
+	TransportCCID  uint8 // transport-wide congestion control; its number is the packet's sequence number, packets of RTX have none
 }
 
 // ViewerConfig makes a viewer.
@@ -89,6 +90,8 @@ type lane struct {
 	shifts [32]shift // where the run of sequence numbers stands against the feed's; newest last: a frame left out makes one
 	used   int
 
+	sent sentTimes // with TransportCCID
+
 	rtxNext        uint64
 	packets, bytes uint32 // for sender reports (RFC 3550, 6.4.1)
 }
@@ -138,7 +141,11 @@ func NewViewer(cfg ViewerConfig) (*Viewer, error) {
 	for kind, lc := range map[media.Kind]LaneConfig{media.Video: cfg.Video, media.Audio: cfg.Audio} {
 		if lc.Codec != 0 {
 			first := rand.Uint64N(1 << 15) // lower half: no roll-over before the receiver knows the ROC (RFC 3711, 3.3.1)
-			v.lanes[kind] = &lane{cfg: lc, next: first, start: first, rtxNext: rand.Uint64N(1 << 15)}
+			l := &lane{cfg: lc, next: first, start: first, rtxNext: rand.Uint64N(1 << 15)}
+			if lc.TransportCCID > 0 {
+				l.sent = newSentTimes()
+			}
+			v.lanes[kind] = l
 		}
 	}
 	return v, nil
@@ -209,6 +216,12 @@ func (l *lane) header(b []byte, pt uint8, ssrc uint32, seq uint16, ext uint64, t
 		b[n], b[n+1], b[n+2], b[n+3] = l.cfg.PlayoutDelayID<<4|2, 0, 0, 0 // min 0, max 0
 		n += 4
 	}
+	if l.cfg.TransportCCID > 0 && ssrc == l.cfg.SSRC {
+		n = max(n, 16)
+		b[n] = l.cfg.TransportCCID<<4 | 1
+		binary.BigEndian.PutUint16(b[n+1:], seq)
+		n += 3
+	}
 	if n > 12 {
 		for n%4 != 0 {
 			b[n] = 0
@@ -221,7 +234,7 @@ func (l *lane) header(b []byte, pt uint8, ssrc uint32, seq uint16, ext uint64, t
 	return n
 }
 
-// maxHeader bounds what header writes: 12 + 4 + 9 + 4, padded.
+// maxHeader bounds what header writes: 12 + 4 + 9 + 4 + 3.
 const maxHeader = 32
 
 // bucket bounds what repeats may cost a viewer, in bytes: at once, per second, and in proportion to what it is sent.

@@ -88,6 +88,9 @@ func section(line func(string, ...any), s *Section, c *Choice, l *Local, track s
 	if c.PlayoutDelayID > 0 {
 		line("a=extmap:%d %s", c.PlayoutDelayID, ExtPlayoutDelay)
 	}
+	if c.TransportCCID > 0 {
+		line("a=extmap:%d %s", c.TransportCCID, ExtTransportCC)
+	}
 	line("a=sendonly")
 	line("a=msid:rts %s", track)
 	line("a=rtcp-mux")
@@ -122,6 +125,9 @@ func codec(line func(string, ...any), c *Choice, rtx bool) {
 		line("a=rtcp-fb:%d nack pli", c.PayloadType)
 		if f.REMB {
 			line("a=rtcp-fb:%d goog-remb", c.PayloadType)
+		}
+		if c.TransportCCID > 0 {
+			line("a=rtcp-fb:%d transport-cc", c.PayloadType)
 		}
 		if id := f.Params["profile-level-id"]; id != "" && strings.EqualFold(f.Name, "H264") {
 			line("a=fmtp:%d level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=%s", c.PayloadType, id)

@@ -13,6 +13,7 @@ import (
 const (
 	ExtCaptureTime  = "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time"
 	ExtPlayoutDelay = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
+	ExtTransportCC  = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
 )
 
 // ErrNoCodec says that the player did not offer a codec of the stream; the wrapped text names it.
@@ -27,6 +28,7 @@ type Choice struct {
 	Format         Codec // the offered format that was chosen
 	CaptureTimeID  uint8
 	PlayoutDelayID uint8
+	TransportCCID  uint8 // for players that report arrivals and do not estimate bandwidth themselves
 }
 
 // Selection is what a player gets: at most one section of each kind.
@@ -154,6 +156,9 @@ func choose(s *Section, index int, codec media.Codec, score func(*Codec) int) *C
 	c := &Choice{
 		Section: index, Codec: codec, PayloadType: format.PayloadType, Format: format,
 		CaptureTimeID: s.Extensions[ExtCaptureTime], PlayoutDelayID: s.Extensions[ExtPlayoutDelay],
+	}
+	if format.TransportCC && !format.REMB {
+		c.TransportCCID = s.Extensions[ExtTransportCC]
 	}
 	for i := range s.Codecs {
 		if r := &s.Codecs[i]; strings.EqualFold(r.Name, "rtx") && r.Params["apt"] == strconv.Itoa(int(format.PayloadType)) {

@@ -51,6 +51,7 @@ type Codec struct {
 	Params      map[string]string // fmtp; keys in lower case
 	NACK        bool
 	REMB        bool // reports of the bandwidth that it estimates (draft-alvestrand-rmcat-remb-03)
+	TransportCC bool // reports of when each packet arrived (draft-holmer-rmcat-transport-wide-cc-extensions-01)
 }
 
 // ParseOffer reads an offer.
@@ -163,6 +164,7 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 				if own, ok := byType[pt]; pt == "*" || ok && own == i {
 					s.Codecs[i].NACK = s.Codecs[i].NACK || rest == "nack"
 					s.Codecs[i].REMB = s.Codecs[i].REMB || rest == "goog-remb"
+					s.Codecs[i].TransportCC = s.Codecs[i].TransportCC || rest == "transport-cc"
 				}
 			}
 		case "extmap":

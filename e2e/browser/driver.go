@@ -52,6 +52,7 @@ type Step struct {
 	Keys         []string    `json:"keys,omitempty"`      // page
 	Screenshot   string      `json:"screenshot,omitempty"`
 	Joins        int         `json:"joins,omitempty"`
+	Warm         bool        `json:"warm,omitempty"` // join
 	Concurrent   int         `json:"concurrent,omitempty"`
 	GapSeconds   *[2]float64 `json:"gapSeconds,omitempty"`
 	Early        float64     `json:"earlySeconds,omitempty"`

@@ -7,15 +7,22 @@ const probe = readFileSync(new URL('./probe.js', import.meta.url), 'utf8');
 /**
  * Joins a stream again and again at random times with the player page, and measures each join from outside of the player.
  *
- * step: { url, joins, concurrent, gapSeconds: [least, most], earlySeconds, lateSeconds, spanSeconds, settleSeconds, limitSeconds, allFrames }
+ * step: { url, joins, warm, concurrent, gapSeconds: [least, most], earlySeconds, lateSeconds, spanSeconds, settleSeconds, limitSeconds, allFrames }
  * Latency is read from the barcode of the pictures in two spans, around earlySeconds and around lateSeconds after the offer. The decode
  * rate and freezes are those from settleSeconds after the offer to the end of the late span. allFrames reads every frame instead.
- * Lines: "join" for each join. Result: { joins: [...] } in the order of their beginning.
+ * warm: first of all one join that is told apart, since the processes, caches and codecs of a browser come up with its first page.
+ * Lines: "warm" for that, "join" for each join. Result: { warm, joins: [...] }, joins in the order of their beginning.
  */
 export async function runJoin(browser, step, say, signal) {
   const { joins = 1, concurrent = 1, gapSeconds = [0.2, 1.5] } = step;
   const results = new Array(joins);
   const running = new Set();
+  let warm = null;
+  if (step.warm) {
+    const { samples, ...short } = await joinOnce(browser, { ...step, lateSeconds: (step.earlySeconds ?? 2) + 2 }, signal);
+    warm = short;
+    say('warm', short);
+  }
   for (let i = 0; i < joins && !signal.aborted; i++) {
     if (i > 0) await sleep((gapSeconds[0] + Math.random() * (gapSeconds[1] - gapSeconds[0])) * 1000);
     while (running.size >= concurrent) await Promise.race(running);
@@ -30,7 +37,7 @@ export async function runJoin(browser, step, say, signal) {
     running.add(task);
   }
   await Promise.all(running);
-  return { joins: results };
+  return { warm, joins: results };
 }
 
 async function joinOnce(browser, step, signal) {

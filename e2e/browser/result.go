@@ -79,6 +79,7 @@ type PageStats struct {
 
 // JoinResult is the result of a join step.
 type JoinResult struct {
+	Warm  *OneJoin  `json:"warm"` // with Step.Warm
 	Joins []OneJoin `json:"joins"`
 }
 

@@ -28,12 +28,12 @@ func newJoinCommand() *cobra.Command {
 			limit := time.Minute + time.Duration(rounds*(lateSeconds+30)*float64(time.Second))
 			gap := [2]float64{0.1, 2 + s.gop}
 			result, rep, err := play(cmd.Context(), s, browser.Step{
-				Joins: joins, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span, LimitSeconds: 20,
+				Joins: joins, Warm: true, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span, LimitSeconds: 20,
 			}, limit)
 			if err != nil {
 				return err
 			}
-			rep.Rows = joinRows(result.Joins, s.fps, lateSeconds)
+			rep.Rows = append(warmRows(result.Warm), joinRows(result.Joins, s.fps, lateSeconds)...)
 			return s.finish(rep, cmd.OutOrStdout())
 		},
 	}
@@ -42,6 +42,20 @@ func newJoinCommand() *cobra.Command {
 	cmd.Flags().IntVar(&concurrent, "concurrent", 1, "how many viewers at once; each decodes in software on the same CPUs, and each new window disturbs the others")
 	cmd.Flags().Float64Var(&lateSeconds, "late", late, "seconds after the offer at which latency is measured again")
 	return cmd
+}
+
+// warmRows tells of the join that the browser began with.
+func warmRows(j *browser.OneJoin) []row {
+	if j == nil {
+		return nil
+	}
+	if j.Error != "" {
+		return []row{figures("first page of a browser just started", "ms", nil).want("a picture", false)}
+	}
+	return []row{
+		figures("first page of a browser just started, apart: offer to first decoded frame", "ms", []float64{j.FirstPresentedMs}),
+		figures("  longest time the machine let that page wait", "ms", []float64{j.StallMs}),
+	}
 }
 
 func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {

@@ -15,9 +15,10 @@ import (
 
 // Pod is what is known of a media pod from the API server.
 type Pod struct {
-	Name       string
-	Pool       PoolKey
-	Node       string
+	Name string
+	Pool PoolKey
+	Node string
+	// Running pods have a process that may serve.
 	Running    bool
 	Ready      bool
 	ReadySince time.Time
@@ -48,7 +49,7 @@ func PodOf(o *corev1.Pod) (Pod, bool) {
 	}
 	p := Pod{
 		Name: o.Name, Pool: PoolKey{class, role}, Node: o.Spec.NodeName,
-		Running:     o.Status.Phase == corev1.PodRunning,
+		Running:     running(o),
 		Terminating: o.DeletionTimestamp != nil,
 		Addressing:  Addressing{IP: o.Status.PodIP, Annotated: o.Annotations[podspec.AnnotationPublicEndpoints]},
 
@@ -66,6 +67,20 @@ func PodOf(o *corev1.Pod) (Pod, bool) {
 		}
 	}
 	return p, true
+}
+
+// running tells whether a pod has a process, as far as the kubelet said. The phase alone does not: a pod that waits to be started again
+// after a crash stays in phase Running. One whose node is cut off keeps its last state, and counts as running: it may well serve.
+func running(o *corev1.Pod) bool {
+	if o.Status.Phase != corev1.PodRunning {
+		return false
+	}
+	for i := range o.Status.ContainerStatuses {
+		if o.Status.ContainerStatuses[i].State.Running != nil {
+			return true
+		}
+	}
+	return len(o.Status.ContainerStatuses) == 0 // nothing was said of its containers
 }
 
 func (a *Addressing) note(port corev1.ContainerPort) {

@@ -70,7 +70,8 @@ func TestTheClusterItself(t *testing.T) {
 	}
 	answers := func(what, want string, args ...string) {
 		t.Helper()
-		if err := kube.Poll(ctx, 30*time.Second, what, func(context.Context) error {
+		// After an outage of the API server CoreDNS watches again only after a back-off of up to a minute; until then it does not know new Services.
+		if err := kube.Poll(ctx, 2*time.Minute, what, func(context.Context) error {
 			got, err := ask(args...)
 			if err == nil && !strings.Contains(got, want) {
 				err = fmt.Errorf("got %q", got)

@@ -11,6 +11,7 @@
 //	go run ./e2e/bench memory                         # what a connected viewer keeps of the server's memory
 //	go run ./e2e/bench flv                            # 2000 readers of HTTP-FLV: losses, CPU, memory
 //	go run ./e2e/bench slow                           # what 500 of them notice of 100 that read 10 kbit/s
+//	go run ./e2e/bench transcode                      # renditions: a cold crowd, ffmpeg killed, idleness, cost
 //
 // The method is written down in docs/benchmarks/README.md.
 package main
@@ -58,7 +59,7 @@ func newRoot() *cobra.Command {
 	f.IntVar(&o.seconds, "seconds", 10, "how long each case is measured after all viewers have joined")
 	f.StringVar(&o.srtp, "srtp", "gcm", "protection profile: gcm or sha1")
 	f.StringVar(&o.out, "out", "", "folder for bench.json and bench.svg; empty writes none")
-	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newFLVCommand(), newSlowCommand(), newAllCommand())
+	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newFLVCommand(), newSlowCommand(), newTranscodeCommand(), newAllCommand())
 	return root
 }
 

@@ -47,6 +47,7 @@ type Step struct {
 	Version      string      `json:"version,omitempty"`   // sdk
 	PageScheme   string      `json:"page,omitempty"`      // sdk: scheme of the page that holds the SDK
 	WaitEnded    bool        `json:"waitEnded,omitempty"` // sdk
+	Senses       bool        `json:"senses,omitempty"`    // sdk: see flashes and hear beeps, on a page of https
 	WaitState    string      `json:"waitState,omitempty"` // page
 	ThenState    string      `json:"thenState,omitempty"` // page
 	Keys         []string    `json:"keys,omitempty"`      // page

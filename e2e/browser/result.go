@@ -28,6 +28,7 @@ type SDKResult struct {
 		Ms float64 `json:"ms"`
 	} `json:"gaps"`
 	WorstGapMs  float64  `json:"worstGapMs"`
+	Senses      *Senses  `json:"senses"`
 	SinceLastMs *float64 `json:"sinceLastMs"` // since the last new picture, when the watching ended
 }
 

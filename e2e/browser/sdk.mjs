@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 
 // The unmodified files of the npm packages, by the version that the SDK says of itself.
 const files = {
@@ -13,9 +14,10 @@ const html = '<!doctype html><meta charset="utf-8"><title>SDK</title><video id="
 /**
  * Plays an artc:// URL with an official SDK, on a page of another origin, as sites do.
  *
- * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds }
+ * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds, senses }
  * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
- * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs }
+ * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs, senses }
+ * senses adds what senses.js sees and hears; it needs a page of https.
  * enough ends the watching early.
  */
 export async function runSDK(browser, step, say, signal, enough) {
@@ -48,6 +50,7 @@ export async function runSDK(browser, step, say, signal, enough) {
       if (event.name === 'onPlayEvent' && event.play === 'ended') seen.ended ||= event.at;
       if ((event.name === 'onError' || event.name === 'rejected') && !seen.error) seen.error = event;
     });
+    if (step.senses) await page.addInitScript({ path: fileURLToPath(new URL('./senses.js', import.meta.url)) });
     await page.goto(`${origin}/`);
     const sdkVersion = await page.evaluate(start, step.url);
 
@@ -71,7 +74,8 @@ export async function runSDK(browser, step, say, signal, enough) {
     } else if (step.settleSeconds) {
       await sleep(step.settleSeconds * 1000, undefined, { signal }).catch(() => {});
     }
-    return { ...result, ...view, ended: seen.ended, error: seen.error, events: events.length };
+    const senses = step.senses ? await page.evaluate('window.senses.result()') : null;
+    return { ...result, ...view, senses, ended: seen.ended, error: seen.error, events: events.length };
   } finally {
     await page.close().catch(() => {});
   }

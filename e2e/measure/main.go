@@ -3,6 +3,8 @@
 //
 //	go run ./e2e/measure join      # many joins in the middle of a long GOP
 //	go run ./e2e/measure latency   # the age of every picture of one viewer
+//	go run ./e2e/measure transcode # what renditions add to the latency
+//	go run ./e2e/measure skew      # how far sound and picture of a rendition are apart
 //
 // The method is written down in docs/latency.md.
 package main
@@ -31,7 +33,7 @@ func main() {
 	root := &cobra.Command{
 		Use: "measure", Short: "Measure joins and latency in a real browser", SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(newJoinCommand(), newLatencyCommand())
+	root.AddCommand(newJoinCommand(), newLatencyCommand(), newTranscodeCommand(), newSkewCommand())
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {

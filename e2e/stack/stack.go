@@ -49,7 +49,9 @@ const app = "live"
 
 // Options of a Stack; zero values take the defaults.
 type Options struct {
-	Log logr.Logger
+	Log       logr.Logger
+	Manifests string                    // added to the service: templates, say
+	Change    func(*standalone.Options) // what else is to be different
 }
 
 // Stack is a running server. Its ports are free ones on 127.0.0.1.
@@ -68,19 +70,25 @@ func Start(ctx context.Context, opt Options) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for manifests: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "service.yaml"), service, 0o600); err != nil {
+	manifests := service
+	if opt.Manifests != "" {
+		manifests = []byte(string(service) + "---\n" + opt.Manifests)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "service.yaml"), manifests, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("writing the manifests: %w", err), os.RemoveAll(dir))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Stack{cancel: cancel, done: make(chan error, 1), dir: dir}
 	started := make(chan standalone.Addresses, 1)
-	go func() {
-		s.done <- standalone.Run(ctx, standalone.Options{
-			Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true, AdminAddr: "127.0.0.1:0",
-			MediaListen: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
-			Started:     func(a standalone.Addresses) { started <- a },
-		})
-	}()
+	so := standalone.Options{
+		Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true, AdminAddr: "127.0.0.1:0",
+		MediaListen: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
+		Started:     func(a standalone.Addresses) { started <- a },
+	}
+	if opt.Change != nil {
+		opt.Change(&so)
+	}
+	go func() { s.done <- standalone.Run(ctx, so) }()
 	select {
 	case at := <-started:
 		s.RTMP, s.HTTP, s.HTTPS, s.Admin = int(at.RTMP.Port()), int(at.HTTP.Port()), int(at.HTTPS.Port()), int(at.Admin.Port())
@@ -99,23 +107,36 @@ func (s *Stack) Stop() error {
 
 // Publish starts a publisher of app/name and returns when the stream can be played. The publisher ends with the context.
 func (s *Stack) Publish(ctx context.Context, pair Pair, name string, o testsrc.Options) (*testsrc.Publisher, error) {
-	o.URL = fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s?vhost=%s", s.RTMP, app, name, pair.Push())
+	o.URL = s.PushURL(pair, name)
 	p, err := testsrc.Publish(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("publishing %s: %w", name, err)
 	}
+	if err := s.Await(ctx, pair, name, p.Done()); err != nil {
+		return nil, fmt.Errorf("%w; the publisher says: %s", err, p.Output())
+	}
+	return p, nil
+}
+
+// PushURL is where a stream is published.
+func (s *Stack) PushURL(pair Pair, name string) string {
+	return fmt.Sprintf("rtmp://127.0.0.1:%d/%s/%s?vhost=%s", s.RTMP, app, name, pair.Push())
+}
+
+// Await waits until a stream can be played. ended tells that its publisher has gone.
+func (s *Stack) Await(ctx context.Context, pair Pair, name string, ended <-chan struct{}) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		live, err := s.live(ctx, pair, name)
 		if live {
-			return p, nil
+			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("waiting for %s to be live: %w; publisher says: %s", name, ctx.Err(), p.Output()), err)
-		case <-p.Done():
-			return nil, fmt.Errorf("publisher of %s ended before the stream was live: %w", name, p.Wait(ctx))
+			return errors.Join(fmt.Errorf("waiting for %s to be live: %w", name, ctx.Err()), err)
+		case <-ended:
+			return fmt.Errorf("the publisher of %s ended before the stream was live", name)
 		case <-tick.C:
 		}
 	}

@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+
+	"github.com/millrace/millrace/dataplane/play/lean"
+	"github.com/millrace/millrace/dataplane/play/meter"
+	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/e2e/beep"
+	"github.com/millrace/millrace/e2e/stack"
+)
+
+func running(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(b, []byte(") Z "))
+}
+
+func eventually(ctx context.Context, t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s did not come about", what)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// one waits for the only rendition and its process.
+func one(ctx context.Context, t *testing.T, s *stack.Stack, other int) transcode.Info {
+	t.Helper()
+	var found transcode.Info
+	eventually(ctx, t, "a rendition with a process", func() bool {
+		all, err := s.Renditions(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) != 1 || all[0].PID == 0 || all[0].PID == other {
+			return false
+		}
+		found = all[0]
+		return true
+	})
+	return found
+}
+
+// kill -9 of ffmpeg: nobody is disconnected, and all have new pictures from a new process.
+func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
+	ctx, s := transcoding(t)
+	beeping(ctx, t, s, "cam", beep.Options{BFrames: 3, GOPSeconds: 8})
+	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer engine.Close()
+	const viewers = 20
+	to := target(t, s, "cam_rts-hd")
+	watch, leave := context.WithCancel(ctx)
+	defer leave()
+	ctx, lost := context.WithCancel(ctx)
+	defer lost()
+	all := make([]*meter.Viewer, viewers)
+	var watches sync.WaitGroup
+	for i := range all {
+		all[i] = meter.NewViewer(time.Now(), false)
+		watches.Go(func() {
+			if err := engine.Watch(watch, to, all[i]); err != nil && watch.Err() == nil {
+				t.Errorf("viewer %d: %v", i, err)
+				lost()
+			}
+		})
+	}
+	frames := func(i int) uint64 { s := all[i].Snapshot(time.Now()); return s.DecodableFrames }
+	eventually(ctx, t, "a picture for all", func() bool {
+		for i := range all {
+			if frames(i) < 30 {
+				return false
+			}
+		}
+		return true
+	})
+	pid := one(ctx, t, s, 0).PID
+	killed := time.Now()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	again := one(ctx, t, s, pid)
+	before := make([]uint64, viewers)
+	for i := range all {
+		before[i] = frames(i)
+	}
+	eventually(ctx, t, "new pictures for all", func() bool {
+		for i := range all {
+			if frames(i) < before[i]+10 {
+				return false
+			}
+		}
+		return true
+	})
+	took := time.Since(killed)
+	var gap float64
+	for i := range all {
+		s := all[i].Snapshot(time.Now())
+		gap = max(gap, s.LongestGapMs)
+		if s.Ended != "" || s.Error != "" {
+			t.Errorf("viewer %d: ended %q, error %q", i, s.Ended, s.Error)
+		}
+	}
+	if again.Starts != 2 {
+		t.Errorf("%+v", again)
+	}
+	leave()
+	watches.Wait()
+	t.Logf("10 pictures of the new process for each of %d viewers %d ms after kill -9; the longest time without a picture was %.0f ms", viewers, took.Milliseconds(), gap)
+}
+
+// TestServer is no test: as another process it serves until it is killed.
+func TestServer(t *testing.T) {
+	if os.Getenv("MILLRACE_TEST_SERVER") == "" {
+		return
+	}
+	ctx, s := transcoding(t)
+	beeping(ctx, t, s, "cam", beep.Options{})
+	v := meter.NewViewer(time.Now(), false)
+	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = engine.Watch(ctx, target(t, s, "cam_rts-hd"), v) }()
+	fmt.Printf("ffmpeg %d\n", one(ctx, t, s, 0).PID)
+	<-ctx.Done()
+}
+
+// kill -9 of millrace: its ffmpeg does not survive.
+func TestNoFFmpegSurvivesTheServer(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run", "^TestServer$")
+	cmd.Env = append(os.Environ(), "MILLRACE_TEST_SERVER=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	pid := 0
+	for lines := bufio.NewScanner(out); pid == 0 && lines.Scan(); {
+		if text, ok := strings.CutPrefix(lines.Text(), "ffmpeg "); ok {
+			fmt.Sscan(text, &pid) //nolint:errcheck // 0 is told below
+		}
+	}
+	if pid == 0 || !running(pid) {
+		t.Fatalf("there is no ffmpeg %d", pid)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed
+	eventually(ctx, t, "the end of ffmpeg", func() bool { return !running(pid) })
+}

@@ -27,14 +27,20 @@ func running(pid int) bool {
 	return err == nil && !bytes.Contains(b, []byte(") Z "))
 }
 
-func eventually(ctx context.Context, t *testing.T, what string, ok func() bool) {
+// eventually waits; when that is in vain it calls tell first.
+func eventually(ctx context.Context, t *testing.T, what string, ok func() bool, tell ...func()) {
 	t.Helper()
-	for !ok() {
+	for late := time.After(time.Minute); !ok(); {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s did not come about", what)
+		case <-late:
 		case <-time.After(20 * time.Millisecond):
+			continue
 		}
+		for _, one := range tell {
+			one()
+		}
+		t.Fatalf("%s did not come about", what)
 	}
 }
 
@@ -83,32 +89,33 @@ func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 		})
 	}
 	frames := func(i int) uint64 { s := all[i].Snapshot(time.Now()); return s.DecodableFrames }
-	eventually(ctx, t, "a picture for all", func() bool {
-		for i := range all {
-			if frames(i) < 30 {
-				return false
+	await := func(what string, more uint64, before []uint64) {
+		t.Helper()
+		eventually(ctx, t, what, func() bool {
+			for i := range all {
+				if frames(i) < before[i]+more {
+					return false
+				}
 			}
-		}
-		return true
-	})
+			return true
+		}, func() {
+			for i := range all {
+				t.Logf("viewer %d had %d pictures: %+v", i, before[i], all[i].Snapshot(time.Now()))
+			}
+		})
+	}
+	before := make([]uint64, viewers)
+	await("a picture for all", 30, before)
 	pid := one(ctx, t, s, 0).PID
 	killed := time.Now()
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	again := one(ctx, t, s, pid)
-	before := make([]uint64, viewers)
 	for i := range all {
 		before[i] = frames(i)
 	}
-	eventually(ctx, t, "new pictures for all", func() bool {
-		for i := range all {
-			if frames(i) < before[i]+10 {
-				return false
-			}
-		}
-		return true
-	})
+	await("new pictures for all", 10, before)
 	took := time.Since(killed)
 	var gap float64
 	for i := range all {

@@ -10,6 +10,7 @@ type Facts struct {
 	Width, Height int
 	FPS           float64       // frames per second over the last seconds; 0 while unknown
 	GOP           time.Duration // longest distance of two key frames seen in the last seconds; grows while no key frame comes
+	GOPKnown      bool          // two key frames have been seen; before, the GOP is at least as long as is told
 	BFrames       bool          // reordered frames were announced by the SPS and seen, or seen by slice type or composition time
 	VideoKbps     int
 

@@ -70,7 +70,7 @@ func (in *Inspector) Facts() Facts {
 		f.VideoCodec, f.Profile, f.Width, f.Height = t.Codec, in.profile, t.Width, t.Height
 		f.FPS = in.video.perSecond()
 		f.VideoKbps = in.video.kbps()
-		f.GOP = in.keys.longest()
+		f.GOP, f.GOPKnown = in.keys.longest(), in.keys.seen > 1
 		f.BFrames = in.bFrames
 	}
 	if t := in.audioTrack; t != nil {
@@ -145,12 +145,16 @@ type keyDistances struct {
 	now      time.Duration
 	ring     [32]keyDistance
 	recorded int
+	seen     int // key frames, up to 2
 }
 
 type keyDistance struct{ at, distance time.Duration }
 
 func (k *keyDistances) add(dts time.Duration, key bool) {
 	k.now = dts
+	if key {
+		k.seen = min(k.seen+1, 2)
+	}
 	if !k.started {
 		k.started, k.lastKey = true, dts
 		return

@@ -62,10 +62,13 @@ func TestInspectorsGOPGrowsAndIsForgotten(t *testing.T) {
 		}
 	}
 	step(51, func(i int) bool { return i == 0 })
-	if g := in.Facts().GOP; g != 5*time.Second {
-		t.Errorf("without a second key frame after 5 s: %s", g)
+	if f := in.Facts(); f.GOP != 5*time.Second || f.GOPKnown {
+		t.Errorf("without a second key frame after 5 s: %s, known %t", f.GOP, f.GOPKnown)
 	}
 	step(1, func(int) bool { return true })
+	if !in.Facts().GOPKnown {
+		t.Error("a second key frame makes no GOP known")
+	}
 	step(50, func(i int) bool { return i%10 == 9 })
 	if g := in.Facts().GOP; g != 5100*time.Millisecond {
 		t.Errorf("the longest of the last seconds: %s", g)
@@ -73,6 +76,18 @@ func TestInspectorsGOPGrowsAndIsForgotten(t *testing.T) {
 	step(400, func(i int) bool { return i%10 == 9 })
 	if g := in.Facts().GOP; g != time.Second {
 		t.Errorf("40 s later: %s", g)
+	}
+}
+
+// A source that is joined in the middle of a GOP: the distance to its first key frame is not that of two.
+func TestInspectorCountsKeyFrames(t *testing.T) {
+	in := media.NewInspector()
+	v := video(t)
+	for i := range 10 {
+		in.Frame(frame(v, time.Duration(i)*100*time.Millisecond, i == 5 || i == 9))
+		if known := in.Facts().GOPKnown; known != (i == 9) {
+			t.Errorf("after frame %d known: %t", i, known)
+		}
 	}
 }
 

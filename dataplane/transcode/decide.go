@@ -53,20 +53,20 @@ func (w Work) String() string { return fmt.Sprintf("video %s, audio %s", w.Video
 const (
 	gopTolerance = 100 * time.Millisecond // of time stamps and a late key frame
 	usualGOP     = 2 * time.Second
+	shortestGOP  = 200 * time.Millisecond
 	usualFPS     = 25
 	mostPixels   = 4096 * 2304 // of a source that is encoded anew
 )
 
-// decide finds the least work that makes a rendition. Facts are what is known of the source now; gopKnown tells that its GOP has been
-// seen. An error is a refusal for viewers.
-func decide(t *plan.Template, video, audio *media.Track, f media.Facts, gopKnown bool) (Work, error) {
+// decide finds the least work that makes a rendition. Facts are what is known of the source now. An error is a refusal for viewers.
+func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, error) {
 	w := Work{Video: None, Audio: None}
 	if video != nil {
 		w.Video = Copy
 		if t.Type != plan.TemplateAudio {
-			if !copies(t, video, f, gopKnown) {
+			if !copies(t, video, f) {
 				w.Video = Encode
-				w.picture(t, video, f, gopKnown)
+				w.picture(t, video, f)
 			}
 			if w.Video == Encode && video.Width*video.Height > mostPixels {
 				return w, fmt.Errorf("the source has %dx%d pixels; sources up to 4096x2304 are transcoded", video.Width, video.Height)
@@ -80,11 +80,12 @@ func decide(t *plan.Template, video, audio *media.Track, f media.Facts, gopKnown
 }
 
 // copies tells whether the picture of the source is what the template asks for.
-func copies(t *plan.Template, video *media.Track, f media.Facts, gopKnown bool) bool {
+func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
 	if video.Codec != media.H264 || !browsers(video.SPS) {
 		return false
 	}
-	if t.DropB && f.BFrames || t.GOP > 0 && gopKnown && f.GOP > t.GOP+gopTolerance {
+	// A GOP that is not known yet is at least as long as is told.
+	if t.DropB && f.BFrames || t.GOP > 0 && f.GOP > t.GOP+gopTolerance {
 		return false
 	}
 	if t.FPS > 0 && f.FPS > float64(t.FPS)*1.03 || t.VideoKbps > 0 && f.VideoKbps > t.VideoKbps*11/10 {
@@ -111,7 +112,7 @@ func browsers(sps []byte) bool {
 	return false
 }
 
-func (w *Work) picture(t *plan.Template, video *media.Track, f media.Facts, gopKnown bool) {
+func (w *Work) picture(t *plan.Template, video *media.Track, f media.Facts) {
 	w.Width, w.Height = even(video.Width), even(video.Height)
 	if t.Type == plan.TemplateH264 {
 		w.Width, w.Height = fit(video.Width, video.Height, t.Width, t.Height)
@@ -123,8 +124,8 @@ func (w *Work) picture(t *plan.Template, video *media.Track, f media.Facts, gopK
 		w.FPS = min(w.FPS, w.MaxFPS)
 	}
 	w.GOP = cmp.Or(t.GOP, usualGOP)
-	if gopKnown && f.GOP > 0 {
-		w.GOP = min(w.GOP, max(f.GOP, 200*time.Millisecond))
+	if f.GOPKnown { // what is told before grows: it would be taken for a short GOP
+		w.GOP = min(w.GOP, max(f.GOP, shortestGOP))
 	}
 	if w.Kbps = t.VideoKbps; w.Kbps == 0 {
 		w.Kbps = usualKbps(w.Width, w.Height, w.FPS)

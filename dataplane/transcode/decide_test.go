@@ -27,12 +27,20 @@ func track(t *testing.T, width, height int) *media.Track {
 }
 
 func facts(fps float64, gop time.Duration, b bool, kbps int) media.Facts {
-	return media.Facts{VideoCodec: media.H264, FPS: fps, GOP: gop, BFrames: b, VideoKbps: kbps}
+	return media.Facts{VideoCodec: media.H264, FPS: fps, GOP: gop, GOPKnown: true, BFrames: b, VideoKbps: kbps}
+}
+
+// young are facts of a source that has shown one key frame.
+func young(f media.Facts) media.Facts {
+	f.GOPKnown = false
+	return f
 }
 
 func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	web := origin()
 	hd := plan.Template{ID: "hd", Type: plan.TemplateH264, Width: 1280, Height: 720, FPS: 30, VideoKbps: 2000, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus"}
+	free := web
+	free.GOP = 0
 	keep := hd
 	keep.DropB, keep.AudioCodec = false, "Copy"
 	sound := plan.Template{ID: "a", Type: plan.TemplateAudio, AudioCodec: "Opus", AudioKbps: 48, Channels: 1}
@@ -48,29 +56,32 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 		tpl          plan.Template
 		video, audio *media.Track
 		f            media.Facts
-		gopKnown     bool
 		want         string
 	}{
-		{"complies", web, fhd, aac, facts(30, 2*time.Second, false, 4000), true, "video Copy, audio Encode"},
-		{"complies with Opus", web, fhd, opus, facts(30, 2*time.Second, false, 4000), true, "video Copy, audio Copy"},
-		{"B-frames", web, fhd, aac, facts(30, 2*time.Second, true, 4000), true, "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"long GOP", web, fhd, aac, facts(30, 8*time.Second, false, 4000), true, "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"GOP not known", web, fhd, aac, facts(30, 8*time.Second, false, 4000), false, "video Copy, audio Encode"},
-		{"short GOP", hd, fhd, aac, facts(30, time.Second, false, 4000), true, "video Encode, audio Encode 1280x720 30 fps GOP 1s"},
-		{"H.265", web, h265, nil, facts(25, 2*time.Second, false, 4000), true, "video Encode, audio None 1920x1080 25 fps GOP 2s"},
-		{"4:4:4", web, high444, nil, facts(25, 2*time.Second, false, 400), true, "video Encode, audio None 320x240 25 fps GOP 2s"},
-		{"no picture", web, nil, aac, media.Facts{}, false, "video None, audio Encode"},
-		{"fits the box", hd, small, aac, facts(25, time.Second, false, 800), true, "video Copy, audio Encode"},
-		{"too many bits", hd, small, aac, facts(25, time.Second, false, 4000), true, "video Encode, audio Encode 640x360 25 fps GOP 1s"},
-		{"rate not known", hd, small, aac, facts(25, time.Second, false, 0), true, "video Encode, audio Encode 640x360 25 fps GOP 1s"},
-		{"too fast", hd, small, aac, facts(60, time.Second, false, 800), true, "video Encode, audio Encode 640x360 30 fps GOP 1s"},
-		{"slow", hd, fhd, aac, facts(5, time.Second, false, 800), true, "video Encode, audio Encode 1280x720 5 fps GOP 1s"},
-		{"upright", hd, phone, aac, facts(30, 2*time.Second, false, 4000), true, "video Encode, audio Encode 720x1280 30 fps GOP 2s"},
-		{"B-frames kept", keep, small, aac, facts(25, time.Second, true, 800), true, "video Copy, audio Copy"},
-		{"sound alone", sound, h265, aac, facts(25, 9*time.Second, true, 8000), true, "video Copy, audio Encode"},
-		{"too large", web, &media.Track{Codec: media.H265, Width: 7680, Height: 4320}, nil, facts(25, time.Second, false, 0), true, "refused"},
+		{"complies", web, fhd, aac, facts(30, 2*time.Second, false, 4000), "video Copy, audio Encode"},
+		{"complies with Opus", web, fhd, opus, facts(30, 2*time.Second, false, 4000), "video Copy, audio Copy"},
+		{"B-frames", web, fhd, aac, facts(30, 2*time.Second, true, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"long GOP", web, fhd, aac, facts(30, 8*time.Second, false, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"GOP not known", web, fhd, aac, young(facts(30, 1500*time.Millisecond, false, 4000)), "video Copy, audio Encode"},
+		{"GOP not known, but too long", web, fhd, aac, young(facts(30, 3*time.Second, false, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"GOP not known, B-frames", web, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"GOP not known, none asked for", free, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"very short GOP", web, fhd, aac, facts(30, 40*time.Millisecond, true, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 200ms"},
+		{"short GOP", hd, fhd, aac, facts(30, time.Second, false, 4000), "video Encode, audio Encode 1280x720 30 fps GOP 1s"},
+		{"H.265", web, h265, nil, facts(25, 2*time.Second, false, 4000), "video Encode, audio None 1920x1080 25 fps GOP 2s"},
+		{"4:4:4", web, high444, nil, facts(25, 2*time.Second, false, 400), "video Encode, audio None 320x240 25 fps GOP 2s"},
+		{"no picture", web, nil, aac, media.Facts{}, "video None, audio Encode"},
+		{"fits the box", hd, small, aac, facts(25, time.Second, false, 800), "video Copy, audio Encode"},
+		{"too many bits", hd, small, aac, facts(25, time.Second, false, 4000), "video Encode, audio Encode 640x360 25 fps GOP 1s"},
+		{"rate not known", hd, small, aac, facts(25, time.Second, false, 0), "video Encode, audio Encode 640x360 25 fps GOP 1s"},
+		{"too fast", hd, small, aac, facts(60, time.Second, false, 800), "video Encode, audio Encode 640x360 30 fps GOP 1s"},
+		{"slow", hd, fhd, aac, facts(5, time.Second, false, 800), "video Encode, audio Encode 1280x720 5 fps GOP 1s"},
+		{"upright", hd, phone, aac, facts(30, 2*time.Second, false, 4000), "video Encode, audio Encode 720x1280 30 fps GOP 2s"},
+		{"B-frames kept", keep, small, aac, facts(25, time.Second, true, 800), "video Copy, audio Copy"},
+		{"sound alone", sound, h265, aac, facts(25, 9*time.Second, true, 8000), "video Copy, audio Encode"},
+		{"too large", web, &media.Track{Codec: media.H265, Width: 7680, Height: 4320}, nil, facts(25, time.Second, false, 0), "refused"},
 	} {
-		w, err := decide(&c.tpl, c.video, c.audio, c.f, c.gopKnown)
+		w, err := decide(&c.tpl, c.video, c.audio, c.f)
 		got := w.String()
 		if w.Video == Encode {
 			got += fmt.Sprintf(" %dx%d %g fps GOP %s", w.Width, w.Height, w.FPS, w.GOP)

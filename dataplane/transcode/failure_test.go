@@ -116,6 +116,9 @@ func TestCrashGoesOnInTheSameStream(t *testing.T) {
 		t.Fatal("there was no picture after the crash")
 	}
 	t.Logf("a picture %s after kill -9", again.Sub(killed))
+	if said := r.trans.List()[0].Problem; said != "ffmpeg ended: signal: killed" {
+		t.Errorf("the reason is told as %q", said)
+	}
 	families, err := registry.Gather()
 	if err != nil {
 		t.Fatal(err)

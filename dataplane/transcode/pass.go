@@ -259,10 +259,25 @@ func (p *pass) said() string {
 	return ""
 }
 
-// failed words the end of ffmpeg.
+// exitTime is how long a process that has closed its output may take to end.
+const exitTime = 2 * time.Second
+
+// failed words the end of ffmpeg. What it said last is told when it gave up, not when it was killed: that is some warning of long ago.
 func (p *pass) failed(err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return err
+	case !errors.Is(err, errExited):
+		return fmt.Errorf("ffmpeg: %w%s", err, p.said())
 	}
-	return fmt.Errorf("ffmpeg: %w%s", err, p.said())
+	select {
+	case <-p.process.exited: // a moment after the end of its pipes
+	case <-time.After(exitTime):
+		return fmt.Errorf("%w its output, but runs on%s", errExited, p.said())
+	}
+	how := p.process.cmd.ProcessState
+	if how == nil || how.Exited() {
+		return fmt.Errorf("%w: %v%s", errExited, how, p.said())
+	}
+	return fmt.Errorf("%w: %v", errExited, how)
 }

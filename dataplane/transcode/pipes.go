@@ -24,7 +24,7 @@ const (
 // aacTag is how NUT of ffmpeg's names AAC: the format tag of WAVE.
 const aacTag = "\xff\x00\x00\x00"
 
-var errExited = errors.New("it ended by itself")
+var errExited = errors.New("ffmpeg ended")
 
 // launch starts ffmpeg with a goroutine for each pipe.
 func (p *pass) launch(ctx context.Context, cancel context.CancelCauseFunc, wg *sync.WaitGroup) error {
@@ -48,7 +48,7 @@ func (p *pass) launch(ctx context.Context, cancel context.CancelCauseFunc, wg *s
 		select {
 		case <-ctx.Done():
 		case <-p.process.exited:
-			cancel(p.failed(fmt.Errorf("%w (%w)", errExited, p.process.err)))
+			cancel(p.failed(errExited))
 		}
 	})
 	return nil

@@ -221,10 +221,7 @@ func (s *session) renew() bool {
 }
 
 func (s *session) decide(video, audio *media.Track) (Work, error) {
-	f := s.source.Facts()
-	// The longest distance grows until a second key frame comes: before, it is as long as the stream is old.
-	known := f.GOP > 0 && f.GOP < time.Since(s.source.Since())-250*time.Millisecond || f.GOP > 4*time.Second
-	return decide(s.tpl, video, audio, f, known)
+	return decide(s.tpl, video, audio, s.source.Facts())
 }
 
 // tracks waits until the source has tracks, and until something is known of one that has just begun.

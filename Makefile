@@ -7,10 +7,12 @@ SHELL := /usr/bin/env bash
 PLAY ?= --viewers 200 --duration 60s
 FUZZTIME ?= 10s
 BENCH ?=
+# How long `make soak` takes.
+SOAK ?= 1h
 # Which cluster tests `make e2e` runs: a regular expression, as of go test -run.
 E2E ?= .
 
-.PHONY: help demo build generate test lint bench measure load fuzz clean envtest-assets cluster-up cluster-down e2e
+.PHONY: help demo build generate test lint bench measure soak load fuzz clean envtest-assets cluster-up cluster-down e2e
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -39,6 +41,10 @@ measure: ## First picture and latency in a real browser (docs/latency.md)
 	hack/install-npm.sh e2e/browser
 	go run ./e2e/measure join
 	go run ./e2e/measure latency
+
+soak: ## Renditions for an hour: the slope of latency and the drift of sound against picture, with their errors (SOAK=3m)
+	hack/install-apt.sh ffmpeg
+	go run ./e2e/measure soak --for $(SOAK) --check
 
 load: build ## Many viewers of one stream on this machine (PLAY="--viewers 200 --duration 60s")
 	hack/load.sh $(PLAY)

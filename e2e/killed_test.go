@@ -64,7 +64,7 @@ func one(ctx context.Context, t *testing.T, s *stack.Stack, other int) transcode
 
 // kill -9 of ffmpeg: nobody is disconnected, and all have new pictures from a new process.
 func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
-	ctx, s := transcoding(t)
+	ctx, s := transcoding(t, nil)
 	beeping(ctx, t, s, "cam", beep.Options{BFrames: 3, GOPSeconds: 8})
 	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
 	if err != nil {
@@ -138,7 +138,7 @@ func TestServer(t *testing.T) {
 	if os.Getenv("MILLRACE_TEST_SERVER") == "" {
 		return
 	}
-	ctx, s := transcoding(t)
+	ctx, s := transcoding(t, nil)
 	beeping(ctx, t, s, "cam", beep.Options{})
 	v := meter.NewViewer(time.Now(), false)
 	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr/testr"
 
 	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/dataplane/standalone"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/browser"
@@ -19,12 +20,12 @@ import (
 	"github.com/millrace/millrace/e2e/viewer"
 )
 
-// transcoding starts a server with templates.
-func transcoding(t *testing.T) (context.Context, *stack.Stack) {
+// transcoding starts a server with templates. Changes may be nil.
+func transcoding(t *testing.T, change func(*standalone.Options)) (context.Context, *stack.Stack) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	opt := stack.Options{Manifests: stack.Templates}
+	opt := stack.Options{Manifests: stack.Templates, Change: change}
 	if testing.Verbose() {
 		opt.Log = testr.New(t)
 	}
@@ -125,7 +126,7 @@ func (w *watching) check(t *testing.T, name string, gop time.Duration) {
 // long GOP; and H.265 by enhanced RTMP.
 func TestRenditionsPlayInChromium(t *testing.T) {
 	needBrowser(t)
-	ctx, s := transcoding(t)
+	ctx, s := transcoding(t, nil)
 	beeping(ctx, t, s, "h264", beep.Options{BFrames: 3, GOPSeconds: 8, FPS: 15, Width: 320, Height: 180, Kbps: 300})
 	beeping(ctx, t, s, "h265", beep.Options{BFrames: 2, GOPSeconds: 4, H265: true, FPS: 15, Width: 320, Height: 180, Kbps: 300})
 	names := []string{"h264_rts-hd", "h265_rts-hd"}

@@ -4,6 +4,7 @@ package browser
 type Senses struct {
 	FlashesMs []float64 `json:"flashes"` // when the compositor was to show them, on the page's clock
 	BeepsMs   []float64 `json:"beeps"`   // when they were to be heard, on the same clock
+	ApartMs   []float64 `json:"apart"`   // every second, how much later sound is played than its picture, by estimatedPlayoutTimestamp
 	Problem   string    `json:"problem"`
 
 	AudioEnergy   float64 `json:"totalAudioEnergy"`

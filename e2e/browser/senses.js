@@ -1,7 +1,7 @@
 // Runs in a page before its own scripts. It sees the flashes and hears the beeps of package beep in the page's only video element, each
 // with its time on the page's clock, and keeps the browser's own counts.
 (() => {
-  const senses = { flashes: [], beeps: [], problem: '' };
+  const senses = { flashes: [], beeps: [], apart: [], problem: '' };
   const pcs = [];
   window.senses = senses;
 
@@ -64,6 +64,14 @@
       hear(video.srcObject).catch((error) => (senses.problem = String(error)));
     }, 50);
   });
+
+  // Playout: how much later a sound is played than the picture of the same moment, by the sender's clock of what the browser plays now.
+  setInterval(async () => {
+    const stats = pcs.length ? [...(await pcs.at(-1).getStats()).values()] : [];
+    const playing = (kind) => stats.find((entry) => entry.type === 'inbound-rtp' && entry.kind === kind)?.estimatedPlayoutTimestamp;
+    const [picture, sound] = [playing('video'), playing('audio')];
+    if (picture && sound) senses.apart.push(picture - sound);
+  }, 1000);
 
   senses.result = async () => {
     const out = { ...senses };

@@ -5,6 +5,7 @@
 //	go run ./e2e/measure latency   # the age of every picture of one viewer
 //	go run ./e2e/measure transcode # what renditions add to the latency
 //	go run ./e2e/measure skew      # how far sound and picture of a rendition are apart
+//	go run ./e2e/measure soak      # whether they drift, or latency grows, within an hour
 //
 // The method is written down in docs/latency.md.
 package main
@@ -33,7 +34,7 @@ func main() {
 	root := &cobra.Command{
 		Use: "measure", Short: "Measure joins and latency in a real browser", SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(newJoinCommand(), newLatencyCommand(), newTranscodeCommand(), newSkewCommand())
+	root.AddCommand(newJoinCommand(), newLatencyCommand(), newTranscodeCommand(), newSkewCommand(), newSoakCommand())
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {

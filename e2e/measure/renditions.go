@@ -18,10 +18,10 @@ import (
 type beeping struct {
 	out     source // of it only what becomes of the figures
 	o       beep.Options
-	seconds float64
+	length  time.Duration
 }
 
-func (b *beeping) addTo(cmd *cobra.Command, o beep.Options, seconds float64) {
+func (b *beeping) addTo(cmd *cobra.Command, o beep.Options, length time.Duration) {
 	f := cmd.Flags()
 	f.IntVar(&b.o.Width, "width", o.Width, "width of the picture in pixels")
 	f.IntVar(&b.o.Height, "height", o.Height, "height of the picture in pixels")
@@ -31,7 +31,7 @@ func (b *beeping) addTo(cmd *cobra.Command, o beep.Options, seconds float64) {
 	f.IntVar(&b.o.BFrames, "b-frames", o.BFrames, "B-frames between references")
 	f.BoolVar(&b.o.H265, "h265", o.H265, "publish H.265, by enhanced RTMP")
 	f.IntVar(&b.o.SampleRate, "sample-rate", 44100, "of the sound, AAC-LC in stereo")
-	f.Float64Var(&b.seconds, "seconds", seconds, "how long")
+	f.DurationVar(&b.length, "for", length, "how long")
 	f.StringVar(&b.out.jsonFile, "json", "", "write all figures to this file as JSON; - writes them to standard output instead of the table")
 	f.BoolVar(&b.out.check, "check", false, "exit with 1 when a goal is missed")
 }
@@ -69,12 +69,12 @@ func (b *beeping) serve(ctx context.Context) (*stack.Stack, error) {
 }
 
 // observe watches a stream by pion and ffmpeg.
-func observe(ctx context.Context, s *stack.Stack, name string, seconds float64) (viewer.Watched, error) {
+func observe(ctx context.Context, s *stack.Stack, name string, d time.Duration) (viewer.Watched, error) {
 	target, err := join.Parse(s.ARTC(stack.Open, name), join.Options{Connect: fmt.Sprintf("127.0.0.1:%d", s.HTTP)})
 	if err != nil {
 		return viewer.Watched{}, err
 	}
-	w, err := viewer.Observe(ctx, target, time.Duration(seconds*float64(time.Second)), nil)
+	w, err := viewer.Observe(ctx, target, d, nil)
 	if err != nil {
 		return w, fmt.Errorf("watching %s: %w", name, err)
 	}

@@ -26,13 +26,13 @@ func newTranscodeCommand() *cobra.Command {
 			return b.out.finish(rep, cmd.OutOrStdout())
 		},
 	}
-	b.addTo(cmd, beep.Options{Width: 1280, Height: 720, FPS: 30, Kbps: 4000, GOPSeconds: 2}, 40)
+	b.addTo(cmd, beep.Options{Width: 1280, Height: 720, FPS: 30, Kbps: 4000, GOPSeconds: 2}, 40*time.Second)
 	return cmd
 }
 
 func (b *beeping) transcode(ctx context.Context) (report, error) {
 	rep := b.report()
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+time.Duration(b.seconds*float64(time.Second)))
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+b.length)
 	defer cancel()
 	s, err := b.serve(ctx)
 	if err != nil {
@@ -43,7 +43,7 @@ func (b *beeping) transcode(ctx context.Context) (report, error) {
 	seen, errs := make([]viewer.Watched, len(names)), make([]error, len(names))
 	var watches sync.WaitGroup
 	for i, name := range names {
-		watches.Go(func() { seen[i], errs[i] = observe(ctx, s, name, b.seconds) })
+		watches.Go(func() { seen[i], errs[i] = observe(ctx, s, name, b.length) })
 	}
 	watches.Wait()
 	if err := errors.Join(errs...); err != nil {

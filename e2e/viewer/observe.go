@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/play/join"
 )
 
-// stretch is the time over which latencies are summed up to one point.
-const stretch = 5 * time.Second
+// longestStretch is the time over which latencies are summed up to one point, at most.
+const longestStretch = 5 * time.Second
 
 // settle is left out at the beginning: a viewer is sent what lies before the live edge at once.
 const settle = 3 * time.Second
@@ -21,7 +21,7 @@ func Observe(ctx context.Context, target *join.Target, d time.Duration, look fun
 	var out Watched
 	senses := NewSenses(ctx)
 	defer senses.Close()
-	o := &observation{began: time.Now()}
+	o := &observation{began: time.Now(), stretch: min(longestStretch, d/20)}
 	v, err := Watch(ctx, target, func(f Frame) {
 		senses.Take(f)
 		o.frame(f)
@@ -53,7 +53,8 @@ func Observe(ctx context.Context, target *join.Target, d time.Duration, look fun
 
 // observation keeps what is not summed up yet.
 type observation struct {
-	began time.Time
+	began   time.Time
+	stretch time.Duration
 
 	mu     sync.Mutex
 	frames []Frame
@@ -124,7 +125,7 @@ func (o *observation) latencies(v *Viewer, out *Watched) {
 	if o.since.IsZero() {
 		o.since = time.Now()
 	}
-	if time.Since(o.since) < stretch {
+	if time.Since(o.since) < o.stretch {
 		return
 	}
 	x := time.Since(o.began).Seconds()

@@ -111,6 +111,12 @@ func (w *watching) check(t *testing.T, name string, gop time.Duration) {
 	if longest > gop+50*time.Millisecond {
 		t.Errorf("%s: key frames are %s apart, the template says %s", name, longest, gop)
 	}
+	// On average, for a viewer that was late is begun anew at a key frame.
+	if n := len(w.keys) - 1; n > 0 {
+		if mean := time.Duration((w.keys[n]-w.keys[0])/int64(n)) * time.Second / viewer.VideoClock; mean < gop/2 {
+			t.Errorf("%s: key frames are %s apart, the template says %s", name, mean, gop)
+		}
+	}
 	skews := viewer.Values(w.seen.Skews)
 	if len(skews) < 3 {
 		t.Errorf("%s: %d flashes with a beep", name, len(skews))

@@ -62,10 +62,19 @@ func one(ctx context.Context, t *testing.T, s *stack.Stack, other int) transcode
 	return found
 }
 
+// rendition publishes a source and starts a rendition of it.
+func rendition(ctx context.Context, t *testing.T, s *stack.Stack) {
+	t.Helper()
+	beeping(ctx, t, s, "cam", beep.Options{BFrames: 3, GOPSeconds: 8, FPS: 15, Width: 320, Height: 180, Kbps: 300})
+	if err := s.Await(ctx, stack.Open, "cam_rts-hd", nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // kill -9 of ffmpeg: nobody is disconnected, and all have new pictures from a new process.
 func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 	ctx, s := transcoding(t, nil)
-	beeping(ctx, t, s, "cam", beep.Options{BFrames: 3, GOPSeconds: 8})
+	rendition(ctx, t, s)
 	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +109,9 @@ func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 			return true
 		}, func() {
 			for i := range all {
-				t.Logf("viewer %d had %d pictures: %+v", i, before[i], all[i].Snapshot(time.Now()))
+				s := all[i].Snapshot(time.Now())
+				t.Logf("viewer %d: %d pictures before, %d now; %d packets, %d lost, %d dropped by its socket; %s %s",
+					i, before[i], s.DecodableFrames, s.Packets, s.Lost, s.SocketDrops, s.Ended, s.Error)
 			}
 		})
 	}
@@ -139,13 +150,7 @@ func TestServer(t *testing.T) {
 		return
 	}
 	ctx, s := transcoding(t, nil)
-	beeping(ctx, t, s, "cam", beep.Options{})
-	v := meter.NewViewer(time.Now(), false)
-	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() { _ = engine.Watch(ctx, target(t, s, "cam_rts-hd"), v) }()
+	rendition(ctx, t, s)
 	fmt.Printf("ffmpeg %d\n", one(ctx, t, s, 0).PID)
 	<-ctx.Done()
 }

@@ -22,7 +22,7 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 	const idle = time.Second
 	ctx, s := transcoding(t, func(o *standalone.Options) { o.MaxTranscodes, o.TranscodeIdle = 1, idle })
 	for _, name := range []string{"a", "b"} {
-		beeping(ctx, t, s, name, beep.Options{BFrames: 2, GOPSeconds: 2, FPS: 15, Width: 480, Height: 270, Kbps: 300})
+		beeping(ctx, t, s, name, beep.Options{BFrames: 2, GOPSeconds: 2, FPS: 15, Width: 480, Height: 270, Kbps: 200})
 	}
 	var pictures atomic.Int64
 	watch := func(name string) (*viewer.Viewer, error) {

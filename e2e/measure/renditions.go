@@ -16,9 +16,9 @@ import (
 
 // beeping are the flags of the source whose renditions are measured.
 type beeping struct {
-	out     source // of it only what becomes of the figures
-	o       beep.Options
-	length  time.Duration
+	out    source // of it only what becomes of the figures
+	o      beep.Options
+	length time.Duration
 }
 
 func (b *beeping) addTo(cmd *cobra.Command, o beep.Options, length time.Duration) {

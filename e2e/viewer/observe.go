@@ -59,12 +59,9 @@ type observation struct {
 	mu     sync.Mutex
 	frames []Frame
 
-	flashes, beeps int // that were taken over
-	flashAt        []float64
-	beepAt         []float64
-	paired         int
-	late           [2][]float64
-	since          time.Time
+	paired int // flashes
+	late   [2][]float64
+	since  time.Time
 }
 
 func (o *observation) frame(f Frame) {
@@ -77,33 +74,31 @@ func (o *observation) frame(f Frame) {
 	o.frames = append(o.frames, f)
 }
 
-// look takes over what is new. The clock of each kind is that of the newest sender report, as it is for a browser.
+// look takes over what is new. The clock of each kind is that of the newest sender report, as it is for a browser. Both ends of a pair are put on
+// it at one moment, for the reports of a young stream move on as the server learns how early frames can come.
 func (o *observation) look(v *Viewer, senses *Senses, out *Watched) error {
 	_, a := v.Wall(true, 0)
 	_, b := v.Wall(false, 0)
-	if !a && !b {
+	if !a || !b {
 		return nil
 	}
 	flashes, beeps, err := senses.Events()
 	if err != nil {
 		return err
 	}
-	for ; o.flashes < len(flashes) && a; o.flashes++ {
-		at, _ := v.Wall(true, flashes[o.flashes])
-		o.flashAt = append(o.flashAt, milliseconds(o.began, at))
-	}
-	for ; o.beeps < len(beeps) && b; o.beeps++ {
-		at, _ := v.Wall(false, beeps[o.beeps])
-		o.beepAt = append(o.beepAt, milliseconds(o.began, at))
+	var near []float64
+	for _, ts := range beeps[max(len(beeps)-16, 0):] {
+		at, _ := v.Wall(false, ts)
+		near = append(near, milliseconds(o.began, at))
 	}
 	// The last flash may still wait for its beep.
-	for ; o.paired < len(o.flashAt)-1; o.paired++ {
-		at := o.flashAt[o.paired]
-		for _, skew := range Pairs([]float64{at}, o.beepAt) {
+	for ; o.paired < len(flashes)-1; o.paired++ {
+		wall, _ := v.Wall(true, flashes[o.paired])
+		at := milliseconds(o.began, wall)
+		for _, skew := range Pairs([]float64{at}, near) {
 			out.Skews = append(out.Skews, Point{at / 1000, skew})
 		}
 	}
-	o.beepAt = o.beepAt[max(len(o.beepAt)-8, 0):]
 	o.latencies(v, out)
 	return nil
 }

@@ -78,7 +78,7 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 		set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
 		set.Float64Var(&o.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
 		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
-		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere")
+		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere; at most half of the drain")
 		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
 	}
 	if role == podspec.Relay {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"github.com/millrace/millrace/dataplane/announce"
@@ -15,6 +16,9 @@ import (
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/relay"
 )
+
+// farewellsFile is what players are told by the process that comes after one that was killed, below Options.StateDir.
+const farewellsFile = "farewells"
 
 // relayRole serves WebRTC viewers with streams that it fetches.
 type relayRole struct {
@@ -32,9 +36,13 @@ func newRelayRole(p *process) (role, error) {
 			listen = append(listen, netip.AddrPortFrom(a, uint16(p.opt.MediaPort)))
 		}
 	}
+	farewells := ""
+	if p.opt.StateDir != "" {
+		farewells = filepath.Join(p.opt.StateDir, farewellsFile)
+	}
 	one, err := relay.New(relay.Options{
 		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen, NoTCP: p.opt.NoTCP,
-		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU, MaxEgressMbps: p.opt.MaxEgress,
+		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU, MaxEgressMbps: p.opt.MaxEgress, Farewells: farewells,
 	})
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type metrics struct {
 	queue            prometheus.Histogram   // seconds, of transport-wide feedback
 	less             *prometheus.CounterVec // by cause
 	moves            prometheus.Counter
+	farewells        prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
@@ -56,12 +57,13 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		stunRefused:      counter("stun_refused_total", "Connectivity checks with a wrong password."),
 		rtcpRefused:      counter("rtcp_refused_total", "RTCP packets that did not decrypt."),
 		moves:            counter("moves_total", "Sessions whose media moved to another address of the player."),
+		farewells:        counter("farewells_total", "Players of a process before this one, which was killed, that were told to go elsewhere."),
 		panics:           counter("panics_total", "Panics that ended one session."),
 	}
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves, m.rtt, m.bandwidth, m.queue, m.less)
+	reg.MustRegister(m.joins, m.joinTime, m.leaves, m.loss, m.nacks, m.keyFrameRequests, m.feedbackDropped, m.handshakeFailed, m.stunUnknown, m.stunRefused, m.rtcpRefused, m.panics, m.moves, m.farewells, m.rtt, m.bandwidth, m.queue, m.less)
 	gauge := func(name, help string, value func() float64) {
 		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "relay", Name: name, Help: help}, value))
 	}

@@ -40,6 +40,9 @@ func (t *dtlsTransport) park() {
 	_ = conn.Close()
 	state, ok := conn.ConnectionState()
 	state.PeerCertificates = nil // compared with the offer; a kilobyte
+	if ok && t.s.relay.farewell != nil {
+		t.seal(&state)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !ok {
@@ -54,6 +57,16 @@ func (t *dtlsTransport) park() {
 	case missed != nil:
 		t.resume(missed)
 	}
+}
+
+// seal keeps the player's farewell. The connection is silent, and nobody else has its state.
+func (t *dtlsTransport) seal(state *dtls.State) {
+	record, err := sealFarewell(state, dtls.WithCertificates(t.s.relay.identity.certificate))
+	if err != nil {
+		t.s.relay.log.V(1).Info("A player will not be told when this process is killed", "session", t.s.id[:8], "error", err.Error())
+		return
+	}
+	t.s.keepFarewell(record)
 }
 
 // silence takes the connection away if there is nothing to deal with. Nothing of it is sent any more.

@@ -46,6 +46,10 @@ type Options struct {
 	MaxCPU         float64       // share of all cores beyond which newcomers are refused, such as 0.9; default: no limit
 	MaxEgressMbps  float64       // sent in all, beyond which newcomers are refused; default: no limit
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
+
+	// Farewells names a file that outlives this process, for what tells players of a process that was killed to go elsewhere
+	// (farewell.go); empty: they find out by themselves.
+	Farewells string
 }
 
 func (o *Options) defaults() {
@@ -81,6 +85,7 @@ type Relay struct {
 	feeds    *feeds
 	missing  *hub.Missing
 	headroom *headroom
+	farewell *farewells // nil: none are kept
 
 	handshakes *gate
 
@@ -113,6 +118,12 @@ func New(opt Options) (*Relay, error) {
 	if err := r.listen(); err != nil {
 		r.Close()
 		return nil, err
+	}
+	if opt.Farewells != "" {
+		if err := r.keepFarewells(); err != nil {
+			r.Close()
+			return nil, err
+		}
 	}
 	for _, s := range r.sockets {
 		r.goroutines.Go(func() { r.receiveUDP(s) })
@@ -211,6 +222,7 @@ func (r *Relay) close() {
 	r.missing.Close()
 	r.feeds.close()
 	r.engine.Close()
+	r.farewell.close()
 }
 
 var errNoAddress = errors.New("no address to receive media on; give one with --media-listen")

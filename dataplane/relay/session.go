@@ -56,6 +56,8 @@ type session struct {
 	arrivals arrivals // what those of transport-wide feedback say
 	asked    budget   // what the player may ask for: packets again, key frames
 	silence  *silence // nil: the stream has audio, or there was enough
+	goodbye  []byte   // sealed close_notify; nil: none is kept
+	slot     int64    // of the file of farewells, when goodbye is kept
 	closed   bool
 }
 
@@ -125,6 +127,7 @@ func (s *session) nominate(r *ice.Request, from path) {
 	case v != nil && r.UseCandidate && from.tcp == nil && s.path.tcp == nil && time.Since(s.moved) > movePause:
 		s.path, s.moved = from, time.Now()
 		v.Move(from.socket, fanout.NewDest(from.socket, from.remote))
+		s.writeFarewell()
 		s.relay.metrics.moves.Inc()
 	}
 }
@@ -239,6 +242,10 @@ func (s *session) close(reason string, cause error) {
 	s.mu.Lock()
 	conns := s.conns
 	s.conns = nil
+	if s.goodbye != nil {
+		s.relay.farewell.drop(s.slot)
+		s.goodbye = nil
+	}
 	s.mu.Unlock()
 	for _, c := range conns {
 		_ = c.Close()
@@ -246,4 +253,29 @@ func (s *session) close(reason string, cause error) {
 	s.relay.feeds.release(s.feed)
 	s.relay.metrics.left(reason)
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
+}
+
+// keepFarewell keeps the sealed close_notify of the session for the process that comes after this one. TCP connections end with the process.
+func (s *session) keepFarewell(record []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.path.tcp != nil || s.path.socket == nil {
+		return
+	}
+	if s.goodbye == nil {
+		s.slot = -1
+	}
+	s.goodbye = record
+	s.writeFarewell()
+}
+
+// writeFarewell writes the farewell, if one is kept, with where the player is now. The lock is held.
+func (s *session) writeFarewell() {
+	if s.goodbye == nil {
+		return
+	}
+	var err error
+	if s.slot, err = s.relay.farewell.put(s.slot, farewell{local: s.path.socket.Local(), remote: s.path.remote, record: s.goodbye}); err != nil {
+		s.relay.log.V(1).Info("A player will not be told when this process is killed", "session", s.id[:8], "error", err.Error())
+	}
 }

@@ -43,7 +43,7 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	}
 	service(ctx, t, c, "down", "")
 	first := publish(ctx, t, c, "down", "cam", small())
-	v := watch(ctx, t, c, 2, signed(t, "down", "cam", ""))
+	v := watch(ctx, t, c, 2, sdkPlain, signed(t, "down", "cam", ""))
 	// What is asked of the API server is asked before it goes.
 	rtmp, web := address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
 	scale := func(replicas string) {
@@ -80,7 +80,7 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	t.Logf("a new stream was playable %.1f s after the API server had gone", time.Since(began).Seconds())
 	host, _, _ := strings.Cut(web, ":")
 	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60, Steps: []browser.Step{
-		{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: signed(t, "down", "second", ""), WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
+		{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "down", "second", ""), WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
 	}}, nil); err != nil {
 		t.Errorf("a new viewer without a control plane: %v", err)
 	}

@@ -226,73 +226,6 @@ func signed(t *testing.T, service, stream, key string) string {
 	return s.String()
 }
 
-// viewers are official SDKs in Chromium that watch until they are told that it is enough.
-type viewers struct {
-	t      *testing.T
-	enough chan struct{}
-	done   chan error
-	raw    []json.RawMessage
-}
-
-// watch starts n viewers of a URL through a Service's address, and returns when all have a picture.
-func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, url string) *viewers {
-	t.Helper()
-	if err := browser.Ready(); err != nil {
-		t.Fatal(err)
-	}
-	host, _, err := net.SplitHostPort(address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
-	if err != nil {
-		t.Fatal(err)
-	}
-	steps := make([]browser.Step, n)
-	for i := range steps {
-		steps[i] = browser.Step{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: url, WatchSeconds: limit.Seconds(), LimitSeconds: 60}
-	}
-	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
-	playing := make(chan struct{}, n)
-	go func() {
-		var err error
-		v.raw, err = browser.Drive(ctx, browser.Scenario{
-			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough,
-		}, func(e browser.Event) {
-			if e.Event == "playing" {
-				playing <- struct{}{}
-			}
-			if testing.Verbose() && e.Event != "result" && e.Event != "watched" {
-				fmt.Println(e.Line)
-			}
-		})
-		v.done <- err
-	}()
-	for range n {
-		select {
-		case <-playing:
-		case err := <-v.done:
-			t.Fatalf("viewers ended before they had a picture: %v: %s", err, v.raw)
-		case <-ctx.Done():
-			t.Fatal("no picture:", ctx.Err())
-		}
-	}
-	return v
-}
-
-// end tells the viewers that it is enough and gives what they saw.
-func (v *viewers) end() []browser.SDKResult {
-	v.t.Helper()
-	close(v.enough)
-	if err := <-v.done; err != nil {
-		v.t.Fatal(err)
-	}
-	results := make([]browser.SDKResult, len(v.raw))
-	for i, r := range v.raw {
-		v.t.Helper()
-		if err := json.Unmarshal(r, &results[i]); err != nil {
-			v.t.Fatalf("result %d: %v: %s", i, err, r)
-		}
-	}
-	return results
-}
-
 // The whole way on pods: ffmpeg publishes through the ingest Service, and the official SDK plays from relays on other nodes, over UDP.
 func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 	ctx, c := millrace(t)
@@ -323,7 +256,7 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 		}
 		raw, err := browser.Drive(ctx, browser.Scenario{
 			Address: relays[i].Status.PodIP, HTTPPort: podspec.PortHTTP, HTTPSPort: podspec.PortHTTPS, TimeoutSeconds: 90,
-			Steps: []browser.Step{{Kind: browser.SDK, Version: "2.2.7", PageScheme: "http", URL: signed(t, "way", "cam", ""), WatchSeconds: 3, LimitSeconds: 60}},
+			Steps: []browser.Step{{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "way", "cam", ""), WatchSeconds: 3, LimitSeconds: 60}},
 		}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -129,9 +129,14 @@ func (c *Cluster) run(ctx context.Context, stdin, program string, args ...string
 
 // Poll tries until it works or the time is over; the last failure is in the error.
 func Poll(ctx context.Context, limit time.Duration, what string, try func(context.Context) error) error {
+	return PollEvery(ctx, 100*time.Millisecond, limit, what, try)
+}
+
+// PollEvery is Poll for times that are measured.
+func PollEvery(ctx context.Context, every, limit time.Duration, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	var last error
 	for {

@@ -138,7 +138,7 @@ images:
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(overlay), 0o600); err != nil {
 		return "", fmt.Errorf("writing the overlay: %w", err)
 	}
-	return c.Kubectl(ctx, "", "apply", "--server-side", "-k", dir)
+	return c.Kubectl(ctx, "", "apply", "--server-side", "--force-conflicts", "-k", dir) // a chart may have been there
 }
 
 // WaitOperator waits until all replicas of the operator run and are Ready.

@@ -1,0 +1,161 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/millrace/millrace/dataplane/pod"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/e2e/kube"
+)
+
+// long tells whether the long forms of tests are asked for.
+func long() bool { return os.Getenv("E2E_LONG") == "1" }
+
+// A relay pod goes: official SDKs that watch have pictures from another one, or from the same one started again. Where nodes may be cut off, one is.
+func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
+	ctx, c := millrace(t)
+	if !c.Local() {
+		t.Skip("the cluster is yours: no process of its nodes is killed")
+	}
+	service(ctx, t, c, "gone", "")
+	publish(ctx, t, c, "gone", "cam", small())
+	ways := []string{"deleted", "killed"}
+	if long() {
+		ways = append(ways, "killed", "node cut off")
+	}
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if way == "node cut off" {
+				relays = slices.DeleteFunc(relays, func(p corev1.Pod) bool { return p.Spec.NodeName == nodeOf(ctx, t, c, live(ctx, t, c, "gone", "cam")) })
+			}
+			v := watch(ctx, t, c, 4, sdkReturn, signed(t, "gone", "cam", ""))
+			victim, watched := busiest(ctx, t, c, relays)
+			if watched == 0 {
+				t.Fatal("nobody watches from a relay that can go")
+			}
+			start := time.Now()
+			settle := 12 * time.Second
+			switch way {
+			case "deleted":
+				if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name, "--wait=false"); err != nil {
+					t.Fatal(err)
+				}
+				settle = 18 * time.Second // a drain leaves viewers alone for half of its time
+			case "killed":
+				kill(ctx, t, c, victim)
+			default:
+				mustTool(ctx, t, c, "partition", victim.Spec.NodeName)
+				t.Cleanup(func() {
+					ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+					defer cancel()
+					mustTool(ctx, t, c, "heal", victim.Spec.NodeName)
+					if err := c.WaitNode(ctx, time.Minute, victim.Spec.NodeName, true); err != nil {
+						t.Error(err)
+					}
+				})
+				settle = 40 * time.Second
+			}
+			pause(ctx, settle)
+			gaps, offers := frozen(t, v.end(), start)
+			t.Logf("relay %s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)", way, offers, gaps)
+			if offers == 0 {
+				t.Error("nobody asked again: nothing was shown")
+			}
+		})
+	}
+}
+
+// An ingest pod is killed: when the encoder is back on another, viewers go on without having asked again.
+func TestIngestPodKilledViewersContinue(t *testing.T) {
+	ctx, c := millrace(t)
+	if !c.Local() {
+		t.Skip("the cluster is yours: no process of its nodes is killed")
+	}
+	service(ctx, t, c, "source", "")
+	p := publish(ctx, t, c, "source", "cam", small())
+	v := watch(ctx, t, c, 2, sdkReturn, signed(t, "source", "cam", ""))
+	name := live(ctx, t, c, "source", "cam")
+	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(ingests, func(p corev1.Pod) bool { return p.Name == name })
+	if i < 0 {
+		t.Fatalf("no ingest pod %q", name)
+	}
+	start := time.Now()
+	kill(ctx, t, c, &ingests[i])
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+		t.Fatal("the encoder was not cut off")
+	}
+	publish(ctx, t, c, "source", "cam", small())
+	back := time.Since(start)
+	pause(ctx, 5*time.Second)
+	gaps, offers := frozen(t, v.end(), start)
+	t.Logf("ingest killed: the encoder was back after %.1f s; longest time of each viewer without a new picture %v", back.Seconds(), gaps)
+	if offers != 0 {
+		t.Errorf("viewers asked again %d times", offers)
+	}
+}
+
+// kill ends the first process of a pod's container with SIGKILL, from its node: all others of the container go with it.
+func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
+	t.Helper()
+	id := strings.TrimPrefix(p.Status.ContainerStatuses[0].ContainerID, "containerd://")
+	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id)
+}
+
+// nodeOf is the node that a media pod runs on.
+func nodeOf(ctx context.Context, t *testing.T, c *kube.Cluster, name string) string {
+	t.Helper()
+	node, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "get", "pod", name, "-o", "jsonpath={.spec.nodeName}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return node
+}
+
+// stateOf is what a pod says of itself, with the viewers of a relay. It is asked from the pod's node: nobody else may.
+func stateOf(ctx context.Context, c *kube.Cluster, p *corev1.Pod) (s pod.State, sessions []relay.SessionInfo, err error) {
+	out, err := c.Tool(ctx, "exec", p.Spec.NodeName, "curl", "-sS", "--max-time", "5", fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, podspec.PortAdmin, podspec.PathState))
+	if err != nil {
+		return s, nil, err
+	}
+	s.Sessions = &sessions
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		return s, nil, fmt.Errorf("reading the state of pod %s: %w", p.Name, err)
+	}
+	return s, sessions, nil
+}
+
+// busiest is the relay with the most viewers, and how many.
+func busiest(ctx context.Context, t *testing.T, c *kube.Cluster, relays []corev1.Pod) (*corev1.Pod, int) {
+	t.Helper()
+	best, most := 0, -1
+	for i := range relays {
+		_, sessions, err := stateOf(ctx, c, &relays[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(sessions) > most {
+			best, most = i, len(sessions)
+		}
+	}
+	return &relays[best], most
+}

@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/e2e/browser"
+	"github.com/millrace/millrace/e2e/kube"
+)
+
+// The official SDKs of these tests.
+const (
+	sdkPlain  = "2.2.7" // asks for a stream once
+	sdkReturn = "2.7.2" // asks again when its connection has ended: up to 5 times, 2 s apart
+)
+
+// viewers are official SDKs in Chromium that watch until they are told that it is enough.
+type viewers struct {
+	t      *testing.T
+	enough chan struct{}
+	done   chan error
+	raw    []json.RawMessage
+}
+
+// watch starts n viewers of a URL through a Service's address, and returns when all have a picture.
+func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, url string) *viewers {
+	t.Helper()
+	if err := browser.Ready(); err != nil {
+		t.Fatal(err)
+	}
+	host, _, err := net.SplitHostPort(address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := make([]browser.Step, n)
+	for i := range steps {
+		steps[i] = browser.Step{Kind: browser.SDK, Version: version, PageScheme: "http", URL: url, WatchSeconds: limit.Seconds(), LimitSeconds: 60}
+	}
+	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
+	playing := make(chan struct{}, n)
+	go func() {
+		var err error
+		v.raw, err = browser.Drive(ctx, browser.Scenario{
+			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough,
+		}, func(e browser.Event) {
+			if e.Event == "playing" {
+				playing <- struct{}{}
+			}
+			if testing.Verbose() && e.Event != "result" && e.Event != "watched" {
+				fmt.Println(e.Line)
+			}
+		})
+		v.done <- err
+	}()
+	for range n {
+		select {
+		case <-playing:
+		case err := <-v.done:
+			t.Fatalf("viewers ended before they had a picture: %v: %s", err, v.raw)
+		case <-ctx.Done():
+			t.Fatal("no picture:", ctx.Err())
+		}
+	}
+	return v
+}
+
+// end tells the viewers that it is enough and gives what they saw.
+func (v *viewers) end() []browser.SDKResult {
+	v.t.Helper()
+	close(v.enough)
+	if err := <-v.done; err != nil {
+		v.t.Fatal(err)
+	}
+	results := make([]browser.SDKResult, len(v.raw))
+	for i, r := range v.raw {
+		v.t.Helper()
+		if err := json.Unmarshal(r, &results[i]); err != nil {
+			v.t.Fatalf("result %d: %v: %s", i, err, r)
+		}
+	}
+	return results
+}
+
+// frozen tells how long each viewer was without a new picture after a moment, the longest time each, and how often it asked for the stream
+// after it. A viewer that has no picture when the watching ends is an error.
+func frozen(t *testing.T, results []browser.SDKResult, since time.Time) (longest []time.Duration, offers int) {
+	t.Helper()
+	for i, r := range results {
+		worst, asked := 0.0, 0
+		for _, g := range r.Gaps {
+			if g.At >= since.UnixMilli() {
+				worst = max(worst, g.Ms)
+			}
+		}
+		for _, p := range r.Posts {
+			if p.At >= since.UnixMilli() {
+				asked++
+			}
+		}
+		if r.SinceLastMs == nil || *r.SinceLastMs > 2000 {
+			t.Errorf("viewer %d has no picture: %+v", i, r)
+			continue
+		}
+		longest = append(longest, time.Duration(worst)*time.Millisecond)
+		offers += asked
+	}
+	slices.Sort(longest)
+	return longest, offers
+}
+
+// pause lets traffic run for a while: how long it stands still is what is measured.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

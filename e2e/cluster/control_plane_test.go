@@ -79,14 +79,14 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	}
 	t.Logf("a new stream was playable %.1f s after the API server had gone", time.Since(began).Seconds())
 	host, _, _ := strings.Cut(web, ":")
-	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60, Steps: []browser.Step{
+	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60 + outage(t).Seconds(), Steps: []browser.Step{
 		{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "down", "second", ""), WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
 	}}, nil); err != nil {
 		t.Errorf("a new viewer without a control plane: %v", err)
 	}
 	mustTool(ctx, t, c, "start-daemon", "kube-apiserver")
 	scale("2")
-	if err := c.WaitOperator(ctx, 90*time.Second); err != nil {
+	if err := c.WaitOperator(ctx, 90*time.Second+outage(t)/2); err != nil { // Kubernetes itself tries again the more seldom, the longer it was away
 		t.Fatal(err)
 	}
 	for _, p := range []*testsrc.Publisher{first, second} {

@@ -23,6 +23,7 @@ type audience struct {
 	stop    context.CancelFunc
 	ctx     context.Context //nolint:containedctx // the life of the viewers
 	watches sync.WaitGroup
+	once    sync.Once // closes the engine
 
 	mu      sync.Mutex
 	viewers []*meter.Viewer
@@ -136,11 +137,11 @@ func at(sorted []float64, q float64) float64 {
 	return sorted[int(q*float64(len(sorted)-1))]
 }
 
-// leave ends the audience.
+// leave ends the audience; again it does nothing.
 func (a *audience) leave() {
 	a.stop()
 	a.watches.Wait()
-	a.engine.Close()
+	a.once.Do(a.engine.Close)
 }
 
 // sum is what all viewers have seen together.

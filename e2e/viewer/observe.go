@@ -77,14 +77,15 @@ func (o *observation) frame(f Frame) {
 // look takes over what is new. The clock of each kind is that of the newest sender report, as it is for a browser. Both ends of a pair are put on
 // it at one moment, for the reports of a young stream move on as the server learns how early frames can come.
 func (o *observation) look(v *Viewer, senses *Senses, out *Watched) error {
-	_, a := v.Wall(true, 0)
-	_, b := v.Wall(false, 0)
-	if !a || !b {
-		return nil
-	}
 	flashes, beeps, err := senses.Events()
 	if err != nil {
 		return err
+	}
+	o.latencies(v, out)
+	_, a := v.Wall(true, 0)
+	_, b := v.Wall(false, 0)
+	if !a || !b { // a stream without sound has latency alone
+		return nil
 	}
 	var near []float64
 	for _, ts := range beeps[max(len(beeps)-16, 0):] {
@@ -95,11 +96,13 @@ func (o *observation) look(v *Viewer, senses *Senses, out *Watched) error {
 	for ; o.paired < len(flashes)-1; o.paired++ {
 		wall, _ := v.Wall(true, flashes[o.paired])
 		at := milliseconds(o.began, wall)
+		if at < 1000 { // the viewer may have come in the middle of a flash
+			continue
+		}
 		for _, skew := range Pairs([]float64{at}, near) {
 			out.Skews = append(out.Skews, Point{at / 1000, skew})
 		}
 	}
-	o.latencies(v, out)
 	return nil
 }
 

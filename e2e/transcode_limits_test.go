@@ -19,10 +19,10 @@ import (
 // When all transcoding sessions are in use a viewer of one more is told over HTTP when to come back, and those who watch notice nothing. Some
 // time after the last viewer no ffmpeg runs, and there is room again.
 func TestRenditionsAreBoundAndEnd(t *testing.T) {
-	const idle = time.Second
+	const idle, fps = time.Second, 15
 	ctx, s := transcoding(t, func(o *standalone.Options) { o.MaxTranscodes, o.TranscodeIdle = 1, idle })
 	for _, name := range []string{"a", "b"} {
-		beeping(ctx, t, s, name, beep.Options{BFrames: 2, GOPSeconds: 2, FPS: 15, Width: 480, Height: 270, Kbps: 200})
+		beeping(ctx, t, s, name, beep.Options{BFrames: 2, GOPSeconds: 2, FPS: fps, Width: 480, Height: 270, Kbps: 200})
 	}
 	var pictures atomic.Int64
 	watch := func(name string) (*viewer.Viewer, error) {
@@ -32,9 +32,9 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 			}
 		})
 	}
-	more := func(what string) {
+	more := func(what string, n int64) {
 		t.Helper()
-		want := pictures.Load() + 10
+		want := pictures.Load() + n
 		eventually(ctx, t, what, func() bool { return pictures.Load() >= want })
 	}
 	first, err := watch("a_rts-small")
@@ -42,7 +42,7 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer first.Close()
-	more("pictures of the first rendition")
+	more("pictures of the first rendition", 10)
 	before := one(ctx, t, s, 0)
 
 	for _, name := range []string{"b_rts-small", "b_rts-web", "a_rts-hd"} {
@@ -62,7 +62,7 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 		t.Fatalf("a second viewer of the rendition that runs: %v", err)
 	}
 	defer second.Close()
-	more("more pictures for the first viewers")
+	more("more pictures for the first viewers", 10)
 	if after := one(ctx, t, s, 0); after.PID != before.PID || after.Starts != 1 || after.Problem != "" {
 		t.Errorf("the rendition that ran was touched: %+v", after)
 	}
@@ -73,7 +73,7 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 	}
 
 	first.Close()
-	time.Sleep(idle + 500*time.Millisecond)
+	more("pictures for the second viewer alone, for longer than a rendition may be idle", 2*fps*int64(idle/time.Second))
 	if !running(before.PID) {
 		t.Error("ffmpeg ended while somebody watched")
 	}
@@ -88,5 +88,5 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 		t.Fatalf("there is no room after the end of the other: %v", err)
 	}
 	defer third.Close()
-	more("pictures of the other rendition")
+	more("pictures of the other rendition", 10)
 }

@@ -1,7 +1,6 @@
 package play
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -131,19 +130,7 @@ func (r *FLVReport) fillSlow(slow *flv.Part) {
 }
 
 // Failure is nil when every viewer had a picture; otherwise it says how many had none, and why.
-func (r *FLVReport) Failure() error {
-	if r.Playing == r.Viewers {
-		return nil
-	}
-	why := ""
-	if len(r.Errors) > 0 {
-		why = ": " + r.Errors[0].Reason
-	}
-	if r.Viewers == 1 {
-		return errors.New("nothing plays" + why)
-	}
-	return fmt.Errorf("%d of %d viewers had no picture%s", r.Viewers-r.Playing, r.Viewers, why)
-}
+func (r *FLVReport) Failure() error { return failure(r.Playing, r.Viewers, r.Errors) }
 
 // Text writes the report for people.
 func (r *FLVReport) Text(w io.Writer) {

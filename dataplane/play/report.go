@@ -167,18 +167,20 @@ func reasonOf(s *meter.Stats) string {
 }
 
 // Failure is nil when every viewer had a picture; otherwise it says how many had none, and why.
-func (r *Report) Failure() error {
-	if r.Playing == r.Viewers {
+func (r *Report) Failure() error { return failure(r.Playing, r.Viewers, r.Errors) }
+
+func failure(playing, viewers int, reasons []Reason) error {
+	if playing == viewers {
 		return nil
 	}
 	why := ""
-	if len(r.Errors) > 0 {
-		why = ": " + r.Errors[0].Reason
+	if len(reasons) > 0 {
+		why = ": " + reasons[0].Reason
 	}
-	if r.Viewers == 1 {
+	if viewers == 1 {
 		return errors.New("nothing plays" + why)
 	}
-	return fmt.Errorf("%d of %d viewers had no picture%s", r.Viewers-r.Playing, r.Viewers, why)
+	return fmt.Errorf("%d of %d viewers had no picture%s", viewers-playing, viewers, why)
 }
 
 func quantiles(h *meter.Histogram) *meter.Quantiles {

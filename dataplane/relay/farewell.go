@@ -18,8 +18,7 @@ import (
 // close_notify as soon as its connection is parked, and keeps it in a file (farewells.go). The next process that has the same addresses sends
 // what it finds there, and players go elsewhere at once.
 //
-// What is kept is one sealed record each: no key. It has a sequence number that the connection never reaches. The same state is sealed with again
-// after an alert was dealt with, but the same bytes come out then: the record and its number are the same.
+// What is kept is one sealed record each: no key. It has a sequence number that the connection never reaches, and it is sealed once for a session.
 
 // farewellNumber is the sequence number of that record, far beyond those of records that are sent and below 2^48.
 const farewellNumber = 1 << 47

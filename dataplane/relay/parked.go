@@ -59,8 +59,12 @@ func (t *dtlsTransport) park() {
 	}
 }
 
-// seal keeps the player's farewell. The connection is silent, and nobody else has its state.
+// seal keeps the player's farewell, once: it stays good when the connection is taken up and parked again. The connection is silent, and nobody
+// else has its state.
 func (t *dtlsTransport) seal(state *dtls.State) {
+	if t.s.hasFarewell() {
+		return
+	}
 	record, err := sealFarewell(state, dtls.WithCertificates(t.s.relay.identity.certificate))
 	if err != nil {
 		t.s.relay.log.V(1).Info("A player will not be told when this process is killed", "session", t.s.id[:8], "error", err.Error())

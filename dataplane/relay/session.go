@@ -217,7 +217,7 @@ func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
 		cfg.RTXType, cfg.RTXSSRC = c.RTXType, rtx
 	}
 	if c.Codec.Kind() == media.Audio {
-		cfg.PlayoutDelayID, cfg.TransportCCID = 0, 0
+		cfg.PlayoutDelayID = 0
 	}
 	return cfg
 }
@@ -255,6 +255,12 @@ func (s *session) close(reason string, cause error) {
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
 }
 
+func (s *session) hasFarewell() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.goodbye != nil
+}
+
 // keepFarewell keeps the sealed close_notify of the session for the process that comes after this one. TCP connections end with the process.
 func (s *session) keepFarewell(record []byte) {
 	s.mu.Lock()
@@ -262,10 +268,7 @@ func (s *session) keepFarewell(record []byte) {
 	if s.closed || s.path.tcp != nil || s.path.socket == nil {
 		return
 	}
-	if s.goodbye == nil {
-		s.slot = -1
-	}
-	s.goodbye = record
+	s.goodbye, s.slot = record, -1
 	s.writeFarewell()
 }
 

@@ -23,10 +23,8 @@ func long() bool { return os.Getenv("E2E_LONG") == "1" }
 
 // A relay pod goes: official SDKs that watch have pictures from another one, or from the same one started again.
 func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
+	onNodes(t)
 	ctx, c := millrace(t)
-	if !c.Local() {
-		t.Skip("the cluster is yours: no process of its nodes is killed")
-	}
 	service(ctx, t, c, "gone", "")
 	publish(ctx, t, c, "gone", "cam", small())
 	ways := []string{"deleted", "killed"}
@@ -66,10 +64,8 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 
 // An ingest pod is killed: when the encoder is back on another, viewers go on without having asked again.
 func TestIngestPodKilledViewersContinue(t *testing.T) {
+	onNodes(t)
 	ctx, c := millrace(t)
-	if !c.Local() {
-		t.Skip("the cluster is yours: no process of its nodes is killed")
-	}
 	service(ctx, t, c, "source", "")
 	p := publish(ctx, t, c, "source", "cam", small())
 	v := watch(ctx, t, c, 2, sdkReturn, signed(t, "source", "cam", ""))

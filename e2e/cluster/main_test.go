@@ -33,12 +33,12 @@ func on(t *testing.T) (context.Context, *kube.Cluster) {
 	return ctx, c
 }
 
-// onNodes gives a test the cluster when its nodes can be killed.
+// onNodes gives a test the cluster when it is one of this machine: its nodes and processes can be killed, and it has images of this tree.
 func onNodes(t *testing.T) (context.Context, *kube.Cluster) {
 	t.Helper()
 	ctx, c := on(t)
 	if !c.Local() {
-		t.Skip("the cluster is yours: its nodes are not killed; without KUBECONFIG and after make cluster-up this runs on nodes of this machine")
+		t.Skip("the cluster is yours: nothing of it is killed or replaced; without KUBECONFIG and after make cluster-up this runs on nodes of this machine")
 	}
 	return ctx, c
 }

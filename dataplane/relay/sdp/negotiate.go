@@ -157,7 +157,7 @@ func choose(s *Section, index int, codec media.Codec, score func(*Codec) int) *C
 		Section: index, Codec: codec, PayloadType: format.PayloadType, Format: format,
 		CaptureTimeID: s.Extensions[ExtCaptureTime], PlayoutDelayID: s.Extensions[ExtPlayoutDelay],
 	}
-	if format.TransportCC && !format.REMB {
+	if codec.Kind() == media.Video && format.TransportCC && !format.REMB {
 		c.TransportCCID = s.Extensions[ExtTransportCC]
 	}
 	for i := range s.Codecs {

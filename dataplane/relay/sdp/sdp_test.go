@@ -119,6 +119,28 @@ func TestOffersOfPlayers(t *testing.T) {
 	}
 }
 
+// Arrivals are asked for of players that estimate no bandwidth, for video alone: nothing else carries their numbers.
+func TestArrivalsAreAskedForOfThoseWithoutEstimates(t *testing.T) {
+	told := func(offer string) (video, audio bool) {
+		t.Helper()
+		o, sel, _ := answer(t, offer, Source{h264(0x42), opus()})
+		sections := strings.Split(Answer(o, sel, local), "m=")
+		for _, s := range sections {
+			asks := strings.Contains(s, ExtTransportCC) || strings.Contains(s, "transport-cc")
+			video, audio = video || asks && strings.HasPrefix(s, "video"), audio || asks && strings.HasPrefix(s, "audio")
+		}
+		return video, audio
+	}
+	if video, audio := told(chromiumOffer); video || audio {
+		t.Errorf("Chromium, which estimates, is asked for arrivals: video %v, audio %v", video, audio)
+	}
+	without := strings.ReplaceAll(chromiumOffer, "a=rtcp-fb:102 goog-remb\r\n", "")
+	without = strings.Replace(without, "a=extmap:14 ", "a=extmap:3 "+ExtTransportCC+"\r\na=extmap:14 ", 1)
+	if video, audio := told(without); !video || audio {
+		t.Errorf("without estimates: video %v, audio %v", video, audio)
+	}
+}
+
 func TestAnswerTellsTheTransport(t *testing.T) {
 	o, sel, d := answer(t, chromiumOffer, Source{h264(0x42), opus()})
 	if _, ok := d.Attribute("ice-lite"); !ok {

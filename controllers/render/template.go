@@ -105,6 +105,7 @@ func args(p *Pool) []string {
 		podspec.Flag(podspec.FlagClass, p.Class),
 		podspec.Flag(podspec.FlagRegion, p.Region),
 		podspec.FlagInt(podspec.FlagDrainSeconds, int(p.DrainSeconds())),
+		podspec.Flag(podspec.FlagSupervised, "true"),
 	}
 	for _, l := range p.Listeners() {
 		if l.Flag != "" {

@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -38,6 +40,9 @@ func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, erro
 
 func (p *process) admin() http.Handler {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	restarts := prometheus.NewCounter(prometheus.CounterOpts{Name: "millrace_process_restarts_total", Help: "Times that the process was started again in its container, after it was killed or crashed."})
+	restarts.Add(float64(p.opt.Restarts))
+	p.registry.MustRegister(restarts)
 	mux := http.NewServeMux()
 	probe := func(path string, ok func() (bool, string)) {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
@@ -89,6 +94,8 @@ type State struct {
 	Class     string                 `json:"class"`
 	Region    string                 `json:"region"`
 	Since     time.Time              `json:"since"`
+	Restarts  int                    `json:"restarts"` // of the process in its container
+	Process   int                    `json:"process"`  // its id
 	Status    announce.Status        `json:"status"`
 	Listeners int                    `json:"listeners"` // to the announcements
 	Announced []announce.Stream      `json:"announced"`
@@ -110,7 +117,7 @@ type StreamState struct {
 
 func (p *process) state() State {
 	st := State{
-		Pod: p.opt.Pod, Role: p.opt.Role, Class: p.opt.Class, Region: p.opt.Region, Since: p.started, Status: p.status(), Listeners: p.board.Listeners(),
+		Pod: p.opt.Pod, Role: p.opt.Role, Class: p.opt.Class, Region: p.opt.Region, Since: p.started, Restarts: p.opt.Restarts, Process: os.Getpid(), Status: p.status(), Listeners: p.board.Listeners(),
 		Announced: []announce.Stream{}, Streams: []StreamState{}, Fetches: p.finder.Fetches(), Peers: p.mirror.Peers(), Address: p.toldAddress(),
 		Sessions: p.role.state(), Expires: p.identity.Expires(),
 	}

@@ -76,6 +76,9 @@ type Options struct {
 	DrainSoft   time.Duration // before viewers are asked to go elsewhere
 	DrainAccept time.Duration // in which a draining pod still takes viewers: load balancers are slow to notice
 
+	// Restarts is how often the process was started again by its parent.
+	Restarts int
+
 	// Started is called once, when everything listens.
 	Started func(Addresses)
 }

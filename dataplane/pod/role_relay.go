@@ -85,7 +85,10 @@ func (o *Options) advertise() []netip.AddrPort {
 
 func (r *relayRole) open() error { return r.web.open() }
 
-func (r *relayRole) serve(_ context.Context, run func(string, func() error)) { r.web.serve(run) }
+func (r *relayRole) serve(_ context.Context, run func(string, func() error)) {
+	r.web.serve(run)
+	r.relay.SayFarewells()
+}
 
 func (r *relayRole) status(s *announce.Status) {
 	l := r.relay.Load()

@@ -30,6 +30,7 @@ func (s *stack) again(path string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(next.Close)
+	next.SayFarewells()
 }
 
 func copyFile(t *testing.T, from, to string) {

@@ -144,21 +144,28 @@ func (t *farewells) close() {
 	}
 }
 
-// keepFarewells begins to keep them, and sends those that the last process left.
+// keepFarewells begins to keep them. Those that the last process left wait for SayFarewells.
 func (r *Relay) keepFarewells() error {
 	kept, left, err := openFarewells(r.opt.Farewells, r.opt.MaxSessions)
 	if err != nil {
 		return err
 	}
-	r.farewell = kept
-	if len(left) > 0 {
-		r.goroutines.Go(func() {
-			sent := r.sendFarewells(left)
-			r.metrics.farewells.Add(float64(sent))
-			r.log.Info("Players of the process before this one, which was killed, were told to go elsewhere", "players", len(left), "told", sent)
-		})
-	}
+	r.farewell, r.left = kept, left
 	return nil
+}
+
+// SayFarewells tells the players of a process before this one, which was killed, that their connections are over. They ask again at once, so signalling
+// is to be served before. It is called once.
+func (r *Relay) SayFarewells() {
+	left := r.left
+	if r.left = nil; len(left) == 0 {
+		return
+	}
+	r.goroutines.Go(func() {
+		sent := r.sendFarewells(left)
+		r.metrics.farewells.Add(float64(sent))
+		r.log.Info("Players of the process before this one, which was killed, were told to go elsewhere", "players", len(left), "told", sent)
+	})
 }
 
 // sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that they know. It gives how

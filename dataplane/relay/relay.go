@@ -48,7 +48,7 @@ type Options struct {
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 
 	// Farewells names a file that outlives this process, for what tells players of a process that was killed to go elsewhere
-	// (farewell.go); empty: they find out by themselves.
+	// (farewell.go, SayFarewells); empty: they find out by themselves.
 	Farewells string
 }
 
@@ -86,6 +86,7 @@ type Relay struct {
 	missing  *hub.Missing
 	headroom *headroom
 	farewell *farewells // nil: none are kept
+	left     []farewell // by a process before this one, not said yet
 
 	handshakes *gate
 

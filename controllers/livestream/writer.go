@@ -56,8 +56,9 @@ type object struct {
 }
 
 const (
-	roundEvery = time.Second      // at most one round
-	readEvery  = 10 * time.Minute // all objects are read again: somebody may have changed or deleted one
+	roundEvery = time.Second            // when nothing changes
+	roundPause = 200 * time.Millisecond // between two rounds
+	readEvery  = 10 * time.Minute       // all objects are read again: somebody may have changed or deleted one
 )
 
 // New makes a Writer.
@@ -97,9 +98,9 @@ func (w *Writer) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-time.After(roundPause):
 		}
-		select { // a second is over, and something changed or may be due
+		select { // something changed or may be due
 		case <-ctx.Done():
 			return nil
 		case <-changed:

@@ -78,7 +78,8 @@ func (s *session) carry(a admission, p *hub.Publication, m rawMessage, now time.
 			return kicked(err)
 		}
 	}
-	if tracksChanged || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
+	tooLong := media.GOPExceeds(s.program.inspector.GOP(), a.domain.MaxGOP)
+	if tracksChanged || tooLong && !s.warned[media.GOPTooLong] || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
 		return s.review(a, p, now)
 	}
 	return nil

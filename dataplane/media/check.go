@@ -46,10 +46,13 @@ func Check(f Facts, p Policies) []Violation {
 			"the video has B-frames, which make the picture jump in browsers; set B-frames to 0 in the encoder (ffmpeg: -bf 0; OBS: profile baseline or bframes=0)",
 			p.BFrames == plan.Reject})
 	}
-	if p.MaxGOP > 0 && f.GOP > p.MaxGOP+gopTolerance {
+	if GOPExceeds(f.GOP, p.MaxGOP) {
 		out = append(out, Violation{GOPTooLong,
 			fmt.Sprintf("key frames are %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less",
 				f.GOP.Seconds(), p.MaxGOP, p.MaxGOP), false})
 	}
 	return out
 }
+
+// GOPExceeds tells whether a GOP is longer than a limit; 0 is none.
+func GOPExceeds(gop, limit time.Duration) bool { return limit > 0 && gop > limit+gopTolerance }

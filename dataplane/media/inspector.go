@@ -63,6 +63,9 @@ func hasBSlice(f *Frame) bool {
 // than they are decoded. A constant offset between DTS and PTS is no B-frame.
 func (in *Inspector) BFrames() bool { return in.bFrames }
 
+// GOP is the longest distance of key frames in the last seconds; it grows while no key frame comes.
+func (in *Inspector) GOP() time.Duration { return in.keys.longest() }
+
 // Facts is what was found so far.
 func (in *Inspector) Facts() Facts {
 	var f Facts

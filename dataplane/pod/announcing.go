@@ -9,6 +9,7 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/media"
 )
 
 // lookEvery is how often the streams are looked at; a new publisher and a stream's end are told at once.
@@ -65,7 +66,7 @@ func (p *process) streams() []announce.Stream {
 		one.Epoch = p.epochOf(s, one)
 		was := before[one.ID]
 		one.Facts = announce.FactsOf(s.Facts())
-		if was.Epoch == one.Epoch && like(was.Facts, one.Facts) {
+		if was.Epoch == one.Epoch && like(was.Facts, one.Facts) && p.tooLong(one.PushDomain, was.Facts) == p.tooLong(one.PushDomain, one.Facts) {
 			one.Facts = was.Facts
 		}
 		if was.Epoch != one.Epoch || was.State != one.State {
@@ -104,6 +105,12 @@ func (p *process) epochOf(s *hub.Stream, one announce.Stream) uint64 {
 	}
 	p.epochs[one.ID] = epoch{local, value}
 	return value
+}
+
+// tooLong tells whether key frames are further apart than the push domain wants: what says so is told however little has changed.
+func (p *process) tooLong(domain string, f announce.Facts) bool {
+	d := p.current.Load().Push(domain)
+	return d != nil && media.GOPExceeds(time.Duration(f.GOPMillis)*time.Millisecond, d.MaxGOP)
 }
 
 // like tells whether facts differ so little that it is not worth telling everybody.

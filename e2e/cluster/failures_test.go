@@ -14,7 +14,6 @@ import (
 
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/e2e/kube"
 )
 
@@ -27,9 +26,9 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 	ctx, c := millrace(t)
 	service(ctx, t, c, "gone", "")
 	publish(ctx, t, c, "gone", "cam", small())
-	ways := []string{"deleted", "killed"}
+	ways := []string{"deleted", "process killed", "container killed"}
 	if long() {
-		ways = append(ways, "deleted", "killed")
+		ways = append(ways, ways...)
 	}
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
@@ -44,13 +43,16 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 			}
 			start := time.Now()
 			settle := 12 * time.Second
-			if way == "deleted" {
+			switch way {
+			case "deleted":
 				if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name, "--wait=false"); err != nil {
 					t.Fatal(err)
 				}
 				settle = 18 * time.Second // a drain leaves viewers alone for half of its time
-			} else {
+			case "process killed":
 				kill(ctx, t, c, victim)
+			case "container killed":
+				killContainer(ctx, t, c, victim)
 			}
 			pause(ctx, settle)
 			gaps, offers := frozen(t, v.end(), start)
@@ -95,38 +97,45 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	}
 }
 
-// kill ends the first process of a pod's container with SIGKILL, from its node: all others of the container go with it.
+// kill ends the process of a pod that serves with SIGKILL, from its node. The first process of the container is its parent and stays.
 func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
+	t.Helper()
+	id := strings.TrimPrefix(p.Status.ContainerStatuses[0].ContainerID, "containerd://")
+	const script = `p=$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id {print $2}'); n=0; for c in $(ps -o pid= --ppid $p); do kill -9 $c && n=1; done; [ $n = 1 ]`
+	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "sh", "-c", script, id)
+}
+
+// killContainer ends the first process of a pod's container with SIGKILL, from its node: all others of the container go with it.
+func killContainer(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
 	id := strings.TrimPrefix(p.Status.ContainerStatuses[0].ContainerID, "containerd://")
 	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id)
 }
 
-// stateOf is what a pod says of itself, with the viewers of a relay. It is asked from the pod's node: nobody else may.
-func stateOf(ctx context.Context, c *kube.Cluster, p *corev1.Pod) (s pod.State, sessions []relay.SessionInfo, err error) {
+// stateOf is what a pod says of itself. It is asked from the pod's node: nobody else may.
+func stateOf(ctx context.Context, c *kube.Cluster, p *corev1.Pod) (s pod.State, err error) {
 	out, err := c.Tool(ctx, "exec", p.Spec.NodeName, "curl", "-sS", "--max-time", "5", fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, podspec.PortAdmin, podspec.PathState))
 	if err != nil {
-		return s, nil, err
+		return s, err
 	}
-	s.Sessions = &sessions
 	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		return s, nil, fmt.Errorf("reading the state of pod %s: %w", p.Name, err)
+		return s, fmt.Errorf("reading the state of pod %s: %w", p.Name, err)
 	}
-	return s, sessions, nil
+	return s, nil
 }
 
-// busiest is the relay with the most viewers, and how many.
-func busiest(ctx context.Context, t *testing.T, c *kube.Cluster, relays []corev1.Pod) (*corev1.Pod, int) {
+// busiest is the pod with the most viewers, and how many.
+func busiest(ctx context.Context, t *testing.T, c *kube.Cluster, pods []corev1.Pod) (*corev1.Pod, int) {
 	t.Helper()
 	best, most := 0, -1
-	for i := range relays {
-		_, sessions, err := stateOf(ctx, c, &relays[i])
+	for i := range pods {
+		s, err := stateOf(ctx, c, &pods[i])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(sessions) > most {
-			best, most = i, len(sessions)
+		if s.Status.Sessions > most {
+			best, most = i, s.Status.Sessions
 		}
 	}
-	return &relays[best], most
+	return &pods[best], most
 }

@@ -98,7 +98,7 @@ func TestTenantsAreApart(t *testing.T) {
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		o := withURL(small(), at.rtmp, name, "only"+name)
 		o.URL = sign(o.URL, key)
-		if err := kube.Poll(ctx, time.Minute, name+"'s stream", func(ctx context.Context) error {
+		if err := kube.Poll(ctx, time.Minute, name+"'s stream", func(context.Context) error { // the publisher outlives the waiting
 			if got := at.whep(ctx, "rts-"+name, "/live/only"+name, key); got == "found" {
 				return nil
 			}

@@ -36,6 +36,8 @@ spec:
   pools:
     ingest: {replicas: 2, drainSeconds: 20}
     relay: {replicas: 2, drainSeconds: 20}
+    edge: {replicas: 2, drainSeconds: 20}
+    transcoder: {replicas: 2, drainSeconds: 20}
 `
 
 // manifests are a push domain and an RTS play domain in a namespace; the play URLs are signed where there is a key.
@@ -275,6 +277,12 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 // live waits for the LiveStream of a stream and gives the pod that has the encoder.
 func live(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream string) string {
 	t.Helper()
+	return liveOf(ctx, t, c, "push-"+service+".example.com", stream)
+}
+
+// liveOf is live for a push domain.
+func liveOf(ctx context.Context, t *testing.T, c *kube.Cluster, domain, stream string) string {
+	t.Helper()
 	pod := ""
 	if err := kube.Poll(ctx, 30*time.Second, "a LiveStream of "+stream, func(ctx context.Context) error {
 		out, err := c.Kubectl(ctx, "", "get", "livestreams", "-A", "-o", `jsonpath={range .items[*]}{.spec.pushDomain}/{.spec.stream}={.status.pod}{"\n"}{end}`)
@@ -282,7 +290,7 @@ func live(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream st
 			return err
 		}
 		for line := range strings.Lines(out) {
-			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "push-"+service+".example.com/"+stream+"="); ok && name != "" {
+			if name, ok := strings.CutPrefix(strings.TrimSpace(line), domain+"/"+stream+"="); ok && name != "" {
 				pod = name
 				return nil
 			}

@@ -34,10 +34,7 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	if err := browser.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	host, _, err := net.SplitHostPort(address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
-	if err != nil {
-		t.Fatal(err)
-	}
+	host := hostOf(t, address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
 	steps := make([]browser.Step, n)
 	for i := range steps {
 		steps[i] = browser.Step{Kind: browser.SDK, Version: version, PageScheme: "http", URL: url, WatchSeconds: limit.Seconds(), LimitSeconds: 60}
@@ -68,6 +65,16 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 		}
 	}
 	return v
+}
+
+// hostOf is an address without its port.
+func hostOf(t *testing.T, address string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host
 }
 
 // end tells the viewers that it is enough and gives what they saw.

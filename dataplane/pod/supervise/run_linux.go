@@ -30,7 +30,7 @@ func Run(ctx context.Context, log logr.Logger) error {
 	var before history
 	for restarts := 0; ctx.Err() == nil; restarts++ {
 		started := time.Now()
-		child, err := os.StartProcess(path, os.Args, &os.ProcAttr{
+		child, err := os.StartProcess(path, os.Args, &os.ProcAttr{ //nolint:gosec // this program, as it was called
 			Env:   append(os.Environ(), EnvRestarts+"="+strconv.Itoa(restarts)),
 			Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
 			Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}, // what a terminal sends comes once, from here

@@ -105,7 +105,6 @@ func args(p *Pool) []string {
 		podspec.Flag(podspec.FlagClass, p.Class),
 		podspec.Flag(podspec.FlagRegion, p.Region),
 		podspec.FlagInt(podspec.FlagDrainSeconds, int(p.DrainSeconds())),
-		podspec.Flag(podspec.FlagSupervised, "true"),
 	}
 	for _, l := range p.Listeners() {
 		if l.Flag != "" {
@@ -136,6 +135,7 @@ func env() []corev1.EnvVar {
 		from(podspec.EnvPodIP, "status.podIP"),
 		from(podspec.EnvNodeName, "spec.nodeName"),
 		from(podspec.EnvHostIPs, "status.hostIPs"),
+		{Name: podspec.EnvSupervised, Value: "true"}, // no flag: images that a class keeps may not know it
 	}
 }
 

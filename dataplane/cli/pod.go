@@ -57,7 +57,7 @@ func newPodCommand(role podspec.Role, short, long string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if restarts, child := os.LookupEnv(supervise.EnvRestarts); child {
 				f.opt.Restarts, _ = strconv.Atoi(restarts) // written by the parent
-			} else if f.supervised {
+			} else if f.supervised || os.Getenv(podspec.EnvSupervised) == "true" {
 				err := supervise.Run(cmd.Context(), logr.FromContextOrDiscard(cmd.Context()).WithName("supervise"))
 				if errors.Is(err, supervise.ErrEnded) {
 					logr.FromContextOrDiscard(cmd.Context()).Error(err, "The process that serves has ended")
@@ -123,8 +123,8 @@ func (f *podFlags) register(cmd *cobra.Command, role podspec.Role) {
 	set.StringVar(&o.StateDir, "state-dir", podspec.StateDir, "folder for what survives a restart of the container; empty turns it off")
 	set.StringSliceVar(&f.peers, "peers", nil, "fixed peers in place of the cluster's, such as ingest=10.0.0.7:9443/9554: role, host, ports of announcements and RTSP")
 	set.BoolVar(&f.kubernetes, "kubernetes", true, "ask the API server for the plan and the peers")
-	set.BoolVar(&f.supervised, podspec.FlagSupervised, false,
-		"serve in a child process, which is started again at once when it is killed or crashes, unless that was within 10 s or for the sixth time in 10 minutes")
+	set.BoolVar(&f.supervised, "supervised", false,
+		"serve in a child process, which is started again at once when it is killed or crashes, unless that was within 10 s or for the sixth time in 10 minutes (also with $"+podspec.EnvSupervised+"=true)")
 	set.DurationVar(&o.Hold, "hold", 10*time.Second, "how long a stream waits for its encoder, or for another pod that has it")
 	set.IntVar(&f.drain, podspec.FlagDrainSeconds, podspec.DefaultDrainSeconds, "how long a drain may take at most after SIGTERM")
 	_ = cmd.MarkFlagRequired(podspec.FlagClass) // the flag exists

@@ -7,7 +7,6 @@ const (
 	FlagClass         = "class"
 	FlagRegion        = "region"
 	FlagDrainSeconds  = "drain-seconds"
-	FlagSupervised    = "supervised" // a parent process starts the one that serves again
 	FlagRTMPPort      = "rtmp-port"
 	FlagRTMPSPort     = "rtmps-port"
 	FlagHTTPPort      = "http-port"

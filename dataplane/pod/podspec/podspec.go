@@ -105,7 +105,8 @@ const (
 	EnvPodUID       = "POD_UID"
 	EnvPodIP        = "POD_IP"
 	EnvNodeName     = "NODE_NAME"
-	EnvHostIPs      = "HOST_IPS" // status.hostIPs: addresses with commas
+	EnvHostIPs      = "HOST_IPS"            // status.hostIPs: addresses with commas
+	EnvSupervised   = "MILLRACE_SUPERVISED" // true: a parent process starts the one that serves again
 )
 
 // Drain times in seconds: how long a drain may take at most, and what the kubelet adds before it kills.

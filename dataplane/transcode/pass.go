@@ -187,6 +187,9 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 		if kind == media.Audio && f.DTS < p.from-200*time.Millisecond {
 			return nil
 		}
+		if f.Disposable && f.PTS < p.from { // it would be decoded for nobody: no picture refers to it, and it is not shown
+			return nil
+		}
 		return p.feed(ctx, f)
 	}
 	return nil

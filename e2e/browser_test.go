@@ -30,12 +30,15 @@ func needBrowser(t *testing.T) {
 }
 
 // service starts the server for one test.
-func service(t *testing.T) (context.Context, *stack.Stack) {
+func service(t *testing.T) (context.Context, *stack.Stack) { return serviceWith(t, "") }
+
+// serviceWith starts it with more manifests.
+func serviceWith(t *testing.T, manifests string) (context.Context, *stack.Stack) {
 	t.Helper()
 	needBrowser(t)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
-	var opt stack.Options
+	opt := stack.Options{Manifests: manifests}
 	if testing.Verbose() {
 		opt.Log = testr.NewWithOptions(t, testr.Options{Verbosity: 1})
 	}

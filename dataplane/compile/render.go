@@ -105,6 +105,7 @@ func playDomain(d *domain) plan.PlayDomain {
 	}
 	if s.Type == v1alpha1.PlayRTS {
 		out.AutoRepair = s.RTS != nil && s.RTS.AutoRepair == v1alpha1.AutoRepairEnabled
+		out.Fallback = fallback(d, main)
 	} else {
 		out.Protocols = protocols(s.Standard)
 	}
@@ -117,6 +118,18 @@ func playDomain(d *domain) plan.PlayDomain {
 	slices.Sort(out.Referers)
 	slices.Sort(out.IPs)
 	return out
+}
+
+// fallback is the main of an RTS sub when browsers can play from it. The main may be of another class.
+func fallback(d, main *domain) *plan.Fallback {
+	s := &main.play.Spec
+	if main == d || !main.accepted() || s.Type != v1alpha1.PlayStandard || s.State == v1alpha1.Offline {
+		return nil
+	}
+	if by := plan.InBrowsers(protocols(s.Standard)); len(by) > 0 {
+		return &plan.Fallback{Hostname: main.hostname, Protocols: by}
+	}
+	return nil
 }
 
 // protocols lists what a Standard domain serves, in one fixed order.

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -70,7 +69,7 @@ func allowed(w http.ResponseWriter, req *http.Request) bool {
 }
 
 func newAsk(req *http.Request) *ask {
-	a := &ask{host: hostname(req.Host), path: req.URL.EscapedPath(), rawQuery: req.URL.RawQuery, referer: req.Header.Get("Referer")}
+	a := &ask{host: plan.Hostname(req.Host), path: req.URL.EscapedPath(), rawQuery: req.URL.RawQuery, referer: req.Header.Get("Referer")}
 	if a.referer == "" {
 		a.referer = req.Header.Get("Origin")
 	}
@@ -88,12 +87,4 @@ func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Headers", "Range, Content-Type")
 	h.Set("Access-Control-Expose-Headers", "Content-Length, Retry-After")
 	h.Set("Access-Control-Max-Age", "86400")
-}
-
-// hostname is the host of a Host header: lower case, without port and trailing dot.
-func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
 }

@@ -39,7 +39,7 @@ func (e *Edge) listener() (*ingest.Server, error) {
 
 // PlayRTMP serves a connection that asked to play. It makes the edge an ingest.Player.
 func (e *Edge) PlayRTMP(ctx context.Context, p *ingest.PlayRequest) {
-	a := &ask{host: hostname(p.Host), path: p.Path, rawQuery: p.RawQuery, remote: p.Remote(), referer: p.Referer, protocol: plan.RTMP}
+	a := &ask{host: plan.Hostname(p.Host), path: p.Path, rawQuery: p.RawQuery, remote: p.Remote(), referer: p.Referer, protocol: plan.RTMP}
 	t, no := e.resolve(ctx, a, "")
 	var state *domainState
 	if no == nil {

@@ -63,6 +63,7 @@ func playFields() []field[PlayDomain] {
 			}
 			return unlessOffline(old, "those by "+strings.Join(gone, ", "))
 		}},
+		{name: "Fallback", value: func(d *PlayDomain) any { return d.Fallback }, text: func(d *PlayDomain) string { return fallbackText(d.Fallback) }},
 		{name: "AutoRepair", value: func(d *PlayDomain) any { return d.AutoRepair }},
 		{name: "Auth", value: func(d *PlayDomain) any { return d.Auth }, text: func(d *PlayDomain) string { return authText(d.Auth) }},
 		{name: "Referers", value: func(d *PlayDomain) any { return d.Referers }, consequence: func(old, new *PlayDomain) (Consequence, string) {
@@ -209,6 +210,17 @@ func keyPairText(k *KeyPair) string {
 		return "(none)"
 	}
 	return "certificate"
+}
+
+func fallbackText(f *Fallback) string {
+	if f == nil {
+		return "(none)"
+	}
+	var by []string
+	for _, p := range f.Protocols {
+		by = append(by, string(p))
+	}
+	return f.Hostname + " by " + strings.Join(by, ", ")
 }
 
 func notifyText(n *Notify) string {

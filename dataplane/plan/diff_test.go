@@ -199,6 +199,10 @@ func mutate(t *testing.T, v reflect.Value) {
 		}
 		v.Set(v.Slice(0, v.Len()-1))
 	case reflect.Pointer:
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+			return
+		}
 		v.SetZero()
 	case reflect.Struct:
 		mutate(t, v.Field(0))
@@ -207,7 +211,7 @@ func mutate(t *testing.T, v reflect.Value) {
 	}
 }
 
-// samplePlan has a value in every field.
+// samplePlan has a value in every field but the fallback, which an RTS domain may have.
 func samplePlan() *Plan {
 	return &Plan{
 		Class: "default",

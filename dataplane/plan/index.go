@@ -1,9 +1,18 @@
 package plan
 
 import (
+	"net"
 	"slices"
 	"strings"
 )
+
+// Hostname is the host of a Host header as Plans have it: lower case, without port and trailing dot.
+func Hostname(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.TrimSuffix(strings.ToLower(host), ".")
+}
 
 // Index answers the questions that roles ask of a Plan. It is immutable and safe for concurrent use.
 type Index struct {

@@ -120,14 +120,33 @@ type PlayDomain struct {
 	Offline   bool       `json:"offline,omitempty"`
 	Protocols []Protocol `json:"protocols,omitempty"` // Standard only
 	// AutoRepair serves a shared repaired rendition under the plain URL to clients that cannot play the source (RTS only).
-	AutoRepair    bool     `json:"autoRepair,omitempty"`
-	Auth          Auth     `json:"auth"`
-	Referers      []string `json:"referers,omitempty"` // allowed hosts of the Referer, "*.example.com" and "none" (no header) allowed; empty: all
-	IPs           []string `json:"ips,omitempty"`      // allowed addresses and CIDR ranges; empty: all
-	TLS           *KeyPair `json:"tls,omitempty"`
-	Billing       string   `json:"billing,omitempty"`
-	MaxViewers    int      `json:"maxViewers,omitempty"`
-	MaxEgressMbps int      `json:"maxEgressMbps,omitempty"`
+	AutoRepair bool `json:"autoRepair,omitempty"`
+	// Fallback is where the page turns to when RTS does not play (RTS only).
+	Fallback      *Fallback `json:"fallback,omitempty"`
+	Auth          Auth      `json:"auth"`
+	Referers      []string  `json:"referers,omitempty"` // allowed hosts of the Referer, "*.example.com" and "none" (no header) allowed; empty: all
+	IPs           []string  `json:"ips,omitempty"`      // allowed addresses and CIDR ranges; empty: all
+	TLS           *KeyPair  `json:"tls,omitempty"`
+	Billing       string    `json:"billing,omitempty"`
+	MaxViewers    int       `json:"maxViewers,omitempty"`
+	MaxEgressMbps int       `json:"maxEgressMbps,omitempty"`
+}
+
+// Fallback is the Standard main of an RTS domain, as far as browsers can play from it.
+type Fallback struct {
+	Hostname  string     `json:"hostname"`
+	Protocols []Protocol `json:"protocols"` // FLV, HLS or both, in this order
+}
+
+// InBrowsers gives those of the protocols that a browser plays: FLV and HLS.
+func InBrowsers(all []Protocol) []Protocol {
+	var out []Protocol
+	for _, p := range all {
+		if p == FLV || p == HLS {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // TemplateType says what a rendition is made of.

@@ -82,8 +82,12 @@ func (c *checker) playDomain(d *PlayDomain) {
 	switch d.Type {
 	case RTS:
 		c.check(len(d.Protocols) == 0, "%s: an RTS domain has no other protocols", at)
+		if f := d.Fallback; f != nil {
+			c.check(d.Role == Sub && f.Hostname == d.Space, "%s: its fallback %s is not its main", at, f.Hostname)
+			c.check(len(f.Protocols) > 0 && slices.Equal(f.Protocols, InBrowsers(f.Protocols)), "%s: its fallback is by FLV and HLS alone", at)
+		}
 	case Standard:
-		c.check(len(d.Protocols) > 0 && !d.AutoRepair, "%s: a Standard domain has protocols and no repair", at)
+		c.check(len(d.Protocols) > 0 && !d.AutoRepair && d.Fallback == nil, "%s: a Standard domain has protocols, no repair and no fallback", at)
 		for _, p := range d.Protocols {
 			c.check(p == RTMP || p == FLV || p == HLS, "%s: protocol %q is not known", at, p)
 		}

@@ -28,6 +28,11 @@ func TestValidate(t *testing.T) {
 		{"main in another space", func(p *Plan) { p.Play[0].Space = "x" }, "not its own"},
 		{"sub in its own space", func(p *Plan) { p.Play[0].Role = Sub }, "space of its main"},
 		{"sub", func(p *Plan) { p.Play[0].Role, p.Play[0].Space = Sub, "main.example.com" }, ""},
+		{"fallback", func(p *Plan) { p.Play[0] = fallingBack("main.example.com", FLV, HLS) }, ""},
+		{"fallback elsewhere", func(p *Plan) { p.Play[0] = fallingBack("other.example.com", FLV) }, "is not its main"},
+		{"fallback by RTMP", func(p *Plan) { p.Play[0] = fallingBack("main.example.com", RTMP) }, "FLV and HLS alone"},
+		{"fallback by nothing", func(p *Plan) { p.Play[0] = fallingBack("main.example.com") }, "FLV and HLS alone"},
+		{"fallback of a Standard domain", func(p *Plan) { p.Play[0].Fallback = &Fallback{} }, "no fallback"},
 		{"signing without a key", func(p *Plan) { p.Push[0].Auth.Primary = "" }, "no primary key"},
 		{"unknown signing", func(p *Plan) { p.Push[0].Auth.Type = "D" }, `"D" is not known`},
 		{"unreadable keys", func(p *Plan) { p.Push[0].Auth = Auth{Type: AuthRefuse} }, ""},
@@ -109,4 +114,10 @@ func TestAcceptable(t *testing.T) {
 	if err := Acceptable(nil, broken); err == nil {
 		t.Error("a plan that is not valid is accepted")
 	}
+}
+
+// fallingBack is an RTS sub of main.example.com.
+func fallingBack(host string, by ...Protocol) PlayDomain {
+	return PlayDomain{Hostname: "rts.example.com", Type: RTS, Role: Sub, Space: "main.example.com", Auth: sampleAuth(),
+		Fallback: &Fallback{Hostname: host, Protocols: by}}
 }

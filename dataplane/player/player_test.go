@@ -7,8 +7,69 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
 )
+
+func rts() *plan.PlayDomain { return &plan.PlayDomain{Hostname: "rts.example.com", Type: plan.RTS} }
+
+func standard(by ...plan.Protocol) *plan.PlayDomain {
+	return &plan.PlayDomain{Hostname: "play.example.com", Type: plan.Standard, Protocols: by}
+}
+
+// A Standard domain has the page for streams, where a browser can play from it; what is a file of FLV or HLS stays one.
+func TestStandardDomainsHaveThePage(t *testing.T) {
+	for _, tc := range []struct {
+		path string
+		by   *plan.PlayDomain
+		want bool
+	}{
+		{"/live/cam", standard(plan.RTMP, plan.FLV), true},
+		{"/live/cam", standard(plan.HLS), true},
+		{"/live/cam", standard(plan.RTMP), false},
+		{"/live/cam.flv", standard(plan.FLV, plan.HLS), false},
+		{"/live/cam.m3u8", standard(plan.FLV, plan.HLS), false},
+		{"/live/cam/-/video.m3u8", standard(plan.FLV, plan.HLS), false},
+		{"/live/cam/-/seg1.mp4", standard(plan.FLV, plan.HLS), false},
+	} {
+		r := httptest.NewRequest(http.MethodGet, tc.path, nil)
+		r.Header.Set("Accept", "text/html")
+		if got := player.Wanted(r, tc.by); got != tc.want {
+			t.Errorf("%s by %v: wanted = %v, want %v", tc.path, tc.by.Protocols, got, tc.want)
+		}
+	}
+}
+
+// The page is told how it may play, and its policy lets it ask its fallback, on the port that it came from, and nobody else.
+func TestPageKnowsItsFallback(t *testing.T) {
+	sub := rts()
+	sub.Fallback = &plan.Fallback{Hostname: "main.example.com", Protocols: []plan.Protocol{plan.FLV, plan.HLS}}
+	for _, tc := range []struct {
+		name, host string
+		d          *plan.PlayDomain
+		how        string
+		connect    string
+	}{
+		{"no fallback", "rts.example.com:8080", rts(), "RTS", "connect-src 'self';"},
+		{"fallback", "rts.example.com", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com;"},
+		{"on a port", "rts.example.com:8443", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com:8443;"},
+		{"on no port", "rts.example.com:8443; script-src *", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com;"},
+		{"standard", "play.example.com", standard(plan.RTMP, plan.HLS), "HLS@play.example.com", "connect-src 'self';"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodGet, "/live/cam", nil)
+			r.Host = tc.host
+			w := httptest.NewRecorder()
+			player.Page(w, r, tc.d)
+			if !strings.Contains(w.Body.String(), `content="`+tc.how+`"`) {
+				t.Errorf("the page does not say %q", tc.how)
+			}
+			if got := w.Header().Get("Content-Security-Policy"); !strings.Contains(got, tc.connect) {
+				t.Errorf("policy %q, want %q in it", got, tc.connect)
+			}
+		})
+	}
+}
 
 func TestWanted(t *testing.T) {
 	for _, tc := range []struct {
@@ -28,7 +89,7 @@ func TestWanted(t *testing.T) {
 		if tc.accept != "" {
 			r.Header.Set("Accept", tc.accept)
 		}
-		if got := player.Wanted(r); got != tc.want {
+		if got := player.Wanted(r, rts()); got != tc.want {
 			t.Errorf("%s with Accept %q: wanted = %v, want %v", tc.method, tc.accept, got, tc.want)
 		}
 	}
@@ -37,7 +98,7 @@ func TestWanted(t *testing.T) {
 // Every file that the page names is served, may be cached for good, and has a type that a browser runs in spite of nosniff.
 func TestPageAndItsFiles(t *testing.T) {
 	page := httptest.NewRecorder()
-	player.Page(page, httptest.NewRequest(http.MethodGet, "/live/cam?auth_key=1-2-3-4", nil))
+	player.Page(page, httptest.NewRequest(http.MethodGet, "/live/cam?auth_key=1-2-3-4", nil), rts())
 	if page.Code != http.StatusOK {
 		t.Fatalf("page: status %d: %s", page.Code, page.Body)
 	}
@@ -86,7 +147,7 @@ func TestPageAndItsFiles(t *testing.T) {
 
 func TestHeadHasNoBody(t *testing.T) {
 	w := httptest.NewRecorder()
-	player.Page(w, httptest.NewRequest(http.MethodHead, "/live/cam", nil))
+	player.Page(w, httptest.NewRequest(http.MethodHead, "/live/cam", nil), rts())
 	if w.Code != http.StatusOK || w.Body.Len() != 0 || w.Header().Get("Content-Length") == "0" {
 		t.Errorf("status %d, %d bytes, Content-Length %s", w.Code, w.Body.Len(), w.Header().Get("Content-Length"))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/edge"
+	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 )
 
@@ -29,7 +30,7 @@ func newEdgeRole(p *process) (role, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the edge: %w", err)
 	}
-	return &edgeRole{p: p, edge: one, web: newWeb(p, one)}, nil
+	return &edgeRole{p: p, edge: one, web: newWeb(p, player.Before(p.current, one))}, nil
 }
 
 func (r *edgeRole) open() (err error) {

@@ -2,7 +2,6 @@ package pod
 
 import (
 	"context"
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/plan/bundle"
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
@@ -49,20 +47,7 @@ func newRelayRole(p *process) (role, error) {
 	}
 	p.at.Media = one.Port()
 	p.onAddresses(func(a bundle.Address) { one.Advertise(a.Addresses) })
-	return &relayRole{p: p, relay: one, web: newWeb(p, onlyRTS(p.current, one))}, nil
-}
-
-// onlyRTS puts the page before the signalling of RTS domains. What is asked for other hosts goes to the relay, which says so in a form
-// that pages and players can read.
-func onlyRTS(current *plan.Current, signalling http.Handler) http.Handler {
-	page := player.Before(signalling)
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if d := current.Load().Play(relay.Hostname(req.Host)); d != nil && d.Type == plan.RTS {
-			page.ServeHTTP(w, req)
-			return
-		}
-		signalling.ServeHTTP(w, req)
-	})
+	return &relayRole{p: p, relay: one, web: newWeb(p, player.Before(p.current, one))}, nil
 }
 
 // advertise lists the addresses that players are told until the Plan names others.

@@ -20,7 +20,7 @@ const (
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	cors(w.Header())
 	trace := token(9)
-	host := Hostname(req.Host)
+	host := plan.Hostname(req.Host)
 	d := r.opt.Plan.Load().Play(host)
 	if d == nil || d.Type != plan.RTS {
 		signal.ARTC{}.Refuse(w, signal.Refuse(http.StatusNotFound, "UnknownDomain", "%q is not an RTS play domain of this server", host), trace)
@@ -163,14 +163,6 @@ func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization, If-Match")
 	h.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice")
 	h.Set("Access-Control-Max-Age", "86400")
-}
-
-// Hostname is the host of a Host header: lower case, without port and trailing dot.
-func Hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return strings.TrimSuffix(strings.ToLower(host), ".")
 }
 
 // addresses gives the client's address and the one of ours that it used.

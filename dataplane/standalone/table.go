@@ -99,6 +99,9 @@ func (s *server) printStandard(w io.Writer, d *plan.PlayDomain, scheme string) {
 			fmt.Fprintf(w, "Play     %s.m3u8%s\n", base, signed(d.Auth))
 		}
 	}
+	if len(plan.InBrowsers(d.Protocols)) > 0 {
+		fmt.Fprintf(w, "Watch    %s%s   in a browser\n", base, signed(d.Auth))
+	}
 }
 
 func signed(a plan.Auth) string {

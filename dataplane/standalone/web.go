@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,28 +49,20 @@ func (s *server) serveWeb(run func(string, func() error), l listeners) []shutdow
 			return err
 		})
 	}
-	start("HTTP", l.http, http.HandlerFunc(s.play), false)
-	start("HTTPS", l.https, http.HandlerFunc(s.play), true)
+	page := player.Before(s.current, http.HandlerFunc(s.play))
+	start("HTTP", l.http, page, false)
+	start("HTTPS", l.https, page, true)
 	start("metrics and state", l.admin, s.admin(), false)
 	return all
 }
 
-// play serves the play domains: the host chooses the domain, the domain's type what is served.
+// play serves what is not the page: the type of the host's domain chooses by what.
 func (s *server) play(w http.ResponseWriter, req *http.Request) {
-	host := relay.Hostname(req.Host)
-	d := s.current.Load().Play(host)
-	switch {
-	case d == nil:
-		s.relay.ServeHTTP(w, req) // says so in a form that pages and players can read
-	case strings.HasPrefix(req.URL.Path, player.Prefix):
-		player.Handler().ServeHTTP(w, req)
-	case d.Type == plan.RTS && player.Wanted(req):
-		player.Page(w, req)
-	case d.Type == plan.Standard:
+	if d := s.current.Load().Play(plan.Hostname(req.Host)); d != nil && d.Type == plan.Standard {
 		s.edge.ServeHTTP(w, req)
-	default:
-		s.relay.ServeHTTP(w, req)
+		return
 	}
+	s.relay.ServeHTTP(w, req) // for hosts that are unknown it says so in a form that pages and players can read
 }
 
 // admin serves what operators look at. It is bound to an address of its own and must not be reachable by viewers.

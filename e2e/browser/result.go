@@ -45,6 +45,7 @@ type PageResult struct {
 	Title        string     `json:"title"`
 	Detail       string     `json:"detail"`
 	Notice       string     `json:"notice"`
+	Protocol     string     `json:"protocol"` // RTS, FLV or LL-HLS
 	Stats        *PageStats `json:"stats"`
 	FirstFrameMs float64    `json:"firstFrameMs"`
 	Offers       int        `json:"offers"`

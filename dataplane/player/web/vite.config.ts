@@ -11,5 +11,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // hls.js is loaded when it is needed, and not before.
+    chunkSizeWarningLimit: 700,
+    license: { fileName: 'license.md' },
   },
 });

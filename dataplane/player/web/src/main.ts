@@ -1,3 +1,4 @@
+import { ways } from './how';
 import { Page } from './page';
 import { Player, type Snapshot } from './player';
 
@@ -22,7 +23,8 @@ const history: { at: number; state: string; detail: string }[] = [];
 const url = new URL(location.href);
 url.hash = '';
 
-const player = new Player(url.href, document.getElementById('video') as HTMLVideoElement, (snapshot) => {
+const how = document.querySelector<HTMLMetaElement>('meta[name="millrace-how"]')?.content ?? '';
+const player = new Player(ways(how, url.href), document.getElementById('video') as HTMLVideoElement, (snapshot) => {
   const newest = history[history.length - 1];
   if (newest?.state !== snapshot.state || newest.detail !== snapshot.detail) {
     history.push({ at: Math.round(performance.now()), state: snapshot.state, detail: snapshot.detail });

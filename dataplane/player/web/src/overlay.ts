@@ -1,5 +1,5 @@
 import type { Snapshot } from './player';
-import type { Stats } from './stats';
+import { hasSound, type Stats } from './stats';
 
 const ms = (value: number | null | undefined) => (value === undefined || value === null ? '–' : `${Math.round(value)} ms`);
 
@@ -14,22 +14,27 @@ export function lines(snapshot: Snapshot): [string, string][] {
   if (!s) return [['State', snapshot.state]];
   const size = s.width && s.height ? `${s.width} × ${s.height}` : '–';
   const loss = s.lossPercent === undefined ? '–' : `${s.lossPercent.toFixed(2)} %`;
-  return [
+  const all: [string, string][] = [
+    ['Protocol', snapshot.protocol],
     ['Latency', ms(s.latencyMs)],
     ['Buffer', ms(s.bufferMs)],
-    ['Round trip', ms(s.roundTripMs)],
     ['First picture', ms(snapshot.firstFrameMs)],
     ['Resolution', size],
     ['Frame rate', s.fps === undefined ? '–' : `${s.fps.toFixed(1)} fps`],
+    ['Dropped frames', String(s.framesDropped)],
+    ['Video', s.video || '–'],
+    ['Audio', (hasSound(s) && s.audio) || '–'],
+    ['Transport', s.transport || '–'],
+  ];
+  if (snapshot.protocol !== 'RTS') return all;
+  return [
+    ...all,
+    ['Round trip', ms(s.roundTripMs)],
     ['Bit rate', bitrate(s.bitrateKbps)],
     ['Loss', `${loss} (${s.packetsLost})`],
     ['Asked again', `${s.nacks} (${s.retransmitted} came)`],
     ['Freezes', `${s.freezes} (${ms(s.frozenMs)})`],
-    ['Dropped frames', String(s.framesDropped)],
     ['Key frames', `${s.keyFrames} (${s.keyFrameRequests} asked)`],
-    ['Video', s.video || '–'],
-    ['Audio', (s.audioPackets > 20 && s.audio) || '–'],
-    ['Transport', s.transport || '–'],
     ['Cipher', s.cipher || '–'],
   ];
 }

@@ -1,5 +1,6 @@
 import { render } from './overlay';
 import type { Player, Snapshot, State } from './player';
+import { hasSound } from './stats';
 
 const idleAfter = 2_600;
 
@@ -72,6 +73,8 @@ export class Page {
     element('note').hidden = !notice || snapshot.state !== 'playing';
     this.showSound();
 
+    text('protocol', snapshot.protocol);
+    element('protocol').hidden = snapshot.state !== 'playing' || snapshot.protocol === '';
     const latency = snapshot.state === 'playing' ? snapshot.stats?.latencyMs : undefined;
     element('latency').hidden = latency === undefined;
     if (latency !== undefined) text('latency', latency < 1000 ? `${Math.round(latency)} ms` : `${(latency / 1000).toFixed(1)} s`);
@@ -121,8 +124,7 @@ export class Page {
     const button = element('mute');
     button.setAttribute('aria-pressed', String(this.video.muted));
     button.title = this.video.muted ? 'Unmute (m)' : 'Mute (m)';
-    // The server sends a few packets of silence where a stream has no sound.
-    const sounding = this.last?.state === 'playing' && (this.last.stats?.audioPackets ?? 0) > 20;
+    const sounding = this.last?.state === 'playing' && hasSound(this.last.stats);
     element('tap-sound').hidden = this.soundChosen || !this.video.muted || !sounding;
   }
 

@@ -52,22 +52,30 @@ export interface Stats {
   bitrateKbps?: number;
   /** Share of packets of the last second that did not come, in per cent. */
   lossPercent?: number;
-  packetsLost: number;
-  nacks: number;
-  retransmitted: number;
-  keyFrameRequests: number;
   framesDecoded: number;
   framesDropped: number;
-  keyFrames: number;
-  freezes: number;
-  frozenMs: number;
-  audioConcealedPercent?: number;
-  /** Packets of sound; a stream without sound may have a few. */
-  audioPackets: number;
   video: string;
   audio: string;
   transport: string;
-  cipher: string;
+  // Of RTS alone.
+  packetsLost?: number;
+  nacks?: number;
+  retransmitted?: number;
+  keyFrameRequests?: number;
+  keyFrames?: number;
+  freezes?: number;
+  frozenMs?: number;
+  audioConcealedPercent?: number;
+  /** Packets of sound; a stream without sound may have a few. */
+  audioPackets?: number;
+  cipher?: string;
+}
+
+/** Whether the stream has sound, as far as it is known. */
+export function hasSound(stats: Stats | null): boolean {
+  if (!stats) return false;
+  // The server sends a few packets of silence where a stream has no sound.
+  return stats.audioPackets === undefined ? stats.audio !== '' : stats.audioPackets > 20;
 }
 
 /** The running totals of a report, from which the next one makes rates. */

@@ -35,6 +35,8 @@ const (
 	SDK  = "sdk"  // play with an official SDK
 	Page = "page" // open a play URL as a page
 	Join = "join" // join again and again, and measure
+
+	Standard = "standard" // play FLV or HLS with mpegts.js or hls.js
 )
 
 // Step is one thing to do. Durations are seconds.
@@ -45,8 +47,9 @@ type Step struct {
 	WatchSeconds float64     `json:"watchSeconds,omitempty"`
 	Viewport     *Size       `json:"viewport,omitempty"`
 	Version      string      `json:"version,omitempty"`   // sdk
-	PageScheme   string      `json:"page,omitempty"`      // sdk: scheme of the page that holds the SDK
-	WaitEnded    bool        `json:"waitEnded,omitempty"` // sdk
+	Player       string      `json:"player,omitempty"`    // standard: mpegts.js or hls.js
+	PageScheme   string      `json:"page,omitempty"`      // sdk, standard: scheme of the page that holds the player
+	WaitEnded    bool        `json:"waitEnded,omitempty"` // sdk, standard
 	Senses       bool        `json:"senses,omitempty"`    // sdk: see flashes and hear beeps, on a page of https
 	WaitState    string      `json:"waitState,omitempty"` // page
 	ThenState    string      `json:"thenState,omitempty"` // page
@@ -98,7 +101,7 @@ func Ready() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"playwright-core", "aliyun-rts-sdk-2.0.0", "aliyun-rts-sdk-2.2.7", "aliyun-aliplayer"} {
+	for _, name := range []string{"playwright-core", "aliyun-rts-sdk-2.0.0", "aliyun-rts-sdk-2.2.7", "aliyun-aliplayer", "mpegts.js", "hls.js"} {
 		if _, err := os.Stat(filepath.Join(dir, "node_modules", name, "package.json")); err != nil {
 			return fmt.Errorf("npm package %s is not installed; in the top folder: npm ci --prefix e2e/browser", name)
 		}

@@ -1,9 +1,10 @@
 // Runs in a page before its own scripts and watches the player from outside: when it sent its offer, when frames were decoded and
-// presented, and what time the pictures carry. It takes the player's word for nothing.
+// presented, and what time the pictures carry. It takes the player's word for nothing. For players that send no offer, whoever starts them
+// sets offeredAt.
 //
 // window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
 (() => {
-  const probe = { offeredAt: null, offers: 0, answeredMs: null, connectedMs: null, firstPacketMs: null, firstReceivedMs: null, firstDecodeMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], stallMs: 0, pcs: [] };
+  const probe = { offeredAt: null, offers: 0, answeredMs: null, connectedMs: null, firstPacketMs: null, firstReceivedMs: null, firstDecodeMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], freezes: 0, stallMs: 0, pcs: [] };
   window.probe = probe;
 
   const { fetch } = window;
@@ -81,10 +82,18 @@
 
   const inWindow = (seconds) => !window.probeWindows || window.probeWindows.some(([from, to]) => seconds >= from && seconds < to);
 
-  // The three longest times between presented frames, with when they ended: what a freeze was.
+  // The three longest times between presented frames, with when they ended: what a freeze was. A freeze is what the statistics of WebRTC
+  // call one: longer than three mean times of the last 30, and than the mean by 150 ms.
   let before = null;
+  let recent = [];
   function noteGap(since, presentedAt) {
-    if (before !== null) probe.gaps.push({ since, ms: presentedAt - before });
+    if (before !== null) {
+      const ms = presentedAt - before;
+      probe.gaps.push({ since, ms });
+      const mean = recent.reduce((sum, one) => sum + one, 0) / recent.length;
+      if (recent.length && ms >= Math.max(3 * mean, mean + 150)) probe.freezes++;
+      recent = [...recent.slice(-29), ms];
+    }
     before = presentedAt;
     if (probe.gaps.length > 30) probe.gaps = longest();
   }

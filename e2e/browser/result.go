@@ -138,3 +138,32 @@ type Gap struct {
 	Since float64 `json:"since"` // seconds after the offer, at its end
 	Ms    float64 `json:"ms"`
 }
+
+// StandardResult is the result of a standard step.
+type StandardResult struct {
+	Plays []StandardPlay `json:"plays"`
+}
+
+// StandardPlay is one page that played FLV or HLS. Times count from the player's load().
+type StandardPlay struct {
+	Version          string        `json:"version"`
+	Error            string        `json:"error"`
+	Complete         bool          `json:"complete"` // the player knows that nothing more will come
+	Ended            bool          `json:"ended"`    // the video element has played all
+	FirstPresentedMs float64       `json:"firstPresentedMs"`
+	FirstCalledMs    float64       `json:"firstCalledMs"`
+	FirstAgeMs       *float64      `json:"firstAgeMs"`
+	LastDrawn        *int64        `json:"lastDrawn"` // with Step.WaitEnded: when the last picture was drawn, ms since 1970
+	Age              *Distribution `json:"age"`       // of the presented pictures whose time code was read
+	Unread           int           `json:"unread"`
+	Freezes          int           `json:"freezes"`
+	Waits            int           `json:"waits"` // how often the video element ran out of data
+	Gaps             []Gap         `json:"gaps"`
+	StallMs          float64       `json:"stallMs"`
+	Seconds          float64       `json:"seconds"` // position
+	Width            int           `json:"width"`
+	Height           int           `json:"height"`
+	Frames           int           `json:"frames"`
+	FramesDropped    int           `json:"framesDropped"`
+	Samples          []Sample      `json:"samples,omitempty"`
+}

@@ -3,6 +3,7 @@
 //
 //	go run ./e2e/measure join      # many joins in the middle of a long GOP
 //	go run ./e2e/measure latency   # the age of every picture of one viewer
+//	go run ./e2e/measure standard  # the same of RTS, FLV and low-latency HLS, and joins of FLV
 //	go run ./e2e/measure transcode # what renditions add to the latency
 //	go run ./e2e/measure skew      # how far sound and picture of a rendition are apart
 //	go run ./e2e/measure soak      # whether they drift, or latency grows, within an hour
@@ -34,7 +35,7 @@ func main() {
 	root := &cobra.Command{
 		Use: "measure", Short: "Measure joins and latency in a real browser", SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(newJoinCommand(), newLatencyCommand(), newTranscodeCommand(), newSkewCommand(), newSoakCommand())
+	root.AddCommand(newJoinCommand(), newLatencyCommand(), newStandardCommand(), newTranscodeCommand(), newSkewCommand(), newSoakCommand())
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
@@ -80,31 +81,49 @@ type report struct {
 	Raw     any     `json:"raw"`
 }
 
-// play publishes the source, runs one browser step on it, and decodes the step's result.
+// stream is what the source is published as.
+const stream = "measure"
+
+// play runs one step of joins on the source and decodes its result.
 func play(ctx context.Context, s source, step browser.Step, limit time.Duration) (browser.JoinResult, report, error) {
 	var result browser.JoinResult
+	raw, rep, err := run(ctx, s, limit, func(server *stack.Stack) []browser.Step {
+		step.Kind, step.URL = browser.Join, server.Page("http", stack.Open, stream)
+		return []browser.Step{step}
+	})
+	if err != nil {
+		return result, rep, err
+	}
+	if err := json.Unmarshal(raw[0], &result); err != nil {
+		return result, rep, fmt.Errorf("reading the browser's figures: %w", err)
+	}
+	rep.Raw = result.Joins
+	return result, rep, nil
+}
+
+// run publishes the source and runs browser steps on it, one after the other.
+func run(ctx context.Context, s source, limit time.Duration, steps func(*stack.Stack) []browser.Step) ([]json.RawMessage, report, error) {
 	rep := report{
 		Machine: machine{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH},
 		Source:  fmt.Sprintf("%dx%d, %d fps, %d kbit/s, GOP %.3g s, x264 zerolatency", s.width, s.height, s.fps, s.kbps, s.gop),
 	}
 	if err := browser.Ready(); err != nil {
-		return result, rep, err
+		return nil, rep, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	server, err := stack.Start(ctx, stack.Options{})
 	if err != nil {
-		return result, rep, err
+		return nil, rep, err
 	}
 	defer server.Stop() //nolint:errcheck // the figures are there
-	_, err = server.Publish(ctx, stack.Open, "measure", testsrc.Options{
+	_, err = server.Publish(ctx, stack.Open, stream, testsrc.Options{
 		Width: s.width, Height: s.height, FPS: s.fps, BitrateKbps: s.kbps, GOPSeconds: s.gop, Audio: s.audio,
 	})
 	if err != nil {
-		return result, rep, err
+		return nil, rep, err
 	}
-	step.Kind, step.URL = browser.Join, server.Page("http", stack.Open, "measure")
-	scenario := browser.Scenario{HTTPPort: server.HTTP, HTTPSPort: server.HTTPS, TimeoutSeconds: limit.Seconds(), Steps: []browser.Step{step}}
+	scenario := browser.Scenario{HTTPPort: server.HTTP, HTTPSPort: server.HTTPS, TimeoutSeconds: limit.Seconds(), Steps: steps(server)}
 	raw, err := browser.Drive(ctx, scenario, func(e browser.Event) {
 		switch e.Event {
 		case "ready":
@@ -114,14 +133,7 @@ func play(ctx context.Context, s source, step browser.Step, limit time.Duration)
 		}
 	})
 	fmt.Fprintln(os.Stderr)
-	if err != nil {
-		return result, rep, err
-	}
-	if err := json.Unmarshal(raw[0], &result); err != nil {
-		return result, rep, fmt.Errorf("reading the browser's figures: %w", err)
-	}
-	rep.Raw = result.Joins
-	return result, rep, nil
+	return raw, rep, err
 }
 
 var errMissed = errors.New("a goal was missed; the table says which")

@@ -29,7 +29,7 @@ var service []byte
 // playKey signs the play URLs of the pair Signed; service.yaml has the same.
 const playKey = "exampleOnlyPlayPrimary1"
 
-// Pair is a push domain and the play domain that it feeds, as service.yaml has them.
+// Pair is a push domain and the two play domains that it feeds, as service.yaml has them.
 type Pair string
 
 // The pairs: Signed has signed play URLs.
@@ -43,6 +43,9 @@ func (p Pair) Push() string { return "push" + string(p) + ".example.com" }
 
 // Play is the hostname to play from.
 func (p Pair) Play() string { return "rts" + string(p) + ".example.com" }
+
+// Standard is the hostname to play RTMP, FLV and HLS from.
+func (p Pair) Standard() string { return "play" + string(p) + ".example.com" }
 
 // app is the app that all streams are published to.
 const app = "live"
@@ -183,6 +186,11 @@ func (s *Stack) ARTC(pair Pair, name string) string {
 // Page is the http or https URL of a stream, likewise without a port.
 func (s *Stack) Page(scheme string, pair Pair, name string) string {
 	return scheme + "://" + pair.Play() + "/" + app + "/" + name
+}
+
+// Standard is the http or https URL of a stream on the standard play domain, likewise; the suffix is .flv or .m3u8.
+func (s *Stack) Standard(scheme string, pair Pair, name, suffix string) string {
+	return scheme + "://" + pair.Standard() + "/" + app + "/" + name + suffix
 }
 
 // Sign signs a play URL of the pair Signed.

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-logr/logr"
-
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 )
@@ -35,7 +33,7 @@ type Muxer struct {
 	Format Format
 
 	stream *hub.Stream
-	log    logr.Logger
+	opt    Options
 	stop   context.CancelFunc
 	done   chan struct{}
 	used   clock
@@ -51,6 +49,7 @@ type Muxer struct {
 	pending *media.Frame // the newest frame of the leading kind, whose duration shows with the next
 	usual   time.Duration
 	epoch   uint64
+	wall    wallTime
 	seg     *segment // being written
 	parts   uint64   // all that were begun
 }
@@ -69,7 +68,7 @@ type state struct {
 // segment is a run of frames that begins with a key frame.
 type segment struct {
 	msn           uint64
-	start         time.Time // wall clock of its first frame at the ingest
+	start         time.Time // the time of day at which its first frame came to the ingest
 	parts         []*part
 	duration      time.Duration
 	bytes         int
@@ -98,8 +97,8 @@ type packager interface {
 	flush() ([]byte, error)
 }
 
-func newMuxer(s *hub.Stream, f Format, id string, log logr.Logger) *Muxer {
-	m := &Muxer{ID: id, Key: s.Key, Format: f, stream: s, log: log, done: make(chan struct{}), more: make(chan struct{})}
+func newMuxer(s *hub.Stream, f Format, id string, opt Options) *Muxer {
+	m := &Muxer{ID: id, Key: s.Key, Format: f, stream: s, opt: opt, done: make(chan struct{}), more: make(chan struct{})}
 	m.state.inits = map[int][]byte{}
 	if f == TS {
 		m.pack = newTS()
@@ -124,7 +123,7 @@ func (m *Muxer) run(ctx context.Context) {
 		}
 	}
 	if errors.Is(err, io.EOF) {
-		err = m.finish()
+		err = m.finish(ctx)
 	}
 	m.change(func(st *state) {
 		st.ended = true
@@ -133,7 +132,7 @@ func (m *Muxer) run(ctx context.Context) {
 		}
 	})
 	if err != nil && ctx.Err() == nil {
-		m.log.Info("HLS of a stream stopped", "Stream", m.Key.String(), "Reason", err.Error())
+		m.opt.Log.Info("HLS of a stream stopped", "Stream", m.Key.String(), "Reason", err.Error())
 	}
 }
 
@@ -171,6 +170,9 @@ func (m *Muxer) plan(frames []*media.Frame) {
 	for _, f := range frames {
 		if f.Kind() != m.lead {
 			continue
+		}
+		if f.Epoch == frames[0].Epoch {
+			m.wall.observe(f)
 		}
 		if last != nil && f.Epoch == last.Epoch && f.DTS > last.DTS {
 			steps = append(steps, f.DTS-last.DTS)
@@ -239,6 +241,7 @@ func (m *Muxer) take(f *media.Frame) error {
 	}
 	old := m.pending
 	m.pending = f
+	m.wall.observe(f)
 	switch {
 	case m.seg == nil:
 		m.epoch = f.Epoch
@@ -288,94 +291,13 @@ func (m *Muxer) write(f *media.Frame, d time.Duration) error {
 	return nil
 }
 
-// endPart makes the part's bytes, shows it, and opens the next when the segment goes on.
-func (m *Muxer) endPart(goesOn bool) error {
-	p := m.open()
-	data, err := m.pack.flush()
-	if err != nil {
-		return err
-	}
-	m.bytes.Add(int64(len(data)))
-	m.change(func(*state) {
-		p.data = data
-		m.seg.bytes += len(data)
-		m.seg.duration += p.duration
-		if p.duration == 0 && len(data) == 0 {
-			m.seg.parts = m.seg.parts[:len(m.seg.parts)-1]
-		}
-		if goesOn {
-			m.seg.parts = append(m.seg.parts, m.newPart())
-		}
-	})
-	return nil
-}
-
-func (m *Muxer) newPart() *part {
-	// A part that was hinted at and not begun keeps its number for the first of the next segment.
-	p := &part{number: m.parts}
-	m.parts++
-	return p
-}
-
-// next ends the segment and begins one with a key frame.
-func (m *Muxer) next(f *media.Frame, discontinuity bool) error {
-	if err := m.endSegment(); err != nil {
-		return err
-	}
-	return m.begin(f, discontinuity)
-}
-
-func (m *Muxer) endSegment() error {
-	if m.open().duration > 0 {
-		if err := m.endPart(false); err != nil {
-			return err
-		}
-	} else {
-		m.parts = m.open().number // its number goes to the next segment's first part: the hint stays true
-		m.change(func(*state) { m.seg.parts = m.seg.parts[:len(m.seg.parts)-1] })
-	}
-	m.change(func(st *state) {
-		m.seg.whole = true
-		// A GOP that is longer than those before cannot be cut: the promise is changed, which players bear.
-		st.target = max(st.target, int(math.Round(m.seg.duration.Seconds())))
-		m.trim(st)
-	})
-	return nil
-}
-
-// trim drops what no playlist lists any more.
-func (m *Muxer) trim(st *state) {
-	total := 0
-	for _, s := range st.segments {
-		total += s.bytes
-	}
-	for len(st.segments) > listed+kept || total > maxBytes && len(st.segments) > 1 {
-		old := st.segments[0]
-		total -= old.bytes
-		if old.discontinuity {
-			st.dropped++
-		}
-		m.bytes.Add(-int64(old.bytes))
-		st.segments = slices.Delete(slices.Clone(st.segments), 0, 1)
-	}
-	first := st.segments[0].init
-	for i := range st.inits {
-		if i < first {
-			delete(st.inits, i)
-		}
-	}
-}
-
 // begin opens a segment for a key frame.
 func (m *Muxer) begin(f *media.Frame, discontinuity bool) error {
 	video, audio := f.Track, m.stream.Track(media.Audio)
 	if m.lead == media.Audio {
 		video, audio = nil, f.Track
 	}
-	s := &segment{start: f.Ingest, discontinuity: discontinuity}
-	if s.start.IsZero() {
-		s.start = time.Now()
-	}
+	s := &segment{start: m.wall.begin(f, time.Now()), discontinuity: discontinuity}
 	var init []byte
 	if m.seg == nil || discontinuity {
 		var err error
@@ -398,18 +320,4 @@ func (m *Muxer) begin(f *media.Frame, discontinuity bool) error {
 		st.segments = append(st.segments, s)
 	})
 	return nil
-}
-
-// finish ends the last segment.
-func (m *Muxer) finish() error {
-	if m.seg == nil {
-		return nil
-	}
-	if m.pending != nil {
-		if err := m.write(m.pending, m.usual); err != nil {
-			return err
-		}
-		m.pending = nil
-	}
-	return m.endSegment()
 }

@@ -5,6 +5,7 @@
 package hls
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -28,8 +29,9 @@ const (
 
 // Options of Muxers.
 type Options struct {
-	Linger time.Duration // how long a muxer goes on after the last request
-	Log    logr.Logger
+	Linger  time.Duration // how long a muxer goes on after the last request
+	EndHold time.Duration // from the last part of a stream to its end; default 1 s
+	Log     logr.Logger
 }
 
 // Muxers are the muxers of a process: one for each stream and format that somebody plays.
@@ -49,6 +51,7 @@ type muxerKey struct {
 
 // NewMuxers starts with none.
 func NewMuxers(opt Options) *Muxers {
+	opt.EndHold = cmp.Or(opt.EndHold, time.Second)
 	return &Muxers{opt: opt, byKey: map[muxerKey]*Muxer{}, byID: map[string]*Muxer{}}
 }
 
@@ -65,7 +68,7 @@ func (ms *Muxers) Open(s *hub.Stream, f Format) *Muxer {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m := newMuxer(s, f, newID(), ms.opt.Log)
+	m := newMuxer(s, f, newID(), ms.opt)
 	m.stop = cancel
 	m.touch()
 	ms.byKey[key], ms.byID[m.ID] = m, m

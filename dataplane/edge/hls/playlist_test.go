@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -66,6 +67,7 @@ func (r *rules) check(text string) {
 	var msn, discont uint64
 	var info, sum, window float64
 	var parts []float64
+	var date, due time.Time
 	var first, hint string
 	mapped := false
 	endSegment := func() {
@@ -100,6 +102,8 @@ func (r *rules) check(text string) {
 				fail("the media sequence went back from %d", r.sequence)
 			}
 			r.sequence = msn
+		case "#EXT-X-DISCONTINUITY":
+			due = time.Time{}
 		case "#EXT-X-DISCONTINUITY-SEQUENCE":
 			discont = uint64(r.number(value))
 		case "#EXT-X-MAP":
@@ -110,9 +114,15 @@ func (r *rules) check(text string) {
 				fail("a segment of %.3f s", info)
 			}
 		case "#EXT-X-PROGRAM-DATE-TIME":
-			if _, err := time.Parse(time.RFC3339Nano, value); err != nil {
+			at, err := time.Parse(time.RFC3339Nano, value)
+			if err != nil {
 				fail("%v", err)
 			}
+			// A segment begins when the one before has ended; dates are in milliseconds, and follow clocks by one in 1000.
+			if off := at.Sub(due); !due.IsZero() && off.Abs() > 5*time.Millisecond {
+				fail("segment %d begins %v after the end of the one before", msn, off)
+			}
+			date = at
 		case "#EXT-X-PART":
 			d := r.number(attribute(line, "DURATION"))
 			uri := attribute(line, "URI")
@@ -150,6 +160,7 @@ func (r *rules) check(text string) {
 		}
 		r.segments[msn] = what
 		window += info
+		due = date.Add(time.Duration(info * float64(time.Second)))
 		msn++
 		parts, sum = nil, 0
 	}
@@ -176,8 +187,8 @@ func partNumber(uri string) int {
 	return n
 }
 
-// One hour of a stream, as fast as it can be written: every playlist that a player would load keeps the rules, each segment begins with a key
-// frame where the one before ended.
+// One hour of a stream whose frames arrive unevenly, as fast as it can be written: every playlist that a player would load keeps the rules, each
+// segment begins with a key frame where the one before ended, by its media as by its date.
 func TestPlaylistsOfAnHour(t *testing.T) {
 	for _, fps := range []int{24, 25, 30, 60} {
 		hour := time.Hour
@@ -243,6 +254,34 @@ func TestDiscontinuity(t *testing.T) {
 		t.Errorf("after it has left the list: %s", text)
 	}
 	rules.check(text)
+}
+
+// The last part of a stream is shown in a playlist that has not ended, whose segment is open and which hints at a further one. Then the end is
+// told, and the hint comes to nothing.
+func TestTheLastPartComesBeforeTheEnd(t *testing.T) {
+	s := newSource(t, 25, 25)
+	s.muxers.opt.EndHold = time.Hour
+	s.gops(3)
+	m := s.open(LowLatency)
+	rules := newRules(t)
+	rules.check(s.playlist(m, Want{}))
+	s.pub.End()
+	last := s.playlist(m, Want{Blocking: true, MSN: 1, Part: 4})
+	rules.check(last)
+	hint := attribute(regexp.MustCompile(`#EXT-X-PRELOAD-HINT.*`).FindString(last), "URI")
+	if strings.Contains(last, "ENDLIST") || strings.Contains(last, "seg1.m4s") || hint == "" {
+		t.Errorf("the playlist with the last part: %s", last)
+	}
+	m.stop()
+	ended := s.playlist(m, Want{Blocking: true, MSN: 1, Part: 5})
+	rules.check(ended)
+	parts := regexp.MustCompile(`#EXT-X-PART:.*\n`)
+	if got, want := parts.FindAllString(ended, -1), parts.FindAllString(last, -1); !slices.Equal(got, want) || !strings.Contains(ended, "seg1.m4s\n#EXT-X-ENDLIST\n") {
+		t.Errorf("the playlist that has ended: %s", ended)
+	}
+	if _, _, err := m.Resource(t.Context(), hint); err != ErrGone { //nolint:errorlint // as it is
+		t.Errorf("the part that does not come: %v", err)
+	}
 }
 
 func TestDirectives(t *testing.T) {

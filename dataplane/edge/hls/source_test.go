@@ -30,7 +30,7 @@ type source struct {
 
 func newSource(t *testing.T, fps, gop int) *source {
 	t.Helper()
-	s := &source{t: t, hub: hub.New(hub.Options{}), muxers: NewMuxers(Options{Linger: time.Hour, Log: logr.Discard()}), fps: fps, gop: gop, size: 200, track: &media.Track{
+	s := &source{t: t, hub: hub.New(hub.Options{}), muxers: NewMuxers(Options{Linger: time.Hour, EndHold: time.Millisecond, Log: logr.Discard()}), fps: fps, gop: gop, size: 200, track: &media.Track{
 		Codec: media.H264, Width: 352, Height: 288, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
 		SPS: []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08},
 	}}
@@ -92,7 +92,8 @@ func (s *source) write() {
 	s.t.Helper()
 	for range s.gop {
 		s.at = (time.Duration(s.frames) * time.Second / time.Duration(s.fps)).Truncate(time.Millisecond)
-		f := &media.Frame{Track: s.track, Key: s.frames%s.gop == 0, DTS: s.at, PTS: s.at, Ingest: time.Unix(1_700_000_000, 0).Add(s.at), Units: [][]byte{bytes.Repeat([]byte{0x41}, s.size)}, Size: s.size}
+		late := time.Duration(s.frames%7) * 10 * time.Millisecond
+		f := &media.Frame{Track: s.track, Key: s.frames%s.gop == 0, DTS: s.at, PTS: s.at, Ingest: time.Unix(1_700_000_000, 0).Add(s.at + late), Units: [][]byte{bytes.Repeat([]byte{0x41}, s.size)}, Size: s.size}
 		if f.Key {
 			f.Units = [][]byte{s.track.SPS, s.track.PPS, bytes.Repeat([]byte{0x65}, s.size)}
 		}

@@ -61,6 +61,7 @@ type state struct {
 	segments   []*segment    // whole ones, then the one being written
 	inits      map[int][]byte
 	dropped    uint64 // discontinuities of segments that are gone
+	filled     bool   // with all that the stream had already
 	ended      bool
 	failed     error
 }
@@ -116,6 +117,7 @@ func (m *Muxer) run(ctx context.Context) {
 	r := m.stream.NewReplay()
 	defer r.Close()
 	err := m.prefill(r)
+	m.change(func(st *state) { st.filled = true })
 	for err == nil {
 		var f *media.Frame
 		if f, err = r.Next(ctx); err == nil {
@@ -136,7 +138,8 @@ func (m *Muxer) run(ctx context.Context) {
 	}
 }
 
-// prefill takes what the stream has already, so that the first playlist is there at once, and learns from it what frames and GOPs are like.
+// prefill takes what the stream has already, so that the first playlist is there at once, and learns from it what frames and GOPs are like. No
+// playlist is given before it is done: a player would begin at what is the newest so far, and stay seconds behind.
 func (m *Muxer) prefill(r *hub.Reader) error {
 	m.lead = media.Audio
 	if m.stream.Track(media.Video) != nil {

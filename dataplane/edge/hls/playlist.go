@@ -69,7 +69,7 @@ func (st *state) has(want Want) (bool, error) {
 		}
 		return true, nil
 	}
-	if len(st.segments) == 0 {
+	if len(st.segments) == 0 || !st.filled {
 		return false, nil
 	}
 	last := st.segments[len(st.segments)-1]

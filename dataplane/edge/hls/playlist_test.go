@@ -256,6 +256,19 @@ func TestDiscontinuity(t *testing.T) {
 	rules.check(text)
 }
 
+// Players begin at the live edge of the first playlist that they get.
+func TestTheFirstPlaylistHasAllThatIsThere(t *testing.T) {
+	for range 20 {
+		s := newSource(t, 25, 25)
+		s.gops(10)
+		text := s.playlist(s.open(LowLatency), Want{})
+		_, open, _ := strings.Cut(text, "seg3.m4s\n")
+		if n := strings.Count(open, "#EXT-X-PART:"); n != 9 { // 49 of the 50 frames of segment 4, by fives
+			t.Fatalf("%d parts of the newest segment: %s", n, text)
+		}
+	}
+}
+
 // The last part of a stream is shown in a playlist that has not ended, whose segment is open and which hints at a further one. Then the end is
 // told, and the hint comes to nothing.
 func TestTheLastPartComesBeforeTheEnd(t *testing.T) {

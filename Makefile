@@ -41,6 +41,7 @@ measure: ## First picture and latency in a real browser (docs/latency.md)
 	hack/install-npm.sh e2e/browser
 	go run ./e2e/measure join
 	go run ./e2e/measure latency
+	go run ./e2e/measure standard
 
 soak: ## Renditions for an hour: the slope of latency and the drift of sound against picture, with their errors (SOAK=3m)
 	hack/install-apt.sh ffmpeg

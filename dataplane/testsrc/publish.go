@@ -24,6 +24,7 @@ type Options struct {
 	BFrames       int           // B-frames between references; default 0
 	Audio         bool          // add a tone, AAC at 48 kHz, stereo
 	NoVideo       bool          // publish the tone alone
+	EncodedAhead  bool          // publish a Loop, so that nothing is drawn and encoded while it goes on
 	Duration      time.Duration // default 1 h; the publisher never outlives it
 	FFmpeg        string        // the program; default "ffmpeg" from the PATH
 	ExtraArgs     []string      // put before the output, such as "-tls_verify", "0"
@@ -58,13 +59,35 @@ func (o *Options) detail() int {
 	return 6
 }
 
+// gopFrames is the distance of key frames in frames.
+func (o *Options) gopFrames() int { return max(int(o.GOPSeconds*float64(o.FPS)+0.5), 1) }
+
+// lookFFmpeg finds ffmpeg.
+func (o *Options) lookFFmpeg() (string, error) {
+	path, err := exec.LookPath(o.FFmpeg)
+	if err != nil {
+		return "", fmt.Errorf("looking for %s: %w; install it, on Debian and Ubuntu by: apt-get install -y ffmpeg", o.FFmpeg, err)
+	}
+	return path, nil
+}
+
+// copyArgs are the arguments of ffmpeg that publishes what is encoded already: FLV from standard input.
+func (o *Options) copyArgs() []string {
+	args := append([]string{"-hide_banner", "-nostats", "-loglevel", "warning", "-probesize", "32", "-analyzeduration", "0",
+		"-f", "flv", "-i", "pipe:0", "-c", "copy"}, o.ExtraArgs...)
+	return append(args, "-flvflags", "no_duration_filesize", "-f", "flv", o.URL)
+}
+
 // args are the arguments of ffmpeg: raw frames from standard input, encoded for low latency.
 func (o *Options) args() []string {
-	gop := strconv.Itoa(max(int(o.GOPSeconds*float64(o.FPS)+0.5), 1))
+	gop := strconv.Itoa(o.gopFrames())
 	rate := strconv.Itoa(o.BitrateKbps) + "k"
 	args := []string{"-hide_banner", "-nostats", "-loglevel", "warning"}
 	if !o.NoVideo {
-		args = append(args, "-fflags", "nobuffer", "-probesize", "32", "-analyzeduration", "0",
+		if !o.EncodedAhead {
+			args = append(args, "-fflags", "nobuffer") // it loses the frame that is looked at first
+		}
+		args = append(args, "-probesize", "32", "-analyzeduration", "0",
 			"-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", fmt.Sprintf("%dx%d", o.Width, o.Height),
 			"-r", strconv.Itoa(o.FPS), "-i", "pipe:0")
 	}
@@ -111,23 +134,41 @@ func (p *Publisher) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Publish starts ffmpeg and feeds it the test picture in real time. The publisher ends with the context (killed), with
-// Duration, with Stop or Kill, or when ffmpeg gives up; on Linux it dies with this process.
+// Publish starts ffmpeg and feeds it the test picture in real time, with EncodedAhead after encoding it. The publisher ends with the
+// context (killed), with Duration, with Stop or Kill, or when ffmpeg gives up; on Linux it dies with this process.
 //
 // It fails when the options are out of bounds or ffmpeg is not installed; whether publishing works is told by Wait.
 func Publish(ctx context.Context, o Options) (*Publisher, error) {
 	o.setDefaults()
-	picture, err := NewPicture(o.Width, o.Height, o.detail())
+	path, err := o.lookFFmpeg()
 	if err != nil {
 		return nil, err
 	}
-	path, err := exec.LookPath(o.FFmpeg)
-	if err != nil {
-		return nil, fmt.Errorf("looking for %s: %w; install it, on Debian and Ubuntu by: apt-get install -y ffmpeg", o.FFmpeg, err)
+	args := o.args()
+	var feed func(context.Context, io.Writer) error
+	if o.EncodedAhead {
+		loop, err := EncodeAhead(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		args = o.copyArgs()
+		feed = func(ctx context.Context, w io.Writer) error { return loop.Stream(ctx, w, o.Duration) }
+	} else {
+		picture, err := NewPicture(o.Width, o.Height, o.detail())
+		if err != nil {
+			return nil, err
+		}
+		feed = func(ctx context.Context, w io.Writer) error { return Stream(ctx, w, picture, o.FPS, o.Duration) }
+	}
+	if o.NoVideo {
+		feed = func(ctx context.Context, _ io.Writer) error {
+			<-ctx.Done() // the tone ends by itself, and the context with it
+			return nil
+		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	p := &Publisher{cancel: cancel, done: make(chan struct{})}
-	cmd := exec.CommandContext(ctx, path, o.args()...)
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stderr = p
 	dieWithParent(cmd)
 	if p.stdin, err = cmd.StdinPipe(); err != nil {
@@ -140,7 +181,11 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 		cancel()
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}
-	go p.feed(ctx, picture, o)
+	go func() {
+		// An error is ffmpeg's end or the context's; Wait tells it. Closing standard input makes ffmpeg end its publishing properly.
+		_ = feed(ctx, p.stdin)
+		_ = p.stdin.Close()
+	}()
 	return p, nil
 }
 
@@ -160,17 +205,6 @@ func (p *Publisher) run(cmd *exec.Cmd, started chan<- error) {
 	p.err = err
 	p.mu.Unlock()
 	close(p.done)
-}
-
-// feed draws until the duration is over; closing standard input makes ffmpeg end its publishing properly.
-func (p *Publisher) feed(ctx context.Context, picture *Picture, o Options) {
-	defer func() { _ = p.stdin.Close() }()
-	if o.NoVideo {
-		<-ctx.Done() // the tone ends by itself, and the context with it
-		return
-	}
-	// An error is ffmpeg's end or the context's; Wait tells it.
-	_ = Stream(ctx, p.stdin, picture, o.FPS, o.Duration)
 }
 
 // PID is ffmpeg's process id.

@@ -56,7 +56,8 @@ type Step struct {
 	Keys         []string    `json:"keys,omitempty"`      // page
 	Screenshot   string      `json:"screenshot,omitempty"`
 	Joins        int         `json:"joins,omitempty"`
-	Warm         bool        `json:"warm,omitempty"` // join
+	Warm         bool        `json:"warm,omitempty"`   // join
+	LoopMs       int64       `json:"loopMs,omitempty"` // join: length of a source that was encoded ahead
 	Concurrent   int         `json:"concurrent,omitempty"`
 	GapSeconds   *[2]float64 `json:"gapSeconds,omitempty"`
 	Early        float64     `json:"earlySeconds,omitempty"`

@@ -45,7 +45,7 @@ async function joinOnce(browser, step, signal) {
   const spans = [earlySeconds, lateSeconds].map((middle) => [middle - spanSeconds / 2, middle + spanSeconds / 2]);
   const page = await browser.newPage(step.viewport ?? { width: 320, height: 180 });
   try {
-    await page.addInitScript(`window.probeWindows = ${allFrames ? 'null' : JSON.stringify(spans)};\n${probe}`);
+    await page.addInitScript(`window.probeLoopMs = ${step.loopMs ?? 0};\nwindow.probeWindows = ${allFrames ? 'null' : JSON.stringify(spans)};\n${probe}`);
     await page.goto(step.url);
     try {
       await page.waitForFunction(() => window.probe.firstCalledMs !== null, undefined, {

@@ -2,6 +2,7 @@
 // presented, and what time the pictures carry. It takes the player's word for nothing. For players that send no offer, whoever starts them
 // sets offeredAt.
 //
+// window.probeLoopMs: how long a source that was encoded ahead is, in ms; 0 where pictures carry the time of day.
 // window.probeWindows: spans of seconds after the offer in which the barcode of every frame is read; null reads all.
 (() => {
   const probe = { offeredAt: null, offers: 0, answeredMs: null, connectedMs: null, firstPacketMs: null, firstReceivedMs: null, firstDecodeMs: null, firstPresentedMs: null, firstCalledMs: null, firstAgeMs: null, samples: [], gaps: [], freezes: 0, stallMs: 0, pcs: [] };
@@ -80,6 +81,12 @@
     return crc === bytes[7] ? bytes.slice(1, 7).reduce((ms, value) => ms * 256 + value, 0) : null;
   };
 
+  // The barcode of a looped source says where in the loop a picture belongs, which is when it was due: DueAt of package testsrc.
+  const drawnAt = (barcode, now) => {
+    const loop = window.probeLoopMs;
+    return barcode === null || !loop ? barcode : now - ((((now - barcode) % loop) + loop) % loop);
+  };
+
   const inWindow = (seconds) => !window.probeWindows || window.probeWindows.some(([from, to]) => seconds >= from && seconds < to);
 
   // The three longest times between presented frames, with when they ended: what a freeze was. A freeze is what the statistics of WebRTC
@@ -114,7 +121,7 @@
       if (metadata.processingDuration !== undefined) probe.firstDecodeMs = metadata.processingDuration * 1000;
     }
     if (first || inWindow(since)) {
-      const drawn = probe.readBarcode(video);
+      const drawn = drawnAt(probe.readBarcode(video), date);
       if (first && drawn !== null) probe.firstAgeMs = date - drawn;
       const unix = (time) => (time === undefined ? null : date - (called - time));
       const presented = unix(metadata.presentationTime);

@@ -27,8 +27,13 @@ func newJoinCommand() *cobra.Command {
 			rounds := float64((joins + concurrent - 1) / concurrent)
 			limit := time.Minute + time.Duration(rounds*(lateSeconds+30)*float64(time.Second))
 			gap := [2]float64{0.1, 2 + s.gop}
+			loop, err := s.loopMs()
+			if err != nil {
+				return err
+			}
 			result, rep, err := play(cmd.Context(), s, browser.Step{
 				Joins: joins, Warm: true, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span, LimitSeconds: 20,
+				LoopMs: loop,
 			}, limit)
 			if err != nil {
 				return err
@@ -38,6 +43,7 @@ func newJoinCommand() *cobra.Command {
 		},
 	}
 	s.addTo(cmd, 3)
+	cmd.Flags().BoolVar(&s.ahead, "ahead", true, "encode the source before, so that the encoder takes no CPU from the browser; false encodes while it is published")
 	cmd.Flags().IntVar(&joins, "joins", 30, "how many joins")
 	cmd.Flags().IntVar(&concurrent, "concurrent", 1, "how many viewers at once; each decodes in software on the same CPUs, and each new window disturbs the others")
 	cmd.Flags().Float64Var(&lateSeconds, "late", late, "seconds after the offer at which latency is measured again")

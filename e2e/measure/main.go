@@ -49,6 +49,7 @@ type source struct {
 	width, height, fps, kbps int
 	gop                      float64
 	audio                    bool
+	ahead                    bool // encoded before it is published, not meanwhile
 	jsonFile                 string
 	check                    bool
 }
@@ -63,6 +64,25 @@ func (s *source) addTo(cmd *cobra.Command, gop float64) {
 	f.BoolVar(&s.audio, "audio", false, "publish a tone too")
 	f.StringVar(&s.jsonFile, "json", "", "write all figures to this file as JSON; - writes them to standard output instead of the table")
 	f.BoolVar(&s.check, "check", false, "exit with 1 when a goal is missed")
+}
+
+// options are those of the publisher.
+func (s *source) options() testsrc.Options {
+	return testsrc.Options{
+		Width: s.width, Height: s.height, FPS: s.fps, BitrateKbps: s.kbps, GOPSeconds: s.gop, Audio: s.audio, EncodedAhead: s.ahead,
+	}
+}
+
+// loopMs is the length of the source in ms where it is encoded ahead, else 0.
+func (s *source) loopMs() (int64, error) {
+	if !s.ahead {
+		return 0, nil
+	}
+	length, err := s.options().LoopLength()
+	if err != nil {
+		return 0, fmt.Errorf("encoding ahead: %w", err)
+	}
+	return length.Milliseconds(), nil
 }
 
 // machine says where the figures come from.
@@ -103,9 +123,13 @@ func play(ctx context.Context, s source, step browser.Step, limit time.Duration)
 
 // run publishes the source and runs browser steps on it, one after the other.
 func run(ctx context.Context, s source, limit time.Duration, steps func(*stack.Stack) []browser.Step) ([]json.RawMessage, report, error) {
+	how := "x264 zerolatency"
+	if s.ahead {
+		how += ", encoded ahead of the measurement and published in a loop by ffmpeg"
+	}
 	rep := report{
 		Machine: machine{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH},
-		Source:  fmt.Sprintf("%dx%d, %d fps, %d kbit/s, GOP %.3g s, x264 zerolatency", s.width, s.height, s.fps, s.kbps, s.gop),
+		Source:  fmt.Sprintf("%dx%d, %d fps, %d kbit/s, GOP %.3g s, %s", s.width, s.height, s.fps, s.kbps, s.gop, how),
 	}
 	if err := browser.Ready(); err != nil {
 		return nil, rep, err
@@ -117,9 +141,7 @@ func run(ctx context.Context, s source, limit time.Duration, steps func(*stack.S
 		return nil, rep, err
 	}
 	defer server.Stop() //nolint:errcheck // the figures are there
-	_, err = server.Publish(ctx, stack.Open, stream, testsrc.Options{
-		Width: s.width, Height: s.height, FPS: s.fps, BitrateKbps: s.kbps, GOPSeconds: s.gop, Audio: s.audio,
-	})
+	_, err = server.Publish(ctx, stack.Open, stream, s.options())
 	if err != nil {
 		return nil, rep, err
 	}

@@ -3,6 +3,7 @@ package testsrc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os/exec"
@@ -125,7 +126,7 @@ func TestEncodeAheadSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
 		}
 	}
-	if err := (&Loop{}).take([]byte("FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\xff")); err != io.ErrUnexpectedEOF {
+	if err := (&Loop{}).take([]byte("FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\xff")); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a file that is cut off: %v", err)
 	}
 }

@@ -163,7 +163,7 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 	if o.NoVideo {
 		feed = func(ctx context.Context, _ io.Writer) error {
 			<-ctx.Done() // the tone ends by itself, and the context with it
-			return nil
+			return context.Cause(ctx)
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -6,37 +6,37 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// errStalled: a connection took nothing for stallTime.
+// The causes for which a connection is ended.
 var (
 	errStalled = errors.New("the connection took nothing for a while")
 	errLeft    = errors.New("the player left")
 )
 
-// stallTime is how long a connection may take nothing at all before its viewer is ended.
-const stallTime = 10 * time.Second
-
 // farewell is how long the last words may take.
 const farewell = time.Second
 
-// outlet writes shared memory to a connection: vectored where the kernel takes it, joined into one record where TLS does not.
+// outlet writes shared memory to a connection: vectored where the kernel takes it, joined into one record where TLS does not. A write has no
+// deadline of its own, since a timer for each would cost as much as all else around the system call; who takes nothing is found by stalled.
 type outlet struct {
 	conn    net.Conn
 	vectors net.Buffers // reused
+	rest    net.Buffers // what WriteTo moves through
 	secure  bool
 
 	partial bool // a write ended in the middle: last words would be taken for media
-
-	mu      sync.Mutex
-	aborted bool
+	aborted atomic.Bool
+	writes  atomic.Uint64 // begun and ended ones: odd while one waits
+	watch   stallWatch
 }
 
 func newOutlet(conn net.Conn) *outlet {
 	_, secure := conn.(*tls.Conn)
 	o := &outlet{conn: conn, secure: secure}
+	_ = conn.SetWriteDeadline(time.Time{}) // of what was said before
 	boundUnsent(conn)
 	return o
 }
@@ -44,75 +44,37 @@ func newOutlet(conn net.Conn) *outlet {
 // add queues memory for flush.
 func (o *outlet) add(pieces ...[]byte) { o.vectors = append(o.vectors, pieces...) }
 
-// flush writes what was queued. As long as the connection takes something, it may take its time.
+// flush writes what was queued, and takes the time that the connection needs, until it is aborted.
 func (o *outlet) flush() error {
-	defer func() {
-		clear(o.vectors[:cap(o.vectors)])
-		o.vectors = o.vectors[:0]
-	}()
+	o.writes.Add(1)
+	err := errStalled
+	if !o.aborted.Load() {
+		err = o.write()
+	}
+	o.writes.Add(1)
+	clear(o.vectors[:cap(o.vectors)])
+	o.vectors = o.vectors[:0]
+	return err
+}
+
+func (o *outlet) write() error {
+	var err error
 	if o.secure {
-		return o.flushJoined()
+		_, err = o.conn.Write(bytes.Join(o.vectors, nil)) // so that many small pieces become few TLS records
+	} else {
+		o.rest = o.vectors
+		_, err = o.rest.WriteTo(o.conn)
 	}
-	rest := o.vectors // WriteTo moves through a copy of the header, so that the memory is used again
-	for {
-		if err := o.arm(stallTime); err != nil {
-			return err
-		}
-		n, err := rest.WriteTo(o.conn)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			o.partial = true
-			return err
-		case n == 0 || o.isAborted():
-			o.partial = true
-			return errStalled
-		}
-	}
-}
-
-// flushJoined writes one buffer, so that many small pieces become few TLS records. A TLS connection is broken after a time-out.
-func (o *outlet) flushJoined() error {
-	b := bytes.Join(o.vectors, nil)
-	for len(b) > 0 {
-		if err := o.arm(stallTime); err != nil {
-			return err
-		}
-		n, err := o.conn.Write(b[:min(len(b), 64<<10)])
-		o.partial = err != nil
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return errStalled
-		}
-		if err != nil {
-			return err
-		}
-		b = b[n:]
-	}
-	return nil
-}
-
-// arm sets the time that the next write has, unless the connection was aborted.
-func (o *outlet) arm(d time.Duration) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.aborted {
+	o.partial = err != nil
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errStalled
 	}
-	return o.conn.SetWriteDeadline(time.Now().Add(d))
-}
-
-func (o *outlet) isAborted() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.aborted
+	return err
 }
 
 // abort ends a waiting write soon, and lets no further one begin.
 func (o *outlet) abort() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.aborted = true
+	o.aborted.Store(true)
 	_ = o.conn.SetWriteDeadline(time.Now().Add(farewell))
 }
 
@@ -121,8 +83,6 @@ func (o *outlet) last(b []byte) {
 	if o.partial {
 		return
 	}
-	o.mu.Lock()
 	_ = o.conn.SetWriteDeadline(time.Now().Add(farewell))
-	o.mu.Unlock()
 	_, _ = o.conn.Write(b) // whoever is gone does not hear it
 }

@@ -31,6 +31,7 @@ type Options struct {
 	MaxViewers    int           // FLV, RTMP and HLS viewers in all; default 20,000
 	MaxEgressMbps float64       // sent in all, beyond which newcomers are refused; default: no limit
 	MaxBacklog    time.Duration // media that a slow reader may be behind, where a newer key frame is there to go on from; default 3 s
+	StallTime     time.Duration // how long a player may not answer while something waits for it; default 10 s. One that answers and takes nothing has six times as long
 	FeedLinger    time.Duration // how long a stream stays muxed after its last FLV or RTMP reader; default 5 s
 	HLSLinger     time.Duration // how long after its last HLS request; default 1 min
 }
@@ -41,6 +42,7 @@ func (o *Options) defaults() {
 	}
 	o.MaxViewers = or(o.MaxViewers, 20_000)
 	o.MaxBacklog = or(o.MaxBacklog, 3*time.Second)
+	o.StallTime = or(o.StallTime, 10*time.Second)
 	o.FeedLinger = or(o.FeedLinger, 5*time.Second)
 	o.HLSLinger = or(o.HLSLinger, time.Minute)
 }
@@ -114,10 +116,20 @@ func (e *Edge) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
+			e.endStalled(now)
 			e.feeds.sweep(now)
 			e.hls.Sweep(now)
 			e.hearers.sweep(now)
 			e.domains.measure(now)
+		}
+	}
+}
+
+// endStalled ends the viewers whose connections take nothing.
+func (e *Edge) endStalled(now time.Time) {
+	for _, v := range e.all() {
+		if v.sink.stalled(now, e.opt.StallTime) {
+			v.stopWith(errStalled)
 		}
 	}
 }
@@ -206,7 +218,7 @@ type ViewerInfo struct {
 	Stream    string    `json:"stream"`
 	Remote    string    `json:"remote"`
 	Since     time.Time `json:"since"`
-	BacklogMs int64     `json:"backlogMs"` // media between what it was given last and the live edge
+	BacklogMs int64     `json:"backlogMs"` // media between what it has taken last and the live edge
 	Skipped   uint64    `json:"skipped"`   // tags that it missed because it was too slow
 	Bytes     uint64    `json:"bytes"`
 }
@@ -216,7 +228,7 @@ func (e *Edge) List() []ViewerInfo {
 	out := []ViewerInfo{}
 	for _, v := range e.all() {
 		out = append(out, ViewerInfo{Protocol: v.kind, Domain: v.right.Host, Stream: v.stream, Remote: v.remote.String(), Since: v.since,
-			BacklogMs: v.backlog.Load(), Skipped: v.skipped.Load(), Bytes: v.sent.Load()})
+			BacklogMs: v.backlog().Milliseconds(), Skipped: v.skipped.Load(), Bytes: v.sent.Load()})
 	}
 	return out
 }

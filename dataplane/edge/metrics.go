@@ -44,7 +44,7 @@ func newMetrics(reg prometheus.Registerer, e *Edge) (*metrics, error) {
 	gauge("backlog_max_milliseconds", "Media that the slowest FLV or RTMP viewer is behind the live edge.", func() float64 {
 		most := int64(0)
 		for _, v := range e.all() {
-			most = max(most, v.backlog.Load())
+			most = max(most, v.backlog().Milliseconds())
 		}
 		return float64(most)
 	})

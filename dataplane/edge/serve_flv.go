@@ -3,6 +3,7 @@ package edge
 import (
 	"bufio"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -49,7 +50,7 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 		}
 		_ = control.SetWriteDeadline(time.Time{}) // the server's own deadline is for short answers
 		_ = control.SetReadDeadline(time.Time{})
-		v.sink = &responseSink{w: w, control: control}
+		v.sink = &responseSink{w: w, control: control, limit: 2 * e.opt.StallTime}
 		w.WriteHeader(http.StatusOK)
 		e.start(v, t, func() { v.run() }, func() {})
 		return
@@ -72,6 +73,7 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 // start counts a viewer in and runs it; refuse is for an edge that closes.
 func (e *Edge) start(v *viewer, t *target, run, refused func()) {
 	v.feed = e.feeds.open(t.stream)
+	v.at.Store(math.MaxInt64) // nothing is owed to it yet
 	v.domain.viewers.Add(1)
 	if !e.enter(v) {
 		v.domain.viewers.Add(-1)

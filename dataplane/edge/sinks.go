@@ -63,6 +63,7 @@ func (s *flvSink) finish(error) {
 type responseSink struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	limit   time.Duration // for a write
 }
 
 func (s *responseSink) begin(p *flv.Preamble, again bool) error {
@@ -71,7 +72,7 @@ func (s *responseSink) begin(p *flv.Preamble, again bool) error {
 }
 
 func (s *responseSink) write(tags []*flv.Tag) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(2 * stallTime)); err != nil {
+	if err := s.control.SetWriteDeadline(time.Now().Add(s.limit)); err != nil {
 		return err
 	}
 	for _, t := range tags {
@@ -83,5 +84,8 @@ func (s *responseSink) write(tags []*flv.Tag) error {
 }
 
 func (s *responseSink) finish(error) {}
+
+// stalled: HTTP/2 has many streams in one connection; the deadline of each write decides.
+func (s *responseSink) stalled(time.Time, time.Duration) bool { return false }
 
 func (s *responseSink) abort() { _ = s.control.SetWriteDeadline(time.Now().Add(farewell)) }

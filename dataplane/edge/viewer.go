@@ -16,12 +16,14 @@ import (
 type sink interface {
 	// begin sends what stands in front of a stream; again, when parameters changed in what the reader missed.
 	begin(p *flv.Preamble, again bool) error
-	// write sends tags; it waits until the connection has taken them and fails when it takes nothing for a while.
+	// write sends tags; it waits until the connection has taken them.
 	write(tags []*flv.Tag) error
 	// finish ends the connection in its protocol's way; an error of the connection is of no interest any more.
 	finish(cause error)
 	// abort makes a waiting write return.
 	abort()
+	// stalled tells whether the connection has taken nothing for the limit although something waits for it.
+	stalled(now time.Time, limit time.Duration) bool
 }
 
 // The causes for which a viewer is ended from here.
@@ -30,8 +32,12 @@ var (
 	errShutdown = errors.New("the server is shutting down; connect again")
 )
 
-// batchTags is how many tags a viewer that is behind is sent at once.
-const batchTags = 32
+// What a viewer that is behind is sent at once: so much that catching up costs few calls, and so little that a slow one is soon asked again
+// whether to go on or to be moved. It may be a single tag that is larger.
+const (
+	batchTags  = 32
+	batchBytes = 32 << 10
+)
 
 // viewer is one FLV or RTMP reader of a stream. Its goroutine is pump; the rest is safe for concurrent use.
 type viewer struct {
@@ -50,7 +56,7 @@ type viewer struct {
 	preamble *flv.Preamble
 
 	sent, skipped atomic.Uint64
-	backlog       atomic.Int64 // ms of media between what it was given last and the edge
+	at            atomic.Int64 // DTS of the newest tag that its connection has taken
 
 	ending sync.Once
 	end    chan struct{}
@@ -90,19 +96,31 @@ func (v *viewer) pump() error {
 		default:
 		}
 		from := v.next - w.first
-		batch := w.tags[from:min(from+batchTags, uint64(len(w.tags)))]
-		v.backlog.Store((w.edge - batch[0].DTS).Milliseconds())
+		batch, size := batchOf(w.tags[from:])
 		if err := v.sink.write(batch); err != nil {
 			return v.broken(err)
 		}
 		v.next += uint64(len(batch))
-		size := 0
-		for _, t := range batch {
-			size += len(t.FLV)
-		}
+		v.at.Store(int64(batch[len(batch)-1].DTS))
 		v.sent.Add(uint64(size))
 		v.domain.sent.Add(uint64(size))
 	}
+}
+
+// batchOf takes the first tags, and gives their size in FLV.
+func batchOf(tags []*flv.Tag) (batch []*flv.Tag, size int) {
+	for i, t := range tags[:min(len(tags), batchTags)] {
+		if i > 0 && size+len(t.FLV) > batchBytes {
+			return tags[:i], size
+		}
+		size += len(t.FLV)
+	}
+	return tags[:min(len(tags), batchTags)], size
+}
+
+// backlog is the media between what the connection has taken and the live edge.
+func (v *viewer) backlog() time.Duration {
+	return max(v.feed.window.Load().edge-time.Duration(v.at.Load()), 0)
 }
 
 // place puts the viewer at a key tag when it begins, and when it has fallen behind: out of the window, or further than the bound with a
@@ -125,6 +143,7 @@ func (v *viewer) place(w *window) error {
 		v.count(key - v.next)
 	}
 	v.next, v.joined = key, true
+	v.at.Store(int64(w.at(key).DTS))
 	if p := w.at(key).Preamble; p != v.preamble {
 		again := v.preamble != nil
 		v.preamble = p

@@ -325,7 +325,7 @@ spec: {hostname: play.example.com, type: Standard}
 		return res.StatusCode, res.Header.Get("Content-Type")
 	}
 	for host, want := range map[string]int{
-		"rts.example.com": 200, "RTS.example.com:8080": 200, "push.example.com": 404, "play.example.com": 404, "other.example.com": 404, p.at.HTTP.String(): 404,
+		"rts.example.com": 200, "RTS.example.com:8080": 200, "push.example.com": 404, "play.example.com": 200, "other.example.com": 404, p.at.HTTP.String(): 404,
 	} {
 		if code, _ := get(host, "text/html"); code != want {
 			t.Errorf("page of %s: %d, want %d", host, code, want)

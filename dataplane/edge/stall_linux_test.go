@@ -96,9 +96,10 @@ func TestSlowPausedAndDeadReaders(t *testing.T) {
 				}
 				return nil
 			}
+			// Small frames from here on: only what the readers begin with is more than a connection holds.
 			live := func() {
+				s.size = 1000
 				s.gop(5)
-				time.Sleep(200 * time.Millisecond)
 			}
 			stream, slow := r.dialThrottled(web)
 			taken := make(chan error, 1)

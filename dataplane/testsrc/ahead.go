@@ -146,7 +146,7 @@ func (l *Loop) Stream(ctx context.Context, w io.Writer, duration time.Duration) 
 	begin := time.Now()
 	under := time.Duration(begin.UnixNano()) % l.Length() // how far the loop is
 	base := begin.Add(-under)
-	first := (int(under.Seconds()*float64(l.fps))/l.gop + 1) * l.gop
+	first := (int(under*time.Duration(l.fps)/time.Second)/l.gop + 1) * l.gop
 	var tag []byte
 	timer := time.NewTimer(0)
 	defer timer.Stop()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// timed notes when each byte range of a connection came.
+// arrival is when a connection had brought so much.
 type arrival struct {
 	size int // bytes so far
 	at   time.Time
@@ -89,7 +89,7 @@ func TestALoopIsPublishedInStepWithTheClock(t *testing.T) {
 			t.Fatalf("picture %d: %v", i, err)
 		}
 		due := DueAt(code, s.arrivals[k].at, length)
-		if i > 0 && due.Sub(before).Round(time.Millisecond) != 40*time.Millisecond {
+		if i > 0 && due.Sub(before) != 40*time.Millisecond {
 			t.Fatalf("picture %d was due %v after the one before it, want 40 ms", i, due.Sub(before))
 		}
 		before = due

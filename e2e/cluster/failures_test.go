@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,17 +70,9 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	service(ctx, t, c, "source", "")
 	p := publish(ctx, t, c, "source", "cam", small())
 	v := watch(ctx, t, c, 2, sdkReturn, signed(t, "source", "cam", ""))
-	name := live(ctx, t, c, "source", "cam")
-	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(ingests, func(p corev1.Pod) bool { return p.Name == name })
-	if i < 0 {
-		t.Fatalf("no ingest pod %q", name)
-	}
+	ingest := ingestPod(ctx, t, c, live(ctx, t, c, "source", "cam"))
 	start := time.Now()
-	kill(ctx, t, c, &ingests[i])
+	kill(ctx, t, c, ingest)
 	select {
 	case <-p.Done():
 	case <-ctx.Done():

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -160,6 +161,39 @@ func pool(role podspec.Role) map[string]string {
 	return map[string]string{podspec.LabelClass: "default", podspec.LabelRole: string(role)}
 }
 
+// playSDK plays a URL with the official SDK for 3 s, at the scenario's address, and wants a proper picture.
+func playSDK(ctx context.Context, t *testing.T, at browser.Scenario, url string) browser.SDKResult {
+	t.Helper()
+	at.TimeoutSeconds = 90
+	at.Steps = []browser.Step{{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: url, WatchSeconds: 3, LimitSeconds: 60}}
+	raw, err := browser.Drive(ctx, at, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r browser.SDKResult
+	if err := json.Unmarshal(raw[0], &r); err != nil {
+		t.Fatal(err)
+	}
+	if !r.Playing || r.Width != 320 || r.Frames < 20 {
+		t.Fatalf("no proper picture: %+v", r)
+	}
+	return r
+}
+
+// ingestPod is the ingest pod of a name.
+func ingestPod(ctx context.Context, t *testing.T, c *kube.Cluster, name string) *corev1.Pod {
+	t.Helper()
+	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(ingests, func(p corev1.Pod) bool { return p.Name == name })
+	if i < 0 {
+		t.Fatalf("no ingest pod %q", name)
+	}
+	return &ingests[i]
+}
+
 // address is that of a Service's port, as this machine reaches it.
 func address(ctx context.Context, t *testing.T, c *kube.Cluster, role podspec.Role, port string) string {
 	t.Helper()
@@ -270,20 +304,7 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 		if relays[i].Spec.NodeName != other {
 			continue
 		}
-		raw, err := browser.Drive(ctx, browser.Scenario{
-			Address: relays[i].Status.PodIP, HTTPPort: podspec.PortHTTP, HTTPSPort: podspec.PortHTTPS, TimeoutSeconds: 90,
-			Steps: []browser.Step{{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "way", "cam", ""), WatchSeconds: 3, LimitSeconds: 60}},
-		}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var r browser.SDKResult
-		if err := json.Unmarshal(raw[0], &r); err != nil {
-			t.Fatal(err)
-		}
-		if !r.Playing || r.Width != 320 || r.Frames < 20 {
-			t.Fatalf("no proper picture: %+v", r)
-		}
+		r := playSDK(ctx, t, browser.Scenario{Address: relays[i].Status.PodIP, HTTPPort: podspec.PortHTTP, HTTPSPort: podspec.PortHTTPS}, signed(t, "way", "cam", ""))
 		t.Logf("ingest on %s, relay on %s: first picture after %.0f ms, %d frames", node, other, r.FirstFrameMs, r.Frames)
 	}
 }

@@ -57,16 +57,7 @@ func existing(ctx context.Context, t *testing.T, c *kube.Cluster) (node string) 
 	}); err != nil {
 		t.Fatal(err)
 	}
-	name := liveOf(ctx, t, c, "push.example.com", "cam")
-	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest))
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := slices.IndexFunc(ingests, func(p corev1.Pod) bool { return p.Name == name })
-	if i < 0 {
-		t.Fatalf("no ingest pod %q", name)
-	}
-	return ingests[i].Spec.NodeName
+	return ingestPod(ctx, t, c, liveOf(ctx, t, c, "push.example.com", "cam")).Spec.NodeName
 }
 
 // The service that has standard play and gets RTS: RTMP, HTTP-FLV, HLS and low-latency HLS come from an edge pod on another node than the ingest pod while an

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -38,20 +37,7 @@ func TestTranscoderPodMakesRenditions(t *testing.T) {
 	publish(ctx, t, c, "made", "cam", o)
 	url := signed(t, "made", "cam_rts-hd", "")
 	host := address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
-	raw, err := browser.Drive(ctx, browser.Scenario{
-		Address: hostOf(t, host), HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 90,
-		Steps: []browser.Step{{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: url, WatchSeconds: 3, LimitSeconds: 60}},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var r browser.SDKResult
-	if err := json.Unmarshal(raw[0], &r); err != nil {
-		t.Fatal(err)
-	}
-	if !r.Playing || r.Width != 320 || r.Frames < 20 {
-		t.Fatalf("no proper picture: %+v", r)
-	}
+	r := playSDK(ctx, t, browser.Scenario{Address: hostOf(t, host), HTTPPort: 80, HTTPSPort: 443}, url)
 	t.Logf("rendition by a transcoder pod: first picture after %.0f ms, %d pictures", r.FirstFrameMs, r.Frames)
 
 	const n = 10

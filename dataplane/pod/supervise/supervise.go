@@ -12,14 +12,13 @@ const EnvRestarts = "MILLRACE_RESTARTS"
 
 // The limits. A child that does not last, or that ends again and again, ends the parent too: Kubernetes sees it then, and backs off.
 const (
-	lasted  = 10 * time.Second // a child that ended sooner is not started again
-	most    = 5                // times within the span
-	span    = 10 * time.Minute
-	tooMany = "it ended too soon or too often to be started again here"
+	lasted = 10 * time.Second // a child that ended sooner is not started again
+	most   = 5                // times within the span
+	span   = 10 * time.Minute
 )
 
 // ErrEnded is wrapped by the error about a child that ended, not asked to, and is not started again. It has told why by itself, if it could.
-var ErrEnded = errors.New(tooMany)
+var ErrEnded = errors.New("it ended too soon or too often to be started again here")
 
 // history is when the child was started again.
 type history struct{ starts []time.Time }

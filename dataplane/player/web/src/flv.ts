@@ -4,7 +4,7 @@ import type { Opened } from './link';
 import { judge } from './outcome';
 
 /** Asks for a stream by HTTP-FLV. The library is loaded when it is needed first. */
-export async function openFLV(url: string, _signal: AbortSignal): Promise<Opened> {
+export async function openFLV(url: string): Promise<Opened> {
   const { default: mpegts } = await import('mpegts.js');
   if (!canFeed() || !mpegts.getFeatureList().mseLivePlayback)
     return { kind: 'unplayable', title: 'This stream cannot be played here', detail: 'This browser does not play live FLV.' };

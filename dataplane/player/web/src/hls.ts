@@ -7,7 +7,7 @@ import { judge } from './outcome';
 const mime = 'application/vnd.apple.mpegurl';
 
 /** Asks for a stream by low-latency HLS: by hls.js, which is loaded when it is needed first, or by the browser itself. */
-export async function openHLS(url: string, _signal: AbortSignal): Promise<Opened> {
+export async function openHLS(url: string): Promise<Opened> {
   if (canFeed()) {
     const { default: library } = await import('hls.js');
     if (library.isSupported()) return new ByLibrary(library, url);

@@ -72,6 +72,12 @@ func newRig(t *testing.T, templates []plan.Template, change func(*Options)) *rig
 		r.trans.Close()
 		cancel()
 		<-served
+		// A session that is still ending would write to the log of a test that is over.
+		ending, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		if err := in.Shutdown(ending); err != nil {
+			t.Error(err)
+		}
 		r.hub.Close()
 	})
 	return r

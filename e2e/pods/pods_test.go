@@ -81,6 +81,7 @@ type cluster struct {
 	ca    *testca.Authority
 	dir   string
 	peers []string
+	port  int // the last that was given away
 }
 
 func newCluster(t *testing.T) *cluster {
@@ -90,7 +91,7 @@ func newCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &cluster{t: t, ca: ca, dir: t.TempDir()}
+	return &cluster{t: t, ca: ca, dir: t.TempDir(), port: firstPort}
 }
 
 func needFFmpeg(t *testing.T) {
@@ -194,21 +195,32 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// freePort gives a port that is free now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+// Ports are taken from below those that the kernel gives to whoever does not choose (ip_local_port_range): a pod may be started long after its
+// port was chosen.
+const firstPort, lastPort = 20000, 30000
+
+// freePort gives a port that is free now, and no other of the cluster's.
+func (c *cluster) freePort() int {
+	c.t.Helper()
+	for c.port < lastPort {
+		c.port++
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
+		if err != nil {
+			continue // somebody has it
+		}
+		if err := l.Close(); err != nil {
+			c.t.Fatal(err)
+		}
+		return c.port
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // of a TCP listener
+	c.t.Fatalf("no port from %d to %d is free", firstPort, lastPort)
+	return 0
 }
 
 // place gives a pod its ports and makes it known to those that start later, without starting it.
 func (c *cluster) place(role podspec.Role, name string) *proc {
 	c.t.Helper()
-	p := &proc{c: c, name: name, role: role, internal: freePort(c.t), rtsp: freePort(c.t), admin: freePort(c.t), rtmp: freePort(c.t), http: freePort(c.t)}
+	p := &proc{c: c, name: name, role: role, internal: c.freePort(), rtsp: c.freePort(), admin: c.freePort(), rtmp: c.freePort(), http: c.freePort()}
 	c.peers = append(c.peers, fmt.Sprintf("%s=127.0.0.1:%d/%d", role, p.internal, p.rtsp))
 	return p
 }

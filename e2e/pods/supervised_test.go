@@ -22,7 +22,7 @@ func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 	}
 	ingest := c.place(podspec.Ingest, "ingest-0")
 	ingest.start()
-	supervised := []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, freePort(t)), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
+	supervised := []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
 	relay := c.place(podspec.Relay, "relay-0")
 	relay.start(supervised...)
 	ingest.publish("one", testsrc.Options{GOPSeconds: 1})

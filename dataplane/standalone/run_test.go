@@ -165,7 +165,10 @@ func (p *process) watch(domain string, viewers int, d time.Duration) <-chan *pla
 
 func (p *process) watchFrom(domain, query string, viewers int, d time.Duration) <-chan *play.Report {
 	reports := make(chan *play.Report, 1)
+	ended := make(chan struct{})
+	p.t.Cleanup(func() { <-ended }) // before the server ends, and before another test's begins
 	go func() {
+		defer close(ended)
 		r, err := play.Run(p.t.Context(), play.Options{
 			URL: "artc://" + domain + "/live/stream" + query, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: d,
 			Lean: true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Wait: patience,

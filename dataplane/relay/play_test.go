@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -57,6 +58,38 @@ func TestARTCLeavesOutTracks(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("%s: no %q in %s", suffix, want, body)
 		}
+	}
+}
+
+// Pictures may wait for their sound, where there is any; else they are shown at once.
+func TestPicturesMayWaitForSound(t *testing.T) {
+	opus, aac := &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2}, &media.Track{Codec: media.AAC, SampleRate: 48000, Channels: 2, Config: []byte{0x11, 0x90}}
+	for name, c := range map[string]struct {
+		sound *media.Track
+		url   string
+		want  []byte
+	}{
+		"sound":             {opus, "/live/stream", []byte{0, 0, lipSync}},
+		"sound left out":    {opus, "/live/stream@subaudio=no", []byte{0, 0, 0}},
+		"sound not for web": {aac, "/live/stream", []byte{0, 0, 0}},
+		"no sound":          {nil, "/live/stream", []byte{0, 0, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t, nil)
+			tracks := []*media.Track{s.video}
+			if c.sound != nil {
+				tracks = append(tracks, c.sound)
+			}
+			s.publish(tracks...)
+			player := newClient(t, nil)
+			_, body := s.request("POST", rtsHost, c.url, "application/json", artcBody(player.offer))
+			var answer struct{ JSEP struct{ SDP string } }
+			mustJSON(t, body, &answer)
+			player.answer(answer.JSEP.SDP)
+			if p := player.next(); !bytes.Equal(p.delay, c.want) {
+				t.Errorf("playout-delay is %v, want %v", p.delay, c.want)
+			}
+		})
 	}
 }
 

@@ -149,6 +149,10 @@ func (s *session) handleDTLS(b []byte, from path) {
 	s.dtls.deliver(b)
 }
 
+// lipSync is for how long, in units of 10 ms, a player may hold pictures back until their sound is due: browsers keep sound for about 100 ms, and
+// with 0 show pictures that much before it. Up to 500 ms Chromium shows pictures at once until it knows how late sound is.
+const lipSync = 50
+
 // start sends media with the keys of the handshake.
 func (s *session) start(keys srtpKeys) error {
 	in, err := newInbound(keys)
@@ -178,6 +182,9 @@ func (s *session) start(keys srtpKeys) error {
 	var quiet *silence
 	if !s.selection.Silent {
 		cfg.Audio = lane(s.selection.Audio, s.local.AudioSSRC, 0)
+		if cfg.Audio.Codec != 0 {
+			cfg.Video.MaxPlayoutDelay = lipSync
+		}
 	} else if quiet, err = newSilence(keys, s.selection.Audio.PayloadType, s.local.AudioSSRC); err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/relay/sdp"
 )
 
 const (
@@ -179,7 +180,8 @@ type packet struct {
 	ts     uint32
 	marker bool
 	key    bool
-	spare  bool // of a frame that nobody refers to
+	spare  bool   // of a frame that nobody refers to
+	delay  []byte // playout-delay
 }
 
 func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
@@ -191,6 +193,9 @@ func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
 	}
 	m := &webrtc.MediaEngine{}
 	if err := m.RegisterDefaultCodecs(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.ExtPlayoutDelay}, webrtc.RTPCodecTypeVideo); err != nil {
 		t.Fatal(err)
 	}
 	return newClientOf(t, webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m))
@@ -210,13 +215,19 @@ func newClientOf(t *testing.T, options ...func(*webrtc.API)) *client {
 			t.Fatal(err)
 		}
 	}
-	pc.OnTrack(func(track *webrtc.TrackRemote, _ *webrtc.RTPReceiver) {
+	pc.OnTrack(func(track *webrtc.TrackRemote, receiver *webrtc.RTPReceiver) {
+		var delay uint8
+		for _, extension := range receiver.GetParameters().HeaderExtensions {
+			if extension.URI == sdp.ExtPlayoutDelay {
+				delay = uint8(extension.ID)
+			}
+		}
 		for {
 			p, _, err := track.ReadRTP()
 			if err != nil {
 				return
 			}
-			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 && p.Payload[0]&0x1f == 24, len(p.Payload) > 0 && p.Payload[0]&0x60 == 0}
+			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 && p.Payload[0]&0x1f == 24, len(p.Payload) > 0 && p.Payload[0]&0x60 == 0, p.GetExtension(delay)}
 		}
 	})
 	once := make(chan struct{}, 1)
@@ -240,10 +251,10 @@ func newClientOf(t *testing.T, options ...func(*webrtc.API)) *client {
 	return c
 }
 
-func (c *client) answer(sdp string) {
+func (c *client) answer(answer string) {
 	c.t.Helper()
-	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: sdp}); err != nil {
-		c.t.Fatalf("%v in answer:\n%s", err, sdp)
+	if err := c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer}); err != nil {
+		c.t.Fatalf("%v in answer:\n%s", err, answer)
 	}
 }
 

@@ -77,6 +77,8 @@ func (b *beeping) skew(ctx context.Context, template string, chromium bool) (rep
 		last := absolute("sound off its picture, seen and heard in Chromium, at the end", pairs[max(len(pairs)-20, 0):])
 		rep.Rows = append(rep.Rows, figures("sound after picture, seen and heard in Chromium", "ms", pairs), last.want("p50 <= 60", last.P50 <= 60),
 			figures("sound after picture, by Chromium's playout times", "ms", c.ApartMs),
+			figures("kept in Chromium's jitter buffers: pictures", "ms", []float64{c.VideoBufferMs}),
+			figures("kept in Chromium's jitter buffers: sound", "ms", []float64{c.AudioBufferMs}),
 			figures("total audio energy in Chromium", "", []float64{c.AudioEnergy}),
 			figures("samples that Chromium made up", "%", []float64{100 * c.Concealed / max(c.AudioSamples, 1)}))
 	}

@@ -1,6 +1,7 @@
 package fanout
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -123,7 +124,7 @@ func watch(t testing.TB, e *Engine, s *Socket, f *Feed, change func(*ViewerConfi
 	t.Cleanup(func() { _ = conn.Close() })
 	key, salt := testKeys(AEADAES128GCM)
 	cfg := ViewerConfig{
-		Video:   LaneConfig{Codec: media.H264, PayloadType: testVideoType, SSRC: testVideoSSRC, RTXType: testRTXType, RTXSSRC: testRTXSSRC, PlayoutDelayID: 5, CaptureTimeID: 6},
+		Video:   LaneConfig{Codec: media.H264, PayloadType: testVideoType, SSRC: testVideoSSRC, RTXType: testRTXType, RTXSSRC: testRTXSSRC, PlayoutDelayID: 5, MaxPlayoutDelay: 500, CaptureTimeID: 6},
 		Audio:   LaneConfig{Codec: media.Opus, PayloadType: testAudioType, SSRC: testAudioSSRC},
 		Profile: AEADAES128GCM, Key: key, Salt: salt, CNAME: "test", Socket: s,
 		Dest: NewDest(s, conn.LocalAddr().(*net.UDPAddr).AddrPort()), OnEnd: func(error) {},
@@ -238,7 +239,7 @@ func TestHeaderExtensions(t *testing.T) {
 	_, screen := watch(t, e, sock, newTestFeed(t, src), nil)
 	before := ntpTime(time.Now().Add(-time.Minute))
 	for _, p := range screen.frame() {
-		if delay := p.GetExtension(5); len(delay) != 3 || delay[0]|delay[1]|delay[2] != 0 {
+		if delay := p.GetExtension(5); !bytes.Equal(delay, []byte{0, 0x01, 0xf4}) {
 			t.Errorf("playout-delay is %v", delay)
 		}
 		if at := p.GetExtension(6); len(at) != 8 || binary.BigEndian.Uint64(at) < before || binary.BigEndian.Uint64(at) > ntpTime(time.Now()) {

@@ -20,9 +20,10 @@ type LaneConfig struct {
 	RTXType     uint8 // payload type of RTX (RFC 4588); 0: packets are repeated as they were
 	RTXSSRC     uint32
 	// Ids of RTP header extensions (RFC 8285), 0 when not negotiated.
-	CaptureTimeID  uint8 // abs-capture-time
-	PlayoutDelayID uint8 // playout-delay
-	TransportCCID  uint8 // transport-wide congestion control; its number is the packet's sequence number, packets of RTX have none
+	CaptureTimeID   uint8  // abs-capture-time
+	PlayoutDelayID  uint8  // playout-delay
+	MaxPlayoutDelay uint16 // of playout-delay: what the receiver may hold pictures back for, in units of 10 ms; at most 4095
+	TransportCCID   uint8  // transport-wide congestion control; its number is the packet's sequence number, packets of RTX have none
 }
 
 // ViewerConfig makes a viewer.
@@ -213,7 +214,8 @@ func (l *lane) header(b []byte, pt uint8, ssrc uint32, seq uint16, ext uint64, t
 	}
 	if l.cfg.PlayoutDelayID > 0 && ext-l.start < playoutDelayPackets {
 		n = max(n, 16)
-		b[n], b[n+1], b[n+2], b[n+3] = l.cfg.PlayoutDelayID<<4|2, 0, 0, 0 // min 0, max 0
+		b[n], b[n+1] = l.cfg.PlayoutDelayID<<4|2, 0 // 12 bits of the least delay, which is 0, and 12 of the longest
+		binary.BigEndian.PutUint16(b[n+2:], l.cfg.MaxPlayoutDelay)
 		n += 4
 	}
 	if l.cfg.TransportCCID > 0 && ssrc == l.cfg.SSRC {

@@ -9,6 +9,7 @@ type Inspector struct {
 
 	video, audio window
 	keys         keyDistances
+	keyInterval  int // what the encoder says, in frames; 0: nothing
 	bFrames      bool
 	lastPTS      time.Duration
 	havePTS      bool
@@ -25,7 +26,7 @@ func (in *Inspector) Track(t *Track) {
 			return
 		}
 		in.videoTrack = t
-		in.bFrames, in.havePTS = false, false
+		in.bFrames, in.havePTS, in.keyInterval = false, false, 0
 		in.profile = ""
 		if seq, err := parseSPS(t.Codec, t.SPS); err == nil {
 			in.profile = seq.profile
@@ -44,6 +45,9 @@ func (in *Inspector) Frame(f *Frame) {
 	}
 	in.video.add(f.DTS, f.Size)
 	in.keys.add(f.DTS, f.Key)
+	if f.Key && in.keys.seen == 1 {
+		in.keyInterval = keyInterval(f)
+	}
 	if !in.bFrames {
 		in.bFrames = in.havePTS && f.PTS < in.lastPTS || f.Track.Codec == H264 && hasBSlice(f)
 	}
@@ -63,8 +67,9 @@ func hasBSlice(f *Frame) bool {
 // than they are decoded. A constant offset between DTS and PTS is no B-frame.
 func (in *Inspector) BFrames() bool { return in.bFrames }
 
-// GOP is the longest distance of key frames in the last seconds; it grows while no key frame comes.
-func (in *Inspector) GOP() time.Duration { return in.keys.longest() }
+// GOP is the longest distance of key frames in the last seconds; it grows while no key frame comes. While the second one is overdue, it is
+// what the encoder says.
+func (in *Inspector) GOP() time.Duration { return max(in.keys.longest(), in.announced()) }
 
 // Facts is what was found so far.
 func (in *Inspector) Facts() Facts {
@@ -73,7 +78,7 @@ func (in *Inspector) Facts() Facts {
 		f.VideoCodec, f.Profile, f.Width, f.Height = t.Codec, in.profile, t.Width, t.Height
 		f.FPS = in.video.perSecond()
 		f.VideoKbps = in.video.kbps()
-		f.GOP, f.GOPKnown = in.keys.longest(), in.keys.seen > 1
+		f.GOP, f.GOPKnown = in.GOP(), in.keys.seen > 1
 		f.BFrames = in.bFrames
 	}
 	if t := in.audioTrack; t != nil {

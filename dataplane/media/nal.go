@@ -10,6 +10,7 @@ const (
 	h264Slice      = 1
 	h264PartitionA = 2
 	h264IDR        = 5
+	h264SEI        = 6
 	h264SPS        = 7
 	h264PPS        = 8
 	h264AUD        = 9
@@ -23,6 +24,7 @@ const (
 	h265PPS        = 34
 	h265AUD        = 35
 	h265Filler     = 38
+	h265PrefixSEI  = 39
 	h264SliceTypeB = 1 // slice_type modulo 5 (ITU-T H.264, table 7-6)
 )
 

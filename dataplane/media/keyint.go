@@ -1,0 +1,60 @@
+package media
+
+import (
+	"bytes"
+	"time"
+)
+
+// x264 and x265 write their settings as text into an SEI message of the first access unit: user_data_unregistered (ITU-T H.264, D.1.7;
+// ITU-T H.265, D.2.7), which begins with one of these.
+var (
+	x264UUID = []byte("\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef")
+	x265UUID = []byte("\x2c\xa2\xde\x09\xb5\x17\x47\xdb\xbb\x55\xa4\xfe\x7f\xc2\xfc\x4e")
+)
+
+// keyInterval gives the longest distance of key frames, in frames, that the encoder of a frame says it was set to; 0 when it says none
+// or no bound. It is no more than a hint: key frames may be forced, or come at a cut of the scene.
+func keyInterval(f *Frame) int {
+	sei, uuid := h264SEI, x264UUID
+	if f.Track.Codec == H265 {
+		sei, uuid = h265PrefixSEI, x265UUID
+	}
+	for _, unit := range f.Units {
+		if nalType(f.Track.Codec, unit) != sei {
+			continue
+		}
+		if _, text, ok := bytes.Cut(unit, uuid); ok {
+			return setting(text, []byte(" keyint="))
+		}
+	}
+	return 0
+}
+
+// setting reads the number, of at most 6 digits, behind a name.
+func setting(text, name []byte) int {
+	_, value, _ := bytes.Cut(text, name)
+	n := 0
+	for i, c := range value {
+		if c < '0' || c > '9' {
+			break
+		}
+		if i == 6 {
+			return 0
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
+}
+
+// overdueAfter is the time without a second key frame from which on the encoder's word is believed: key frames that are forced come
+// more often.
+const overdueAfter = 2 * time.Second
+
+// announced gives how long a GOP that has not ended will become by the encoder's word, or 0 while there is no reason to believe it.
+func (in *Inspector) announced() time.Duration {
+	fps := in.video.perSecond()
+	if in.keyInterval == 0 || in.keys.seen != 1 || fps == 0 || in.keys.now-in.keys.lastKey < overdueAfter {
+		return 0
+	}
+	return time.Duration(float64(in.keyInterval) / fps * float64(time.Second)).Round(time.Millisecond)
+}

@@ -107,7 +107,7 @@ func (s *Senses) see() {
 		}
 	}
 	bright := false
-	s.decode(track, first, s.in[0], []string{"-vf", "scale=4:4:flags=area,format=gray", "-c:v", "rawvideo"}, func(pts int64, data []byte) {
+	s.decode(track, first, s.in[0], []string{"-vf", "scale=4:4:flags=area,format=gray", "-enc_time_base:v", "1:90000", "-c:v", "rawvideo"}, func(pts int64, data []byte) {
 		sum := 0
 		for _, b := range data {
 			sum += int(b)

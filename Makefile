@@ -63,7 +63,7 @@ cluster-down: ## End it and leave nothing behind
 	@hack/cluster.sh down
 
 e2e: ## All cluster tests, on that cluster or on the one that KUBECONFIG names (E2E=TestRelay selects some)
-	hack/e2e.sh $(E2E)
+	hack/e2e.sh '$(E2E)'
 
 clean: ## Remove what the targets above built
 	rm -rf bin .cache e2e/browser/.work

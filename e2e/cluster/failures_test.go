@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -60,6 +61,54 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 				t.Error("nobody asked again: nothing was shown")
 			}
 		})
+	}
+}
+
+// A node is cut off with a relay on it: official SDKs that watch from there have pictures from the other one. What tells them is their own browser.
+func TestNodeCutOffViewersPlayAgain(t *testing.T) {
+	onNodes(t)
+	ctx, c := millrace(t)
+	service(ctx, t, c, "cut", "")
+	publish(ctx, t, c, "cut", "cam", small())
+	source := ingestPod(ctx, t, c, live(ctx, t, c, "cut", "cam")).Spec.NodeName
+	relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := watch(ctx, t, c, 4, sdkReturn, signed(t, "cut", "cam", ""))
+	on, elsewhere := 0, ""
+	for i := range relays {
+		if relays[i].Spec.NodeName == source {
+			continue // without its source nothing would be shown
+		}
+		s, err := stateOf(ctx, c, &relays[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Status.Sessions >= on {
+			on, elsewhere = s.Status.Sessions, relays[i].Spec.NodeName
+		}
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+		defer cancel()
+		_, err := c.Tool(ctx, "heal", elsewhere)
+		if err := errors.Join(err, c.WaitNode(ctx, time.Minute, elsewhere, true)); err != nil {
+			t.Error(err)
+		}
+	})
+	start := time.Now()
+	mustTool(ctx, t, c, "partition", elsewhere)
+	if err := c.WaitNode(ctx, time.Minute, elsewhere, false); err != nil {
+		t.Fatal(err)
+	}
+	known := time.Since(start)
+	pause(ctx, 45*time.Second)
+	gaps, offers := frozen(t, v.end(), start)
+	t.Logf("%s cut off with %d of 4 viewers, not Ready after %.1f s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)",
+		elsewhere, on, known.Seconds(), offers, gaps)
+	if on > 0 && offers == 0 {
+		t.Error("nobody asked again: nothing was shown")
 	}
 }
 

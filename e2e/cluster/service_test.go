@@ -79,32 +79,42 @@ type once struct {
 
 var installed once
 
-// millrace gives a test the cluster with Millrace of this tree on it.
+// installLimit bounds what comes before the first test: everything is compiled where nothing has been yet.
+const installLimit = 20 * time.Minute
+
+// millrace gives a test the cluster with Millrace of this tree on it. The test's time begins when it is there.
 func millrace(t *testing.T) (context.Context, *kube.Cluster) {
 	t.Helper()
-	ctx, c := on(t)
+	_, c := on(t)
 	installed.Do(func() {
-		start := time.Now()
-		if installed.images, installed.err = c.BuildImages(ctx, ""); installed.err != nil {
-			return
-		}
-		built := time.Since(start)
-		if installed.err = c.Install(ctx, installed.images); installed.err != nil {
-			return
-		}
-		t.Logf("images built and loaded in %.1f s, installed in %.1f s", built.Seconds(), (time.Since(start) - built).Seconds())
-		if installed.err = renew(ctx, c, installed.images.Media); installed.err != nil {
-			return
-		}
-		installed.err = kube.Poll(ctx, time.Minute, "the MediaClass to be taken", func(ctx context.Context) error {
-			_, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-")
-			return err
-		})
+		ctx, cancel := context.WithTimeout(t.Context(), installLimit)
+		defer cancel()
+		installed.err = installed.install(ctx, t, c)
 	})
 	if installed.err != nil {
 		t.Fatal(installed.err)
 	}
-	return ctx, c
+	return on(t)
+}
+
+func (o *once) install(ctx context.Context, t *testing.T, c *kube.Cluster) (err error) {
+	t.Helper()
+	start := time.Now()
+	if o.images, err = c.BuildImages(ctx, ""); err != nil {
+		return err
+	}
+	built := time.Since(start)
+	if err := c.Install(ctx, o.images); err != nil {
+		return err
+	}
+	t.Logf("images built and loaded in %.1f s, installed in %.1f s", built.Seconds(), (time.Since(start) - built).Seconds())
+	if err := renew(ctx, c, o.images.Media); err != nil {
+		return err
+	}
+	return kube.Poll(ctx, time.Minute, "the MediaClass to be taken", func(ctx context.Context) error {
+		_, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-")
+		return err
+	})
 }
 
 // renew removes a class that an earlier run left, with its pods: it would keep the image that it began with, and other code would be tested.

@@ -50,6 +50,17 @@ func (e Encoder) device() []string {
 	return nil
 }
 
+// files are those of which one is there when the hardware may be, as patterns; none: it needs none.
+func (e Encoder) files() []string {
+	switch e {
+	case NVENC:
+		return []string{"/dev/nvidia[0-9]*", "/dev/dxg"}
+	case VAAPI, QSV:
+		return []string{"/dev/dri/renderD*"}
+	}
+	return nil
+}
+
 // upload is the end of the filters: the format that the encoder takes.
 func (e Encoder) upload() string {
 	switch e {

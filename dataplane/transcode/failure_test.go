@@ -319,3 +319,20 @@ func TestOnPublishAndYield(t *testing.T) {
 	})
 	eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 })
 }
+
+// Hardware that is not there costs no process.
+func TestAutoTriesWhatIsThere(t *testing.T) {
+	one, how, err := probe(t.Context(), "ffmpeg", Auto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []Encoder{NVENC, QSV, VAAPI} {
+		absent := fmt.Sprintf("%s: no /dev/", e)
+		if there := exist(e.files()); there == strings.Contains(how, absent) && one.encoder == X264 {
+			t.Errorf("%s is there: %t; but: %s", e, there, how)
+		}
+	}
+	if !exist([]string{"/dev/no*such", "/dev/nul*"}) || exist([]string{"/dev/no*such"}) {
+		t.Error("patterns of files do not tell what is there")
+	}
+}

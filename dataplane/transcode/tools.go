@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -73,7 +74,8 @@ func probe(ctx context.Context, program string, want Encoder) (one *tool, how st
 	return one, how, err
 }
 
-// choose tries the encoders by encoding a picture: hardware first for Auto, else the one that is wanted.
+// choose tries the encoders by encoding a picture: hardware first for Auto, where there is any, else the one that is wanted. What is not
+// there is not asked for: each attempt is a process that takes a second from pictures that wait for this transcoder.
 func choose(ctx context.Context, path string, want Encoder, have map[string]bool) (Encoder, string, error) {
 	candidates := []Encoder{want}
 	if want == Auto {
@@ -85,6 +87,10 @@ func choose(ctx context.Context, path string, want Encoder, have map[string]bool
 			found = append(found, fmt.Sprintf("%s: ffmpeg has no %s", e, e.name()))
 			continue
 		}
+		if files := e.files(); want == Auto && len(files) > 0 && !exist(files) {
+			found = append(found, fmt.Sprintf("%s: no %s", e, strings.Join(files, " or ")))
+			continue
+		}
 		if err := try(ctx, path, e); err != nil {
 			found = append(found, fmt.Sprintf("%s: %v", e, err))
 			continue
@@ -92,6 +98,16 @@ func choose(ctx context.Context, path string, want Encoder, have map[string]bool
 		return e, strings.Join(append(found, string(e)+": works"), "; "), nil
 	}
 	return "", "", fmt.Errorf("%s cannot encode H.264 here (%s); choose another encoder, or install one that has libx264, %s", path, strings.Join(found, "; "), remedy)
+}
+
+// exist tells whether a file of one of the patterns is there.
+func exist(patterns []string) bool {
+	for _, p := range patterns {
+		if found, err := filepath.Glob(p); err == nil && len(found) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func try(ctx context.Context, path string, e Encoder) error {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,28 +30,36 @@ const (
 	blueKey = "exampleBlueKey001"
 )
 
-// tenant has everything: signed publishing, signed RTS and standard play, and a template.
-func tenant(name, key string) string {
+// tenant has everything: signed publishing, signed RTS and standard play, a certificate, and a template.
+func tenant(t *testing.T, name, key string) string {
+	t.Helper()
+	cert, private := certificate(t, "push-"+name+".example.com", "std-"+name+".example.com", "rts-"+name+".example.com")
 	return fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
 metadata: {name: keys, namespace: %[1]s}
 stringData: {primary: "%[2]s"}
 ---
+apiVersion: v1
+kind: Secret
+type: kubernetes.io/tls
+metadata: {name: cert, namespace: %[1]s}
+data: {tls.crt: %[3]s, tls.key: %[4]s}
+---
 apiVersion: live.millrace.dev/v1alpha1
 kind: PushDomain
 metadata: {name: push, namespace: %[1]s}
-spec: {hostname: push-%[1]s.example.com, auth: {type: A, secretRef: {name: keys}}}
+spec: {hostname: push-%[1]s.example.com, auth: {type: A, secretRef: {name: keys}}, tls: {secretRef: {name: cert}}}
 ---
 apiVersion: live.millrace.dev/v1alpha1
 kind: PlayDomain
 metadata: {name: main, namespace: %[1]s}
-spec: {hostname: std-%[1]s.example.com, type: Standard, auth: {type: A, secretRef: {name: keys}}}
+spec: {hostname: std-%[1]s.example.com, type: Standard, auth: {type: A, secretRef: {name: keys}}, tls: {secretRef: {name: cert}}}
 ---
 apiVersion: live.millrace.dev/v1alpha1
 kind: PlayDomain
 metadata: {name: rts, namespace: %[1]s}
-spec: {hostname: rts-%[1]s.example.com, type: RTS, auth: {type: A, secretRef: {name: keys}}}
+spec: {hostname: rts-%[1]s.example.com, type: RTS, auth: {type: A, secretRef: {name: keys}}, tls: {secretRef: {name: cert}}}
 ---
 apiVersion: live.millrace.dev/v1alpha1
 kind: DomainAssociation
@@ -66,7 +75,7 @@ apiVersion: live.millrace.dev/v1alpha1
 kind: RTSTranscodeTemplate
 metadata: {name: small, namespace: %[1]s}
 spec: {playDomainRef: {name: main}, templateID: %[1]ssmall, type: H264, video: {width: 160, height: 100, fps: 15, bitrateKbps: 100}}
-`, name, key)
+`, name, key, base64.StdEncoding.EncodeToString(cert), base64.StdEncoding.EncodeToString(private))
 }
 
 // crossing is one question that a player or an encoder of one tenant asks, and what it must be told.
@@ -82,7 +91,7 @@ func TestTenantsAreApart(t *testing.T) {
 	ctx, c := millrace(t)
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		namespace(ctx, t, c, name)
-		apply(ctx, t, c, tenant(name, key))
+		apply(ctx, t, c, tenant(t, name, key))
 	}
 	for _, name := range []string{"red", "blue"} {
 		ready(ctx, t, c, name, 2*time.Minute)
@@ -94,6 +103,9 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 	at := apart{
 		rtmp: address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), rts: address(ctx, t, c, podspec.Relay, podspec.NameHTTP), std: address(ctx, t, c, podspec.Edge, podspec.NameHTTP),
+	}
+	secure := apart{
+		rtmp: address(ctx, t, c, podspec.Ingest, podspec.NameRTMPS), rts: address(ctx, t, c, podspec.Relay, podspec.NameHTTPS), std: address(ctx, t, c, podspec.Edge, podspec.NameHTTPS),
 	}
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		o := withURL(small(), at.rtmp, name, "only"+name)
@@ -120,7 +132,7 @@ func TestTenantsAreApart(t *testing.T) {
 	var table bytes.Buffer
 	w := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	bad := 0
-	for _, x := range at.crossings() {
+	for _, x := range append(at.crossings(), secure.names()...) {
 		got := x.ask(ctx)
 		verdict := ""
 		if got != x.want {
@@ -136,8 +148,8 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 }
 
-// apart are the addresses that both tenants are served at.
-type apart struct{ rtmp, rts, std string }
+// apart are the addresses that both tenants are served at: those of TLS with the name that is asked for there (SNI), or the others.
+type apart struct{ rtmp, rts, std, sni string }
 
 func (a apart) crossings() []crossing {
 	const red, blue = "/live/onlyred", "/live/onlyblue"
@@ -207,13 +219,17 @@ const noOffer = "v=0\r\n" // is answered only by "400" when the stream is there
 func (a apart) ask(ctx context.Context, at, method, host, path, content, body string) string {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+at+path, strings.NewReader(body))
+	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
+	if a.sni != "" {
+		scheme, transport.TLSClientConfig = "https://", a.asks()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, scheme+at+path, strings.NewReader(body))
 	if err != nil {
 		return err.Error()
 	}
 	req.Host = host + ".example.com"
 	req.Header.Set("Content-Type", content)
-	res, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return err.Error()
 	}
@@ -311,15 +327,19 @@ func (a apart) publish(ctx context.Context, host, vhost, path, key string) strin
 		stream += "?" + signed.RawQuery
 	}
 	_, port, _ := net.SplitHostPort(a.rtmp)
-	u, err := url.Parse("rtmp://" + host + ".example.com:" + port + "/" + app + "#" + stream)
+	one := &gortmplib.Client{Publish: true}
+	scheme := "rtmp://"
+	if a.sni != "" {
+		scheme, one.TLSConfig = "rtmps://", a.asks()
+	}
+	u, err := url.Parse(scheme + host + ".example.com:" + port + "/" + app + "#" + stream)
 	if err != nil {
 		return err.Error()
 	}
-	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+	one.URL, one.DialContext = u, func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, a.rtmp)
 	}
-	one := &gortmplib.Client{URL: u, Publish: true, DialContext: dial}
 	if err := one.Initialize(ctx); err != nil {
 		return "refused"
 	}

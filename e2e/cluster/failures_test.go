@@ -129,7 +129,7 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	}
 	publish(ctx, t, c, "source", "cam", small())
 	back := time.Since(start)
-	pause(ctx, 5*time.Second)
+	pause(ctx, afterwards)
 	gaps, offers := frozen(t, v.end(), start)
 	t.Logf("ingest killed: the encoder was back after %.1f s; longest time of each viewer without a new picture %v", back.Seconds(), gaps)
 	if offers != 0 {

@@ -78,7 +78,7 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	if _, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2); err != nil {
 		t.Fatal(err)
 	}
-	pause(ctx, 3*time.Second)
+	pause(ctx, afterwards)
 	gaps, offers := frozen(t, v.end(), start)
 	if len(gaps) == 0 {
 		t.Fatal("no viewer has a picture")

@@ -45,7 +45,7 @@ func TestTranscoderPodMakesRenditions(t *testing.T) {
 	maker := making(ctx, t, c, transcoders)
 	start := time.Now()
 	kill(ctx, t, c, maker)
-	pause(ctx, 8*time.Second)
+	pause(ctx, afterwards)
 	gaps, offers := frozen(t, v.end(), start)
 	t.Logf("transcoder %s on %s killed under %d viewers: longest time of each without a new picture %v; %d offers", maker.Name, maker.Spec.NodeName, n, gaps, offers)
 	if len(gaps) == 0 || gaps[len(gaps)-1] == 0 {

@@ -43,7 +43,7 @@ func (a apart) over(sni string) apart {
 	return a
 }
 
-// names are the crossings over TLS. The name there chooses the certificate, and an encoder's domain where its URL names none; who gets a stream is
+// names are the crossings over TLS. The name there chooses the certificate, and an encoder's domain, before tcUrl; who gets a stream is
 // decided by the host of the request, as without TLS.
 func (a apart) names() []crossing {
 	const red = "/live/onlyred"
@@ -77,14 +77,16 @@ func (a apart) names() []crossing {
 			return a.over("std-"+x.sni).get(ctx, "std-"+x.host, red+".flv", x.key)
 		})
 	}
-	for _, x := range []struct{ what, sni, host, key, want string }{
-		{"name, tcUrl and key of red", "push-red", "push-red", redKey, "published"},
-		{"name of red, tcUrl of blue, red's key", "push-red", "push-blue", redKey, "refused"},
-		{"name of blue, tcUrl of red, blue's key", "push-blue", "push-red", blueKey, "refused"},
-		{"name of red, tcUrl of nobody, blue's key", "push-red", "push-nobody", blueKey, "refused"},
+	for _, x := range []struct{ what, sni, host, key, stream, want string }{
+		{"name, tcUrl and key of red", "push-red", "push-red", redKey, "/live/fourth", "published"},
+		{"name and key of red, tcUrl of blue: red's", "push-red", "push-blue", redKey, "/live/fifth", "published"},
+		{"name of red, tcUrl and key of blue", "push-red", "push-blue", blueKey, "/live/sixth", "refused"},
+		{"name of blue, tcUrl and key of red", "push-blue", "push-red", redKey, "/live/sixth", "refused"},
+		{"name of nobody, tcUrl and key of red", "push-nobody", "push-red", redKey, "/live/sixth", "refused"},
+		{"name and tcUrl of red, no key", "push-red", "push-red", "", "/live/sixth", "refused"},
 	} {
 		add("RTMPS publish: "+x.what, x.want, func(ctx context.Context) string {
-			return a.over(x.sni).publish(ctx, x.host, "", "/live/fourth", x.key)
+			return a.over(x.sni).publish(ctx, x.host, "", x.stream, x.key)
 		})
 	}
 	return all

@@ -2,18 +2,19 @@
 //
 //   node drive.mjs scenario.json     (or "-" to read the scenario from standard input)
 //
-// A scenario: { httpPort, httpsPort, timeoutSeconds, chromium, tieToStdin, steps: [ { kind: "sdk" | "page" | "join" | "standard", ... } ] }.
+// A scenario: { httpPort, httpsPort, timeoutSeconds, chromium, tieToStdin, steps: [ { kind: "sdk" | "crowd" | "page" | "join" | "standard", ... } ] }.
 // Every line has "event", "at" (ms since 1970) and, inside of a step, "step" (its place in the list). The last line of a step is its
 // "result" or its "failure", the last line of all is "done". Exit status: 0 when every step had a result, 1 when one failed, 2 when the
 // scenario did not run.
 import { readFileSync } from 'node:fs';
 import { open } from './browser.mjs';
+import { runCrowd } from './crowd.mjs';
 import { runJoin } from './join.mjs';
 import { runPage } from './page.mjs';
 import { runSDK } from './sdk.mjs';
 import { runStandard } from './standard.mjs';
 
-const kinds = { sdk: runSDK, page: runPage, join: runJoin, standard: runStandard };
+const kinds = { sdk: runSDK, crowd: runCrowd, page: runPage, join: runJoin, standard: runStandard };
 
 function emit(event, fields = {}) {
   process.stdout.write(`${JSON.stringify({ event, at: Date.now(), ...fields })}\n`);

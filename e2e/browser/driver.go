@@ -32,9 +32,10 @@ type Scenario struct {
 
 // The kinds of steps.
 const (
-	SDK  = "sdk"  // play with an official SDK
-	Page = "page" // open a play URL as a page
-	Join = "join" // join again and again, and measure
+	SDK   = "sdk"   // play with an official SDK
+	Crowd = "crowd" // play with many clients of an official SDK in one page
+	Page  = "page"  // open a play URL as a page
+	Join  = "join"  // join again and again, and measure
 
 	Standard = "standard" // play FLV or HLS with mpegts.js or hls.js
 )
@@ -46,9 +47,10 @@ type Step struct {
 	LimitSeconds float64     `json:"limitSeconds,omitempty"`
 	WatchSeconds float64     `json:"watchSeconds,omitempty"`
 	Viewport     *Size       `json:"viewport,omitempty"`
-	Version      string      `json:"version,omitempty"`   // sdk
+	Version      string      `json:"version,omitempty"`   // sdk, crowd
+	Clients      int         `json:"clients,omitempty"`   // crowd
 	Player       string      `json:"player,omitempty"`    // standard: mpegts.js or hls.js
-	PageScheme   string      `json:"page,omitempty"`      // sdk, standard: scheme of the page that holds the player
+	PageScheme   string      `json:"page,omitempty"`      // sdk, crowd, standard: scheme of the page that holds the player
 	WaitEnded    bool        `json:"waitEnded,omitempty"` // sdk, standard
 	Senses       bool        `json:"senses,omitempty"`    // sdk: see flashes and hear beeps, on a page of https
 	WaitState    string      `json:"waitState,omitempty"` // page

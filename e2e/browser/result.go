@@ -11,25 +11,34 @@ type Distribution struct {
 
 // SDKResult is the result of an sdk step.
 type SDKResult struct {
-	SDKVersion   string    `json:"sdkVersion"`
-	Playing      bool      `json:"playing"`
-	Ended        int64     `json:"ended"` // ms since 1970; 0: the SDK never said so
-	Error        *SDKError `json:"error"`
-	Width        int       `json:"width"`
-	Height       int       `json:"height"`
-	Frames       int       `json:"frames"`
-	FirstFrameMs float64   `json:"firstFrameMs"` // from subscribe
-	Posts        []struct {
-		At     int64 `json:"at"`
-		Status int   `json:"status"`
-	} `json:"posts"`
-	Gaps []struct { // times of 300 ms and more without a new picture
+	SDKVersion   string     `json:"sdkVersion"`
+	Playing      bool       `json:"playing"`
+	Ended        int64      `json:"ended"` // ms since 1970; 0: the SDK never said so
+	Error        *SDKError  `json:"error"`
+	Width        int        `json:"width"`
+	Height       int        `json:"height"`
+	Frames       int        `json:"frames"`
+	FirstFrameMs float64    `json:"firstFrameMs"` // from subscribe
+	Posts        []Post     `json:"posts"`
+	Gaps         []struct { // times of 300 ms and more without a new picture
 		At int64   `json:"at"` // ms since 1970, at its end
 		Ms float64 `json:"ms"`
 	} `json:"gaps"`
 	WorstGapMs  float64  `json:"worstGapMs"`
 	Senses      *Senses  `json:"senses"`
 	SinceLastMs *float64 `json:"sinceLastMs"` // since the last new picture, when the watching ended
+}
+
+// CrowdResult is the result of a crowd step. Posts are those of all clients.
+type CrowdResult struct {
+	Posts   []Post      `json:"posts"`
+	Clients []SDKResult `json:"clients"` // without posts
+}
+
+// Post is the answer to an offer.
+type Post struct {
+	At     int64 `json:"at"` // ms since 1970
+	Status int   `json:"status"`
 }
 
 // SDKError is what the SDK told the page.

@@ -9,27 +9,21 @@ const files = {
   '2.7.2': 'aliyun-aliplayer/build/rts/aliyun-rts-sdk.js',
 };
 
-const html = '<!doctype html><meta charset="utf-8"><title>SDK</title><video id="v" muted autoplay playsinline></video><script src="/sdk.js"></script>';
-
 /**
- * Plays an artc:// URL with an official SDK, on a page of another origin, as sites do.
+ * Opens a page of another origin, as sites have, with an official SDK and as many video elements as are asked for.
  *
- * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds, senses }
- * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
- * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs, senses }
- * senses adds what senses.js sees and hears; it needs a page of https.
- * enough ends the watching early.
+ * step: { version, page: "http" | "https", senses }; report is what the page can call. Gives { page, posts }: posts are the answers to offers so far.
  */
-export async function runSDK(browser, step, say, signal, enough) {
+export async function sdkPage(browser, step, say, videos, report) {
   const file = files[step.version];
   if (!file) throw new Error(`no SDK ${step.version}; there are ${Object.keys(files).join(', ')}`);
   const source = readFileSync(new URL(`./node_modules/${file}`, import.meta.url));
   const origin = `${step.page}://player.page.test`;
+  const html = `<!doctype html><meta charset="utf-8"><title>SDK</title>${'<video muted autoplay playsinline></video>'.repeat(videos)}<script src="/sdk.js"></script>`;
 
   // Many pages are drawn by the CPU that everything else runs on: a small window costs least.
   const page = await browser.newPage({ width: 320, height: 180 });
   const posts = [];
-  const events = [];
   try {
     await page.route(`${origin}/**`, (route) => {
       const { pathname } = new URL(route.request().url());
@@ -44,15 +38,35 @@ export async function runSDK(browser, step, say, signal, enough) {
       say('post', { status: response.status() });
     });
     page.on('pageerror', (error) => say('pageerror', { message: error.message }));
-    const seen = { ended: 0, error: null };
-    await page.exposeFunction('report', (event) => {
-      events.push(event);
-      say('sdk', event);
-      if (event.name === 'onPlayEvent' && event.play === 'ended') seen.ended ||= event.at;
-      if ((event.name === 'onError' || event.name === 'rejected') && !seen.error) seen.error = event;
-    });
+    await page.exposeFunction('report', report);
     if (step.senses) await page.addInitScript({ path: fileURLToPath(new URL('./senses.js', import.meta.url)) });
     await page.goto(`${origin}/`);
+  } catch (error) {
+    await page.close().catch(() => {});
+    throw error;
+  }
+  return { page, posts };
+}
+
+/**
+ * Plays an artc:// URL with an official SDK, on a page of another origin, as sites do.
+ *
+ * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds, senses }
+ * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
+ * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs, senses }
+ * senses adds what senses.js sees and hears; it needs a page of https.
+ * enough ends the watching early.
+ */
+export async function runSDK(browser, step, say, signal, enough) {
+  let events = 0;
+  const seen = { ended: 0, error: null };
+  const { page, posts } = await sdkPage(browser, step, say, 1, (event) => {
+    events++;
+    say('sdk', event);
+    if (event.name === 'onPlayEvent' && event.play === 'ended') seen.ended ||= event.at;
+    if ((event.name === 'onError' || event.name === 'rejected') && !seen.error) seen.error = event;
+  });
+  try {
     const sdkVersion = await page.evaluate(start, step.url);
 
     const until = Date.now() + (step.limitSeconds ?? 20) * 1000;
@@ -76,7 +90,7 @@ export async function runSDK(browser, step, say, signal, enough) {
       await sleep(step.settleSeconds * 1000, undefined, { signal }).catch(() => {});
     }
     const senses = step.senses ? await page.evaluate('window.senses.result()') : null;
-    return { ...result, ...view, senses, ended: seen.ended, error: seen.error, events: events.length };
+    return { ...result, ...view, senses, ended: seen.ended, error: seen.error, events };
   } finally {
     await page.close().catch(() => {});
   }
@@ -87,7 +101,7 @@ export async function runSDK(browser, step, say, signal, enough) {
 async function start(url) {
   const { AliRTS } = window;
   const client = AliRTS.createClient();
-  const video = document.getElementById('v');
+  const video = document.querySelector('video');
   window.view = { startedAt: performance.now(), firstFrameMs: null, seconds: 0, gaps: [], last: 0, worst: 0 };
   const plain = (value) => {
     const { errorCode, message, traceId, status } = value ?? {};
@@ -127,7 +141,7 @@ async function start(url) {
 }
 
 function picture() {
-  const video = document.getElementById('v');
+  const video = document.querySelector('video');
   const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality?.() ?? {};
   return {
     width: video.videoWidth,

@@ -95,11 +95,11 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 		}
 	}
 	ready(ctx, t, c, "down", time.Minute)
-	for i, r := range v.end() {
-		t.Logf("viewer %d: longest time without a new picture %.0f ms, %d offers", i, r.WorstGapMs, len(r.Posts))
-		if len(r.Posts) != 1 || r.SinceLastMs == nil || *r.SinceLastMs > 2000 {
-			t.Errorf("viewer %d noticed: %+v", i, r)
-		}
+	all := v.end()
+	gaps, _ := frozen(t, all, time.Time{})
+	t.Logf("longest time of each viewer without a new picture %v; %d offers", gaps, len(all.Posts))
+	if len(all.Posts) != 2 {
+		t.Errorf("2 viewers asked %d times", len(all.Posts))
 	}
 }
 

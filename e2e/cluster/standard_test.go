@@ -85,11 +85,11 @@ func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { decode(ctx, t, sign(raw, examplePlayKey)) })
 	}
-	for i, r := range v.end() {
-		t.Logf("meanwhile RTS: %d pictures, longest time without a new one %.0f ms", r.Frames, r.WorstGapMs)
-		if r.SinceLastMs == nil || *r.SinceLastMs > 2000 || len(r.Posts) != 1 {
-			t.Errorf("RTS viewer %d: %+v", i, r)
-		}
+	all := v.end()
+	gaps, _ := frozen(t, all, time.Time{})
+	t.Logf("meanwhile RTS: longest time without a new picture %v", gaps)
+	if len(all.Posts) != 1 {
+		t.Errorf("the RTS viewer asked %d times", len(all.Posts))
 	}
 	at := address(ctx, t, c, podspec.Edge, podspec.NameHTTP)
 	for _, way := range []string{"killed", "deleted without grace"} {

@@ -20,6 +20,12 @@ const (
 	sdkReturn = "2.7.2" // asks again when its connection has ended: up to 5 times, 2 s apart
 )
 
+// Clients of the SDK share pages of Chromium, which cost more than what they show; clients of one page reach the same pod, for they share a connection.
+const (
+	perPage  = 5
+	fewPages = 4 // which so many viewers have for themselves
+)
+
 // viewers are official SDKs in Chromium that watch until they are told that it is enough.
 type viewers struct {
 	t      *testing.T
@@ -35,12 +41,14 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 		t.Fatal(err)
 	}
 	host := hostOf(t, address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
-	steps := make([]browser.Step, n)
+	steps := make([]browser.Step, max(min(n, fewPages), (n+perPage-1)/perPage))
 	for i := range steps {
-		steps[i] = browser.Step{Kind: browser.SDK, Version: version, PageScheme: "http", URL: url, WatchSeconds: limit.Seconds(), LimitSeconds: 60}
+		steps[i] = browser.Step{
+			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps), WatchSeconds: limit.Seconds(), LimitSeconds: 60,
+		}
 	}
 	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
-	playing := make(chan struct{}, n)
+	playing := make(chan struct{}, len(steps))
 	go func() {
 		var err error
 		v.raw, err = browser.Drive(ctx, browser.Scenario{
@@ -55,7 +63,7 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 		})
 		v.done <- err
 	}()
-	for range n {
+	for range steps {
 		select {
 		case <-playing:
 		case err := <-v.done:
@@ -77,21 +85,22 @@ func hostOf(t *testing.T, address string) string {
 	return host
 }
 
-// end tells the viewers that it is enough and gives what they saw.
-func (v *viewers) end() []browser.SDKResult {
+// end tells the viewers that it is enough and gives what they saw, and the answers to all their offers.
+func (v *viewers) end() browser.CrowdResult {
 	v.t.Helper()
 	close(v.enough)
 	if err := <-v.done; err != nil {
 		v.t.Fatal(err)
 	}
-	results := make([]browser.SDKResult, len(v.raw))
+	var all browser.CrowdResult
 	for i, r := range v.raw {
-		v.t.Helper()
-		if err := json.Unmarshal(r, &results[i]); err != nil {
+		var one browser.CrowdResult
+		if err := json.Unmarshal(r, &one); err != nil {
 			v.t.Fatalf("result %d: %v: %s", i, err, r)
 		}
+		all.Posts, all.Clients = append(all.Posts, one.Posts...), append(all.Clients, one.Clients...)
 	}
-	return results
+	return all
 }
 
 // still is after which time without a new picture a viewer has none. On a machine that has too much to do pictures come seconds late.
@@ -100,20 +109,15 @@ const still = 6 * time.Second
 // afterwards is how long the watching goes on after what was done to the viewers.
 const afterwards = still + 2*time.Second
 
-// frozen tells how long each viewer was without a new picture after a moment, the longest time each, and how often it asked for the stream
+// frozen tells how long each viewer was without a new picture after a moment, the longest time each, and how often they asked for the stream
 // after it. A viewer that has had no new picture for the last seconds is an error: the watching goes on for longer than that after what was done.
-func frozen(t *testing.T, results []browser.SDKResult, since time.Time) (longest []time.Duration, offers int) {
+func frozen(t *testing.T, all browser.CrowdResult, since time.Time) (longest []time.Duration, offers int) {
 	t.Helper()
-	for i, r := range results {
-		worst, asked := 0.0, 0
+	for i, r := range all.Clients {
+		worst := 0.0
 		for _, g := range r.Gaps {
 			if g.At >= since.UnixMilli() {
 				worst = max(worst, g.Ms)
-			}
-		}
-		for _, p := range r.Posts {
-			if p.At >= since.UnixMilli() {
-				asked++
 			}
 		}
 		if r.SinceLastMs == nil || *r.SinceLastMs > still.Seconds()*1000 {
@@ -121,7 +125,11 @@ func frozen(t *testing.T, results []browser.SDKResult, since time.Time) (longest
 			continue
 		}
 		longest = append(longest, time.Duration(worst)*time.Millisecond)
-		offers += asked
+	}
+	for _, p := range all.Posts {
+		if p.At >= since.UnixMilli() {
+			offers++
+		}
 	}
 	slices.Sort(longest)
 	return longest, offers

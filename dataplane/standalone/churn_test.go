@@ -15,7 +15,7 @@ import (
 	"github.com/millrace/millrace/dataplane/testsrc"
 )
 
-// churnTime is how long viewers come and go: MILLRACE_CHURN, such as 10m, or 15 s.
+// churnTime is how long viewers come and go: MILLRACE_CHURN, such as 10m (which needs -timeout 20m), or 15 s.
 func churnTime(t *testing.T) time.Duration {
 	t.Helper()
 	text := os.Getenv("MILLRACE_CHURN")

@@ -7,9 +7,9 @@ import (
 
 // x264 and x265 write their settings as text into an SEI message of the first access unit: user_data_unregistered (ITU-T H.264, D.1.7;
 // ITU-T H.265, D.2.7), which begins with one of these.
-var (
-	x264UUID = []byte("\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef")
-	x265UUID = []byte("\x2c\xa2\xde\x09\xb5\x17\x47\xdb\xbb\x55\xa4\xfe\x7f\xc2\xfc\x4e")
+const (
+	x264UUID = "\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef"
+	x265UUID = "\x2c\xa2\xde\x09\xb5\x17\x47\xdb\xbb\x55\xa4\xfe\x7f\xc2\xfc\x4e"
 )
 
 // keyInterval gives the longest distance of key frames, in frames, that the encoder of a frame says it was set to; 0 when it says none
@@ -23,7 +23,7 @@ func keyInterval(f *Frame) int {
 		if nalType(f.Track.Codec, unit) != sei {
 			continue
 		}
-		if _, text, ok := bytes.Cut(unit, uuid); ok {
+		if _, text, ok := bytes.Cut(unit, []byte(uuid)); ok {
 			return setting(text, []byte(" keyint="))
 		}
 	}

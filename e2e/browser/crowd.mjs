@@ -5,15 +5,19 @@ import { sdkPage } from './sdk.mjs';
  * Many clients of an official SDK in one page, each with a video element and a connection of its own: viewers that cost little beside what they
  * decode.
  *
- * step: { version, url, page: "http" | "https", clients, watchSeconds, limitSeconds }
+ * step: { version, url, page: "http" | "https", clients, delaySeconds, watchSeconds, limitSeconds }
+ * They ask one after the other, the first after the delay, and again when they are refused.
  * Line "playing": all have decoded frames.
  * Result: { posts, clients: [{ playing, width, height, frames, gaps, worstGapMs, sinceLastMs, error }] }
  * enough ends the watching early.
  */
 export async function runCrowd(browser, step, say, signal, enough) {
+  await sleep((step.delaySeconds ?? 0) * 1000, undefined, { signal }).catch(() => {});
   const { page, posts } = await sdkPage(browser, step, say, step.clients, (event) => say('sdk', event));
   try {
-    await page.evaluate(start, step.url);
+    await page.evaluate(prepare);
+    const started = page.evaluate(start, step.url);
+    started.catch(() => {}); // pictures tell more
     const until = Date.now() + (step.limitSeconds ?? 60) * 1000;
     while (!signal.aborted && Date.now() < until) {
       const playing = await page.evaluate('window.views.filter(({ frames }) => frames >= 5).length');
@@ -32,7 +36,7 @@ export async function runCrowd(browser, step, say, signal, enough) {
 
 // The functions below run in the page.
 
-async function start(url) {
+function prepare() {
   const videos = [...document.querySelectorAll('video')];
   window.views = videos.map(() => ({ frames: 0, gaps: [], last: 0, worst: 0, error: null }));
   // Times without a new picture: decoded frames are counted by a timer, for callbacks may be left out of hidden windows.
@@ -48,20 +52,27 @@ async function start(url) {
       view.last = now;
     }
   }, 40);
-  for (const [i, video] of videos.entries()) {
+}
+
+async function start(url) {
+  for (const [i, video] of [...document.querySelectorAll('video')].entries()) {
     video.style.width = '16px';
-    const client = window.AliRTS.createClient();
-    const fail = (error) => {
-      window.views[i].error ??= { errorCode: error?.errorCode, message: String(error?.message ?? error).slice(0, 300) };
-      window.report({ name: 'error', at: Date.now(), client: i, ...window.views[i].error });
-    };
-    client.on('onError', fail);
-    client
-      .isSupport({ isReceiveVideo: true })
-      .then(() => client.subscribe(url))
-      .then((stream) => stream.play(video))
-      .catch(fail);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const client = window.AliRTS.createClient();
+      const fail = (error) => {
+        window.views[i].error = { errorCode: error?.errorCode, message: String(error?.message ?? error).slice(0, 300) };
+        window.report({ name: 'error', at: Date.now(), client: i, ...window.views[i].error });
+      };
+      client.on('onError', fail);
+      try {
+        await client.isSupport({ isReceiveVideo: true });
+        const stream = await client.subscribe(url);
+        stream.play(video);
+        break;
+      } catch (error) {
+        fail(error);
+      }
+    }
   }
 }
 

@@ -47,15 +47,16 @@ type Step struct {
 	LimitSeconds float64     `json:"limitSeconds,omitempty"`
 	WatchSeconds float64     `json:"watchSeconds,omitempty"`
 	Viewport     *Size       `json:"viewport,omitempty"`
-	Version      string      `json:"version,omitempty"`   // sdk, crowd
-	Clients      int         `json:"clients,omitempty"`   // crowd
-	Player       string      `json:"player,omitempty"`    // standard: mpegts.js or hls.js
-	PageScheme   string      `json:"page,omitempty"`      // sdk, crowd, standard: scheme of the page that holds the player
-	WaitEnded    bool        `json:"waitEnded,omitempty"` // sdk, standard
-	Senses       bool        `json:"senses,omitempty"`    // sdk: see flashes and hear beeps, on a page of https
-	WaitState    string      `json:"waitState,omitempty"` // page
-	ThenState    string      `json:"thenState,omitempty"` // page
-	Keys         []string    `json:"keys,omitempty"`      // page
+	Version      string      `json:"version,omitempty"`      // sdk, crowd
+	Clients      int         `json:"clients,omitempty"`      // crowd
+	DelaySeconds float64     `json:"delaySeconds,omitempty"` // crowd: before the first client asks
+	Player       string      `json:"player,omitempty"`       // standard: mpegts.js or hls.js
+	PageScheme   string      `json:"page,omitempty"`         // sdk, crowd, standard: scheme of the page that holds the player
+	WaitEnded    bool        `json:"waitEnded,omitempty"`    // sdk, standard
+	Senses       bool        `json:"senses,omitempty"`       // sdk: see flashes and hear beeps, on a page of https
+	WaitState    string      `json:"waitState,omitempty"`    // page
+	ThenState    string      `json:"thenState,omitempty"`    // page
+	Keys         []string    `json:"keys,omitempty"`         // page
 	Screenshot   string      `json:"screenshot,omitempty"`
 	Joins        int         `json:"joins,omitempty"`
 	Warm         bool        `json:"warm,omitempty"`   // join

@@ -44,7 +44,8 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	steps := make([]browser.Step, max(min(n, fewPages), (n+perPage-1)/perPage))
 	for i := range steps {
 		steps[i] = browser.Step{
-			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps), WatchSeconds: limit.Seconds(), LimitSeconds: 60,
+			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps), WatchSeconds: limit.Seconds(), LimitSeconds: 120,
+			DelaySeconds: float64(i), // Chromium that starts all at once has no time to answer
 		}
 	}
 	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}

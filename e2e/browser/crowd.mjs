@@ -19,13 +19,14 @@ export async function runCrowd(browser, step, say, signal, enough) {
     const started = page.evaluate(start, step.url);
     started.catch(() => {}); // pictures tell more
     const until = Date.now() + (step.limitSeconds ?? 60) * 1000;
-    while (!signal.aborted && Date.now() < until) {
+    for (;;) {
       const playing = await page.evaluate('window.views.filter(({ frames }) => frames >= 5).length');
       if (playing === step.clients) {
         say('playing', { clients: playing });
         await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal: AbortSignal.any([signal, enough]) }).catch(() => {});
         break;
       }
+      if (signal.aborted || Date.now() > until) throw new Error(`${playing} of ${step.clients} clients play: ${JSON.stringify(await page.evaluate(views)).slice(0, 2000)}`);
       await sleep(100);
     }
     return { posts, clients: await page.evaluate(views) };

@@ -49,14 +49,17 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 		}
 	}
 	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
-	playing := make(chan struct{}, len(steps))
+	playing, failed := make(chan struct{}, len(steps)), make(chan string, len(steps))
 	go func() {
 		var err error
 		v.raw, err = browser.Drive(ctx, browser.Scenario{
 			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough,
 		}, func(e browser.Event) {
-			if e.Event == "playing" {
+			switch e.Event {
+			case "playing":
 				playing <- struct{}{}
+			case "failure":
+				failed <- e.Message
 			}
 			if testing.Verbose() && e.Event != "result" && e.Event != "watched" {
 				fmt.Println(e.Line)
@@ -67,6 +70,8 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	for range steps {
 		select {
 		case <-playing:
+		case why := <-failed:
+			t.Fatal("no picture:", why)
 		case err := <-v.done:
 			t.Fatalf("viewers ended before they had a picture: %v: %s", err, v.raw)
 		case <-ctx.Done():

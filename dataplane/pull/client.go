@@ -86,9 +86,10 @@ type puller struct {
 	pub       *hub.Publication
 	over      chan error // what the callbacks found to be the end; nil is the stream's
 
-	facts   time.Time      // when they were told last
-	tracks  []*media.Track // that were announced
-	damaged int
+	facts    time.Time      // when they were told last
+	measured bool           // they have a frame rate
+	tracks   []*media.Track // that were announced
+	damaged  int
 }
 
 func (p *puller) run(ctx context.Context, u *base.URL) error {
@@ -218,9 +219,15 @@ func (p *puller) media(r *receiver, packet *rtp.Packet) {
 			return
 		}
 	}
-	if now.Sub(p.facts) >= time.Second {
-		p.facts = now
-		p.pub.SetFacts(p.inspector.Facts())
+	// Who makes a rendition waits for the frame rate, which what comes at once from the origin's ring may already tell.
+	every := time.Second
+	if !p.measured {
+		every = 20 * time.Millisecond
+	}
+	if now.Sub(p.facts) >= every {
+		facts := p.inspector.Facts()
+		p.facts, p.measured = now, facts.FPS > 0 || r.alone
+		p.pub.SetFacts(facts)
 	}
 }
 

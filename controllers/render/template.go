@@ -147,13 +147,18 @@ func ports(p *Pool) []corev1.ContainerPort {
 	return out
 }
 
-// resources of a pod. An autoscaler needs a request for CPU, and the scheduler one for both.
+// resources of a pod. An autoscaler needs a request for CPU, and the scheduler one for both. A transcoder computes: with the share of a pod that only
+// moves bytes its pictures would come seconds late on a busy node.
 func resources(p *Pool) corev1.ResourceRequirements {
 	if len(p.Spec.Resources.Requests) > 0 || len(p.Spec.Resources.Limits) > 0 {
 		return p.Spec.Resources
 	}
+	cpu := "100m"
+	if p.Role == podspec.Transcoder {
+		cpu = "500m"
+	}
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
-		corev1.ResourceCPU:    resource.MustParse("100m"),
+		corev1.ResourceCPU:    resource.MustParse(cpu),
 		corev1.ResourceMemory: resource.MustParse("128Mi"),
 	}}
 }

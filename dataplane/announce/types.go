@@ -81,7 +81,7 @@ type Facts struct {
 // FactsOf puts facts into words.
 func FactsOf(f media.Facts) Facts {
 	out := Facts{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.GOP.Milliseconds(), BFrames: f.BFrames, VideoKbps: f.VideoKbps,
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(), BFrames: f.BFrames, VideoKbps: f.VideoKbps,
 		SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
 	}
 	if f.VideoCodec != 0 {

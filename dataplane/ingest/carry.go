@@ -78,7 +78,7 @@ func (s *session) carry(a admission, p *hub.Publication, m rawMessage, now time.
 			return kicked(err)
 		}
 	}
-	tooLong := media.GOPExceeds(s.program.inspector.GOP(), a.domain.MaxGOP)
+	tooLong := media.GOPExceeds(s.program.inspector.LikelyGOP(), a.domain.MaxGOP)
 	if tracksChanged || tooLong && !s.warned[media.GOPTooLong] || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
 		return s.review(a, p, now)
 	}

@@ -46,10 +46,13 @@ func Check(f Facts, p Policies) []Violation {
 			"the video has B-frames, which make the picture jump in browsers; set B-frames to 0 in the encoder (ffmpeg: -bf 0; OBS: profile baseline or bframes=0)",
 			p.BFrames == plan.Reject})
 	}
-	if GOPExceeds(f.GOP, p.MaxGOP) {
+	if gop := f.LikelyGOP(); GOPExceeds(gop, p.MaxGOP) {
+		what := "key frames are"
+		if gop > f.GOP {
+			what = "the encoder is set to key frames"
+		}
 		out = append(out, Violation{GOPTooLong,
-			fmt.Sprintf("key frames are %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less",
-				f.GOP.Seconds(), p.MaxGOP, p.MaxGOP), false})
+			fmt.Sprintf("%s %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less", what, gop.Seconds(), p.MaxGOP, p.MaxGOP), false})
 	}
 	return out
 }

@@ -10,6 +10,7 @@ type Facts struct {
 	Width, Height int
 	FPS           float64       // frames per second over the last seconds; 0 while unknown
 	GOP           time.Duration // longest distance of two key frames seen in the last seconds; grows while no key frame comes
+	AnnouncedGOP  time.Duration // what GOP will become by the encoder's word, while the second key frame is overdue; 0: nothing is said
 	GOPKnown      bool          // two key frames have been seen; before, the GOP is at least as long as is told
 	BFrames       bool          // reordered frames were announced by the SPS and seen, or seen by slice type or composition time
 	VideoKbps     int
@@ -20,3 +21,6 @@ type Facts struct {
 	Channels   int
 	AudioKbps  int
 }
+
+// LikelyGOP is what to tell people of the distance of key frames. What is decided from it must be right if the encoder's word is not kept.
+func (f *Facts) LikelyGOP() time.Duration { return max(f.GOP, f.AnnouncedGOP) }

@@ -67,9 +67,8 @@ func hasBSlice(f *Frame) bool {
 // than they are decoded. A constant offset between DTS and PTS is no B-frame.
 func (in *Inspector) BFrames() bool { return in.bFrames }
 
-// GOP is the longest distance of key frames in the last seconds; it grows while no key frame comes. While the second one is overdue, it is
-// what the encoder says.
-func (in *Inspector) GOP() time.Duration { return max(in.keys.longest(), in.announced()) }
+// LikelyGOP is that of the facts.
+func (in *Inspector) LikelyGOP() time.Duration { return max(in.keys.longest(), in.announced()) }
 
 // Facts is what was found so far.
 func (in *Inspector) Facts() Facts {
@@ -78,7 +77,7 @@ func (in *Inspector) Facts() Facts {
 		f.VideoCodec, f.Profile, f.Width, f.Height = t.Codec, in.profile, t.Width, t.Height
 		f.FPS = in.video.perSecond()
 		f.VideoKbps = in.video.kbps()
-		f.GOP, f.GOPKnown = in.GOP(), in.keys.seen > 1
+		f.GOP, f.AnnouncedGOP, f.GOPKnown = in.keys.longest(), in.announced(), in.keys.seen > 1
 		f.BFrames = in.bFrames
 	}
 	if t := in.audioTrack; t != nil {

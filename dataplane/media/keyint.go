@@ -5,25 +5,18 @@ import (
 	"time"
 )
 
-// x264 and x265 write their settings as text into an SEI message of the first access unit: user_data_unregistered (ITU-T H.264, D.1.7;
-// ITU-T H.265, D.2.7), which begins with one of these.
-const (
-	x264UUID = "\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef"
-	x265UUID = "\x2c\xa2\xde\x09\xb5\x17\x47\xdb\xbb\x55\xa4\xfe\x7f\xc2\xfc\x4e"
-)
+// x264 writes its settings as text into an SEI message of the first access unit: user_data_unregistered (ITU-T H.264, D.1.7), which begins with
+// this.
+const x264UUID = "\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xef"
 
 // keyInterval gives the longest distance of key frames, in frames, that the encoder of a frame says it was set to; 0 when it says none
 // or no bound. It is no more than a hint: key frames may be forced, or come at a cut of the scene.
 func keyInterval(f *Frame) int {
-	sei, uuid := h264SEI, x264UUID
-	if f.Track.Codec == H265 {
-		sei, uuid = h265PrefixSEI, x265UUID
-	}
 	for _, unit := range f.Units {
-		if nalType(f.Track.Codec, unit) != sei {
+		if nalType(f.Track.Codec, unit) != h264SEI || f.Track.Codec != H264 {
 			continue
 		}
-		if _, text, ok := bytes.Cut(unit, []byte(uuid)); ok {
+		if _, text, ok := bytes.Cut(unit, []byte(x264UUID)); ok {
 			return setting(text, []byte(" keyint="))
 		}
 	}
@@ -46,9 +39,13 @@ func setting(text, name []byte) int {
 	return n
 }
 
-// overdueAfter is the time without a second key frame from which on the encoder's word is believed: key frames that are forced come
-// more often.
-const overdueAfter = 2 * time.Second
+const (
+	// overdueAfter is the time without a second key frame from which on the encoder's word is believed: key frames that are forced mostly come
+	// every 2 s or more often.
+	overdueAfter = 2*time.Second + gopTolerance
+	// longestAnnounced is the longest GOP that anybody means; encoders whose key frames are all forced are set to more.
+	longestAnnounced = time.Minute
+)
 
 // announced gives how long a GOP that has not ended will become by the encoder's word, or 0 while there is no reason to believe it.
 func (in *Inspector) announced() time.Duration {
@@ -56,5 +53,9 @@ func (in *Inspector) announced() time.Duration {
 	if in.keyInterval == 0 || in.keys.seen != 1 || fps == 0 || in.keys.now-in.keys.lastKey < overdueAfter {
 		return 0
 	}
-	return time.Duration(float64(in.keyInterval) / fps * float64(time.Second)).Round(time.Millisecond)
+	seconds := float64(in.keyInterval) / fps
+	if seconds > longestAnnounced.Seconds() {
+		return 0
+	}
+	return time.Duration(seconds * float64(time.Second)).Round(time.Millisecond)
 }

@@ -24,7 +24,6 @@ const (
 	h265PPS        = 34
 	h265AUD        = 35
 	h265Filler     = 38
-	h265PrefixSEI  = 39
 	h264SliceTypeB = 1 // slice_type modulo 5 (ITU-T H.264, table 7-6)
 )
 

@@ -87,7 +87,9 @@ type puller struct {
 	over      chan error // what the callbacks found to be the end; nil is the stream's
 
 	facts    time.Time      // when they were told last
-	measured bool           // they have a frame rate
+	measured bool           // they have rates
+	first    time.Duration  // DTS of the first picture
+	pictures int            // until then
 	tracks   []*media.Track // that were announced
 	damaged  int
 }
@@ -201,6 +203,9 @@ func (p *puller) play(ctx context.Context, rtsp *gortsplib.Client) error {
 	}
 }
 
+// enough is how much media tells the rates of a source: less is mostly its first key frame.
+const enough = time.Second
+
 // media takes an RTP packet.
 func (p *puller) media(r *receiver, packet *rtp.Packet) {
 	now := time.Now()
@@ -219,15 +224,18 @@ func (p *puller) media(r *receiver, packet *rtp.Packet) {
 			return
 		}
 	}
-	// Who makes a rendition waits for the frame rate, which what comes at once from the origin's ring may already tell.
-	every := time.Second
-	if !p.measured {
-		every = 20 * time.Millisecond
+	// Who makes a rendition waits for rates: what comes at once from the origin's ring may tell them.
+	told := false
+	if r.units != nil && !p.measured && len(frames) > 0 {
+		if p.pictures++; p.pictures == 1 {
+			p.first = frames[0].DTS
+		}
+		told = frames[len(frames)-1].DTS-p.first >= enough
+		p.measured = told
 	}
-	if now.Sub(p.facts) >= every {
-		facts := p.inspector.Facts()
-		p.facts, p.measured = now, facts.FPS > 0 || r.alone
-		p.pub.SetFacts(facts)
+	if told || now.Sub(p.facts) >= time.Second {
+		p.facts = now
+		p.pub.SetFacts(p.inspector.Facts())
 	}
 }
 

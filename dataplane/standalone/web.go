@@ -122,7 +122,7 @@ type SourceState struct {
 
 func sourceState(f media.Facts) SourceState {
 	st := SourceState{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.GOP.Milliseconds(), BFrames: f.BFrames,
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.LikelyGOP().Milliseconds(), BFrames: f.BFrames,
 		VideoKbps: f.VideoKbps, SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
 	}
 	if f.VideoCodec != 0 {

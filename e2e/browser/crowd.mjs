@@ -47,7 +47,9 @@ function prepare() {
       const view = window.views[i];
       const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality();
       if (totalVideoFrames === view.frames) continue;
+      const again = totalVideoFrames < view.frames; // a new stream in the same element is counted from its own beginning
       view.frames = totalVideoFrames;
+      if (again) continue;
       if (view.last && now - view.last >= 300) view.gaps.push({ at: now, ms: now - view.last });
       if (view.last) view.worst = Math.max(view.worst, now - view.last);
       view.last = now;
@@ -72,6 +74,7 @@ async function start(url) {
         break;
       } catch (error) {
         fail(error);
+        await new Promise((resolve) => setTimeout(resolve, 1000));
       }
     }
   }

@@ -22,5 +22,5 @@ type Facts struct {
 	AudioKbps  int
 }
 
-// LikelyGOP is what to tell people of the distance of key frames. What is decided from it must be right if the encoder's word is not kept.
+// LikelyGOP is what to tell people of the distance of key frames. Nothing is decided from it, for encoders do not always keep their word.
 func (f *Facts) LikelyGOP() time.Duration { return max(f.GOP, f.AnnouncedGOP) }

@@ -67,7 +67,7 @@ func hasBSlice(f *Frame) bool {
 // than they are decoded. A constant offset between DTS and PTS is no B-frame.
 func (in *Inspector) BFrames() bool { return in.bFrames }
 
-// LikelyGOP is that of the facts.
+// LikelyGOP is that of the facts, without the rest of them.
 func (in *Inspector) LikelyGOP() time.Duration { return max(in.keys.longest(), in.announced()) }
 
 // Facts is what was found so far.

@@ -12,8 +12,11 @@ const x264UUID = "\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\x
 // keyInterval gives the longest distance of key frames, in frames, that the encoder of a frame says it was set to; 0 when it says none
 // or no bound. It is no more than a hint: key frames may be forced, or come at a cut of the scene.
 func keyInterval(f *Frame) int {
+	if f.Track.Codec != H264 {
+		return 0
+	}
 	for _, unit := range f.Units {
-		if nalType(f.Track.Codec, unit) != h264SEI || f.Track.Codec != H264 {
+		if nalType(H264, unit) != h264SEI {
 			continue
 		}
 		if _, text, ok := bytes.Cut(unit, []byte(x264UUID)); ok {
@@ -49,11 +52,10 @@ const (
 
 // announced gives how long a GOP that has not ended will become by the encoder's word, or 0 while there is no reason to believe it.
 func (in *Inspector) announced() time.Duration {
-	fps := in.video.perSecond()
-	if in.keyInterval == 0 || in.keys.seen != 1 || fps == 0 || in.keys.now-in.keys.lastKey < overdueAfter {
+	if in.keyInterval == 0 || in.keys.seen != 1 || in.keys.now-in.keys.lastKey < overdueAfter {
 		return 0
 	}
-	seconds := float64(in.keyInterval) / fps
+	seconds := float64(in.keyInterval) / in.video.perSecond() // +Inf while the rate is unknown
 	if seconds > longestAnnounced.Seconds() {
 		return 0
 	}

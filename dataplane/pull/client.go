@@ -87,9 +87,8 @@ type puller struct {
 	over      chan error // what the callbacks found to be the end; nil is the stream's
 
 	facts    time.Time      // when they were told last
-	measured bool           // they have rates
-	first    time.Duration  // DTS of the first picture
-	pictures int            // until then
+	enough   time.Duration  // DTS of video from which on rates can be told; 0: no picture has come
+	measured bool           // they were, once
 	tracks   []*media.Track // that were announced
 	damaged  int
 }
@@ -203,8 +202,8 @@ func (p *puller) play(ctx context.Context, rtsp *gortsplib.Client) error {
 	}
 }
 
-// enough is how much media tells the rates of a source: less is mostly its first key frame.
-const enough = time.Second
+// ratesAfter is how much media tells the rates of a source: less is mostly its first key frame.
+const ratesAfter = time.Second
 
 // media takes an RTP packet.
 func (p *puller) media(r *receiver, packet *rtp.Packet) {
@@ -225,15 +224,15 @@ func (p *puller) media(r *receiver, packet *rtp.Packet) {
 		}
 	}
 	// Who makes a rendition waits for rates: what comes at once from the origin's ring may tell them.
-	told := false
+	enough := false
 	if r.units != nil && !p.measured && len(frames) > 0 {
-		if p.pictures++; p.pictures == 1 {
-			p.first = frames[0].DTS
+		if p.enough == 0 {
+			p.enough = frames[0].DTS + ratesAfter
 		}
-		told = frames[len(frames)-1].DTS-p.first >= enough
-		p.measured = told
+		enough = frames[len(frames)-1].DTS >= p.enough
+		p.measured = enough
 	}
-	if told || now.Sub(p.facts) >= time.Second {
+	if enough || now.Sub(p.facts) >= time.Second {
 		p.facts = now
 		p.pub.SetFacts(p.inspector.Facts())
 	}

@@ -74,6 +74,21 @@ func TestPullKeepsTheStream(t *testing.T) {
 	}
 }
 
+// What comes at once from an origin's ring tells the rates of the source, though nothing comes after it.
+func TestPullTellsRatesOfWhatIsThere(t *testing.T) {
+	tracks, frames := recording(t, testsrc.Options{GOPSeconds: 10}, 45)
+	from, to := newHub(t), newHub(t)
+	pub := publish(t, from, tracks...)
+	for _, f := range frames {
+		write(t, pub, f)
+	}
+	serve(t, from, nil).pullInto(t, to)
+	eventually(t, "the frame rate", func() bool {
+		s := to.Lookup(streamKey())
+		return s != nil && s.Facts().FPS > 0 && s.Facts().VideoKbps > 0
+	})
+}
+
 func compare(t *testing.T, want, got []*media.Frame) {
 	t.Helper()
 	reordered := false

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pictures, watchPictures } from './pictures.mjs';
 import { sdkPage } from './sdk.mjs';
 
 /**
@@ -8,55 +9,35 @@ import { sdkPage } from './sdk.mjs';
  * step: { version, url, page: "http" | "https", clients, delaySeconds, watchSeconds, limitSeconds }
  * They ask one after the other, the first after the delay, and again when they are refused.
  * Line "playing": all have decoded frames.
- * Result: { posts, clients: [{ playing, width, height, frames, gaps, worstGapMs, sinceLastMs, error }] }
+ * Result: { posts, clients } with what pictures() says of each client.
  * enough ends the watching early.
  */
 export async function runCrowd(browser, step, say, signal, enough) {
   await sleep((step.delaySeconds ?? 0) * 1000, undefined, { signal }).catch(() => {});
   const { page, posts } = await sdkPage(browser, step, say, step.clients, (event) => say('sdk', event));
   try {
-    await page.evaluate(prepare);
+    await page.evaluate(watchPictures);
     const started = page.evaluate(start, step.url);
     started.catch(() => {}); // pictures tell more
     const until = Date.now() + (step.limitSeconds ?? 60) * 1000;
     for (;;) {
-      const playing = await page.evaluate('window.views.filter(({ frames }) => frames >= 5).length');
+      const clients = await page.evaluate(pictures);
+      const playing = clients.filter((client) => client.playing).length;
       if (playing === step.clients) {
         say('playing', { clients: playing });
         await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal: AbortSignal.any([signal, enough]) }).catch(() => {});
         break;
       }
-      if (signal.aborted || Date.now() > until) throw new Error(`${playing} of ${step.clients} clients play: ${JSON.stringify(await page.evaluate(views)).slice(0, 2000)}`);
+      if (signal.aborted || Date.now() > until) throw new Error(`${playing} of ${step.clients} clients play: ${JSON.stringify(clients).slice(0, 2000)}`);
       await sleep(100);
     }
-    return { posts, clients: await page.evaluate(views) };
+    return { posts, clients: await page.evaluate(pictures) };
   } finally {
     await page.close().catch(() => {});
   }
 }
 
-// The functions below run in the page.
-
-function prepare() {
-  const videos = [...document.querySelectorAll('video')];
-  window.views = videos.map(() => ({ frames: 0, gaps: [], last: 0, worst: 0, error: null }));
-  // Times without a new picture: decoded frames are counted by a timer, for callbacks may be left out of hidden windows.
-  setInterval(() => {
-    const now = Date.now();
-    for (const [i, video] of videos.entries()) {
-      const view = window.views[i];
-      const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality();
-      if (totalVideoFrames === view.frames) continue;
-      const again = totalVideoFrames < view.frames; // a new stream in the same element is counted from its own beginning
-      view.frames = totalVideoFrames;
-      if (again) continue;
-      if (view.last && now - view.last >= 300) view.gaps.push({ at: now, ms: now - view.last });
-      if (view.last) view.worst = Math.max(view.worst, now - view.last);
-      view.last = now;
-    }
-  }, 40);
-}
-
+// This runs in the page.
 async function start(url) {
   for (const [i, video] of [...document.querySelectorAll('video')].entries()) {
     video.style.width = '16px';
@@ -78,12 +59,4 @@ async function start(url) {
       }
     }
   }
-}
-
-function views() {
-  return [...document.querySelectorAll('video')].map((video, i) => {
-    const { frames, gaps, worst, last, error } = window.views[i];
-    const sinceLastMs = last ? Date.now() - last : null;
-    return { playing: frames >= 5, width: video.videoWidth, height: video.videoHeight, frames, gaps, worstGapMs: worst, sinceLastMs, error };
-  });
 }

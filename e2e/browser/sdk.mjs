@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { pictures, watchPictures } from './pictures.mjs';
 
 // The unmodified files of the npm packages, by the version that the SDK says of itself.
 const files = {
@@ -67,6 +68,8 @@ export async function runSDK(browser, step, say, signal, enough) {
     if ((event.name === 'onError' || event.name === 'rejected') && !seen.error) seen.error = event;
   });
   try {
+    const picture = async () => (await page.evaluate(pictures))[0];
+    await page.evaluate(watchPictures);
     const sdkVersion = await page.evaluate(start, step.url);
 
     const until = Date.now() + (step.limitSeconds ?? 20) * 1000;
@@ -77,13 +80,13 @@ export async function runSDK(browser, step, say, signal, enough) {
       }
       return false;
     };
-    const playing = await wait(async () => (await page.evaluate(picture)).frames >= 5 || (step.stopOnError !== false && seen.error));
-    let view = await page.evaluate(picture);
-    const result = { sdkVersion, playing: view.frames >= 5, ended: 0, error: null, posts, firstFrameMs: view.firstFrameMs };
+    const playing = await wait(async () => (await picture()).playing || (step.stopOnError !== false && seen.error));
+    let view = await picture();
+    const result = { sdkVersion, playing: view.playing, ended: 0, error: null, posts, firstFrameMs: view.firstFrameMs };
     if (playing && result.playing) {
       say('playing', view);
       await sleep((step.watchSeconds ?? 2) * 1000, undefined, { signal: AbortSignal.any([signal, enough]) }).catch(() => {});
-      view = await page.evaluate(picture);
+      view = await picture();
       say('watched', view);
       if (step.waitEnded) await wait(() => seen.ended > 0);
     } else if (step.settleSeconds) {
@@ -96,13 +99,12 @@ export async function runSDK(browser, step, say, signal, enough) {
   }
 }
 
-// The functions below run in the page.
+// This runs in the page.
 
 async function start(url) {
   const { AliRTS } = window;
   const client = AliRTS.createClient();
   const video = document.querySelector('video');
-  window.view = { startedAt: performance.now(), firstFrameMs: null, seconds: 0, gaps: [], last: 0, worst: 0 };
   const plain = (value) => {
     const { errorCode, message, traceId, status } = value ?? {};
     return { errorCode, message: message === undefined ? undefined : String(message).slice(0, 300), traceId, status };
@@ -113,23 +115,10 @@ async function start(url) {
     if (event.event === 'media') return;
     window.report({ name: 'onPlayEvent', at: Date.now(), play: event.event });
   });
-  video.requestVideoFrameCallback(() => (window.view.firstFrameMs = performance.now() - window.view.startedAt));
-  // Times without a new picture: decoded frames are counted by a timer, for callbacks may be left out of hidden windows.
-  let frames = 0;
-  setInterval(() => {
-    const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality?.() ?? {};
-    const now = Date.now();
-    if (totalVideoFrames === frames) return;
-    frames = totalVideoFrames;
-    const { view } = window;
-    if (view.last && now - view.last >= 300) view.gaps.push({ at: now, ms: now - view.last });
-    if (view.last) view.worst = Math.max(view.worst, now - view.last);
-    view.last = now;
-  }, 20);
   client
     .isSupport({ isReceiveVideo: true })
     .then(() => {
-      window.view.startedAt = performance.now();
+      window.views[0].startedAt = performance.now();
       return client.subscribe(url);
     })
     .then((stream) => {
@@ -138,19 +127,4 @@ async function start(url) {
     })
     .catch((error) => window.report({ name: 'rejected', at: Date.now(), ...plain(error) }));
   return client.getVersion ? client.getVersion() : '';
-}
-
-function picture() {
-  const video = document.querySelector('video');
-  const { totalVideoFrames = 0 } = video.getVideoPlaybackQuality?.() ?? {};
-  return {
-    width: video.videoWidth,
-    height: video.videoHeight,
-    frames: totalVideoFrames,
-    seconds: video.currentTime,
-    firstFrameMs: window.view?.firstFrameMs ?? null,
-    gaps: window.view?.gaps ?? [],
-    worstGapMs: window.view?.worst ?? 0,
-    sinceLastMs: window.view?.last ? Date.now() - window.view.last : null,
-  };
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/bluenviron/gortmplib"
 
 	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/pod/identity/testca"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
@@ -31,9 +32,12 @@ const (
 )
 
 // tenant has everything: signed publishing, signed RTS and standard play, a certificate, and a template.
-func tenant(t *testing.T, name, key string) string {
+func tenant(t *testing.T, ca *testca.Authority, name, key string) string {
 	t.Helper()
-	cert, private := certificate(t, "push-"+name+".example.com", "std-"+name+".example.com", "rts-"+name+".example.com")
+	cert, private, err := ca.ForHosts("push-"+name+".example.com", "std-"+name+".example.com", "rts-"+name+".example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
@@ -89,9 +93,13 @@ type crossing struct {
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	ctx, c := millrace(t)
+	ca, err := testca.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		namespace(ctx, t, c, name)
-		apply(ctx, t, c, tenant(t, name, key))
+		apply(ctx, t, c, tenant(t, ca, name, key))
 	}
 	for _, name := range []string{"red", "blue"} {
 		ready(ctx, t, c, name, 2*time.Minute)

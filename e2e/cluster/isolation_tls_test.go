@@ -2,39 +2,13 @@ package cluster
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
-	"testing"
 	"time"
 )
 
-// certificate makes one that signs itself, with its key, both PEM.
-func certificate(t *testing.T, hosts ...string) (cert, key []byte) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: hosts, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
-}
-
 // asks is what a client of TLS needs: which certificate it gets is looked at elsewhere.
 func (a apart) asks() *tls.Config {
-	return &tls.Config{ServerName: a.sni + ".example.com", InsecureSkipVerify: true}
+	return &tls.Config{ServerName: a.sni + ".example.com", InsecureSkipVerify: true} // the authority is the test's own
 }
 
 // over is the same with a name that is asked for.

@@ -71,11 +71,19 @@ func (a *Authority) Issue(id podspec.Identity, valid time.Duration) (cert, key [
 	if err != nil {
 		return nil, nil, fmt.Errorf("naming the certificate: %w", err)
 	}
-	leaf, private, err := sign(&x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), URIs: []*url.URL{u}, KeyUsage: x509.KeyUsageDigitalSignature,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a.cert, a.key)
+	return a.leaf(&x509.Certificate{
+		URIs: []*url.URL{u}, NotAfter: time.Now().Add(valid), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+}
+
+// ForHosts gives a certificate of servers with its key, both PEM.
+func (a *Authority) ForHosts(names ...string) (cert, key []byte, err error) {
+	return a.leaf(&x509.Certificate{DNSNames: names, NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+}
+
+func (a *Authority) leaf(template *x509.Certificate) (cert, key []byte, err error) {
+	template.SerialNumber, template.KeyUsage, template.NotBefore = big.NewInt(time.Now().UnixNano()), x509.KeyUsageDigitalSignature, time.Now().Add(-time.Hour)
+	leaf, private, err := sign(template, a.cert, a.key)
 	if err != nil {
 		return nil, nil, err
 	}

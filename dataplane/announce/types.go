@@ -69,6 +69,7 @@ type Facts struct {
 	Height    int     `json:"height,omitempty"`
 	FPS       float64 `json:"fps,omitempty"`
 	GOPMillis int64   `json:"gopMs,omitempty"`
+	GOPKnown  bool    `json:"gopKnown,omitempty"`
 	BFrames   bool    `json:"bFrames,omitempty"`
 	VideoKbps int     `json:"kbps,omitempty"`
 
@@ -81,7 +82,7 @@ type Facts struct {
 // FactsOf puts facts into words.
 func FactsOf(f media.Facts) Facts {
 	out := Facts{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(), BFrames: f.BFrames, VideoKbps: f.VideoKbps,
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(), GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps,
 		SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
 	}
 	if f.VideoCodec != 0 {
@@ -89,6 +90,20 @@ func FactsOf(f media.Facts) Facts {
 	}
 	if f.AudioCodec != 0 {
 		out.Audio = f.AudioCodec.String()
+	}
+	return out
+}
+
+// Measured is what an Inspector can be told of the video, for those who fetch the stream. What only the encoder says of its GOP is left out.
+func (f Facts) Measured() media.Facts {
+	out := media.Facts{Width: f.Width, Height: f.Height, FPS: f.FPS, GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps}
+	for _, c := range []media.Codec{media.H264, media.H265} {
+		if f.Video == c.String() {
+			out.VideoCodec = c
+		}
+	}
+	if f.GOPKnown {
+		out.GOP = time.Duration(f.GOPMillis) * time.Millisecond
 	}
 	return out
 }

@@ -174,7 +174,8 @@ func (x *fetch) attempt(ctx context.Context, o Origin) *attempt {
 	x.finder.metrics.pulls.Inc()
 	client := &pull.Client{
 		URL: scheme + o.Peer.RTSP + pull.Path(x.key), TLSConfig: x.finder.opt.TLS, Hub: x.finder.opt.Hub, Key: x.key, Timeout: fetchTimeout,
-		Publisher: hub.Publisher{Remote: o.Stream.Remote, Domain: o.Stream.PushDomain, Replace: true, Yields: o.Stream.Template != ""}, Log: x.finder.opt.Log,
+		Publisher: hub.Publisher{Remote: o.Stream.Remote, Domain: o.Stream.PushDomain, Replace: true, Yields: o.Stream.Template != ""},
+		Told:      o.Stream.Facts.Measured(), Log: x.finder.opt.Log,
 	}
 	go func() {
 		defer cancel()

@@ -1,6 +1,9 @@
 package media
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Inspector measures a source frame by frame. It allocates nothing per frame and is not safe for concurrent use.
 type Inspector struct {
@@ -13,6 +16,7 @@ type Inspector struct {
 	bFrames      bool
 	lastPTS      time.Duration
 	havePTS      bool
+	told         Facts // by who saw more of the source
 }
 
 // NewInspector knows nothing yet.
@@ -33,6 +37,22 @@ func (in *Inspector) Track(t *Track) {
 		}
 	case Audio:
 		in.audioTrack = t
+	}
+}
+
+// Told takes what somebody says of the video who has seen more of it. It stands until a whole GOP has been seen here; a GOP that was not known
+// there either is left out, and so is all that is said of another codec or size.
+func (in *Inspector) Told(f Facts) { in.told = f }
+
+// hearsay adds what was told to what was found.
+func (in *Inspector) hearsay(f *Facts) {
+	told := &in.told
+	if f.GOPKnown || told.VideoCodec != f.VideoCodec || told.Width != f.Width || told.Height != f.Height {
+		return
+	}
+	f.FPS, f.VideoKbps, f.BFrames = cmp.Or(told.FPS, f.FPS), cmp.Or(told.VideoKbps, f.VideoKbps), f.BFrames || told.BFrames
+	if told.GOPKnown {
+		f.GOP, f.AnnouncedGOP, f.GOPKnown = max(f.GOP, told.GOP), 0, true
 	}
 }
 
@@ -79,6 +99,7 @@ func (in *Inspector) Facts() Facts {
 		f.VideoKbps = in.video.kbps()
 		f.GOP, f.AnnouncedGOP, f.GOPKnown = in.keys.longest(), in.announced(), in.keys.seen > 1
 		f.BFrames = in.bFrames
+		in.hearsay(&f)
 	}
 	if t := in.audioTrack; t != nil {
 		f.AudioCodec, f.SampleRate, f.Channels = t.Codec, t.SampleRate, t.Channels

@@ -102,6 +102,42 @@ func TestInspectorKnowsNothingTooEarly(t *testing.T) {
 	}
 }
 
+// What was told stands until a whole GOP has been seen, for a video of the same codec and size.
+func TestInspectorBelievesUntilItKnows(t *testing.T) {
+	told := media.Facts{VideoCodec: media.H264, Width: 320, Height: 180, FPS: 25, VideoKbps: 1234, BFrames: true, GOP: 4 * time.Second, GOPKnown: true, AnnouncedGOP: time.Hour}
+	in := media.NewInspector()
+	in.Told(told)
+	v := video(t)
+	in.Track(v)
+	f := in.Facts()
+	if f.FPS != 25 || f.VideoKbps != 1234 || !f.BFrames || f.GOP != 4*time.Second || !f.GOPKnown || f.AnnouncedGOP != 0 || f.Profile != "High" {
+		t.Errorf("before the first frame: %+v", f)
+	}
+	for i := range 11 {
+		in.Frame(frame(v, time.Duration(i)*100*time.Millisecond, i%10 == 0))
+		if f := in.Facts(); i < 10 && (f.FPS != 25 || f.GOP != 4*time.Second) {
+			t.Errorf("after %d frames: %+v", i+1, f)
+		}
+	}
+	if f := in.Facts(); math.Abs(f.FPS-10) > 0.1 || f.GOP != time.Second || f.BFrames || f.VideoKbps == 1234 {
+		t.Errorf("after a whole GOP: %+v", f)
+	}
+	guess, other := told, told
+	guess.GOPKnown = false
+	other.Width = 640
+	for name, c := range map[string]struct {
+		told media.Facts
+		fps  float64
+	}{"no GOP": {guess, 25}, "another size": {other, 0}} {
+		in := media.NewInspector()
+		in.Told(c.told)
+		in.Track(v)
+		if f := in.Facts(); f.FPS != c.fps || f.GOP != 0 || f.GOPKnown {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+}
+
 func TestInspectorSeesBFrames(t *testing.T) {
 	v := video(t)
 	for name, c := range map[string]struct {

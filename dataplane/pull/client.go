@@ -30,6 +30,7 @@ type Client struct {
 	Hub       *hub.Hub      // that is published to
 	Key       hub.Key       // as which
 	Publisher hub.Publisher // by whom; an empty Remote is filled with the server's address
+	Told      media.Facts   // what the origin has said of the stream; it stands until it was measured here
 	Log       logr.Logger
 
 	Timeout time.Duration // for each answer, and without any packet while playing; default 10 s
@@ -48,6 +49,7 @@ func (c *Client) Run(ctx context.Context) error {
 		u.Host += ":322" // RFC 7826, section 19.2
 	}
 	one := &puller{client: c, inspector: media.NewInspector(), over: make(chan error, 1)}
+	one.inspector.Told(c.Told)
 	where := u.Host + u.Path // without a query, which may hold a secret
 	if err := one.run(ctx, u); err != nil {
 		return fmt.Errorf("pulling %s: %w", where, err)

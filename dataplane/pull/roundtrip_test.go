@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/testsrc"
@@ -87,6 +88,31 @@ func TestPullTellsRatesOfWhatIsThere(t *testing.T) {
 		s := to.Lookup(streamKey())
 		return s != nil && s.Facts().FPS > 0 && s.Facts().VideoKbps > 0
 	})
+}
+
+// Who pulls a stream need not wait for what its origin knows, and does not take it from the encoder's word.
+func TestPullTellsWhatTheOriginSaid(t *testing.T) {
+	tracks, frames := recording(t, testsrc.Options{}, 1)
+	from, to := newHub(t), newHub(t)
+	write(t, publish(t, from, tracks...), frames[0])
+	said := media.Facts{
+		VideoCodec: media.H264, Width: tracks[0].Width, Height: tracks[0].Height, FPS: 30, VideoKbps: 900, BFrames: true, GOP: 2 * time.Second, GOPKnown: true,
+	}
+	first := said
+	first.GOPKnown, first.AnnouncedGOP = false, 8*time.Second
+	for name, c := range map[string]struct {
+		said media.Facts
+		gop  time.Duration
+	}{"known": {said, said.GOP}, "by the encoder's word": {first, 0}} {
+		if got := announce.FactsOf(c.said).Measured(); got.GOP != c.gop {
+			t.Errorf("%s: a GOP of %s is told", name, got.GOP)
+		}
+	}
+	runClient(t, &Client{URL: "rtsp://" + serve(t, from, nil).address + streamPath, Hub: to, Key: streamKey(), Told: announce.FactsOf(said).Measured()})
+	next(t, reader(t, to))
+	if f := to.Lookup(streamKey()).Facts(); f.FPS != 30 || f.VideoKbps != 900 || !f.BFrames || f.GOP != 2*time.Second || !f.GOPKnown {
+		t.Errorf("after one frame: %+v", f)
+	}
 }
 
 func compare(t *testing.T, want, got []*media.Frame) {

@@ -39,7 +39,7 @@ const queueSize = 2048
 func (p *pass) run(ctx context.Context) error {
 	r := p.session.source.NewReader()
 	defer r.Close()
-	backlog, err := p.backlog(r)
+	backlog, err := p.backlog(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -88,11 +88,29 @@ func (p *pass) cause(ctx context.Context, err error) error {
 	return err
 }
 
-// backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs decoding only.
-func (p *pass) backlog(r *hub.Reader) ([]*media.Frame, error) {
+// What comes at once from the ring of another pod comes without pauses, whatever its time stamps say.
+const (
+	burstPause = 25 * time.Millisecond
+	burstMost  = 500 * time.Millisecond
+)
+
+// backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs decoding only. Of a source
+// that has just been fetched it takes what is on its way, too.
+func (p *pass) backlog(ctx context.Context, r *hub.Reader) ([]*media.Frame, error) {
 	var all []*media.Frame
-	for {
+	began := time.Now()
+	young := began.Sub(p.session.source.Since()) < burstMost
+	for live := false; !live; {
 		f, err := r.TryNext()
+		if err == nil && f == nil && young && time.Since(began) < burstMost {
+			limit, asked := burstPause, time.Now()
+			if len(all) == 0 {
+				limit = burstMost
+			}
+			f, err = nextWithin(ctx, r, limit)
+			waited := time.Since(asked)
+			live = len(all) > 0 && f != nil && waited > burstPause/8 && 2*waited > f.DTS-p.edge // it came at its own pace
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -109,6 +127,17 @@ func (p *pass) backlog(r *hub.Reader) ([]*media.Frame, error) {
 		}
 	}
 	return all, nil
+}
+
+// nextWithin gives the next frame if it comes soon.
+func nextWithin(ctx context.Context, r *hub.Reader, d time.Duration) (*media.Frame, error) {
+	soon, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	f, err := r.Next(soon)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	return f, err
 }
 
 // outgrown tells whether the work does not do any more: what is passed through turned out not to fit.

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/testsrc"
@@ -76,4 +77,55 @@ func TestRepairsBFramesAndLongGOPs(t *testing.T) {
 	}
 	steps(t, audio)
 	t.Logf("%+v", r.trans.List()[0])
+}
+
+// A source that has just been fetched from another pod comes in a burst, a moment after what is known of it. Encoding begins at its live edge.
+func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
+	fetched := hub.New(hub.Options{})
+	t.Cleanup(fetched.Close)
+	r := newRig(t, []plan.Template{origin()}, func(o *Options) { o.Source = fetched })
+	r.publish("a", testsrc.Options{GOPSeconds: 10, BFrames: 2})
+	a := r.await("a")
+	frames := r.read(a, 4*time.Second)
+	if len(frames) < 60 || !frames[0].Key {
+		t.Fatalf("%d frames of the source", len(frames))
+	}
+	pub, err := fetched.Publish(key("b"), hub.Publisher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub.SetTracks(a.Tracks())
+	pub.SetFacts(a.Facts())
+	burst := len(frames) / 2
+	zero := time.Now().Add(-frames[burst].DTS)
+	done := make(chan error, 1)
+	go func() {
+		time.Sleep(100 * time.Millisecond) // its description comes before it
+		for i, f := range frames {
+			one := *f
+			one.Ingest = zero.Add(f.DTS)
+			if err := pub.Write(&one); err != nil {
+				done <- err
+				return
+			}
+			switch {
+			case i > burst:
+				time.Sleep(40 * time.Millisecond)
+			case i%8 == 7: // a record of TLS
+				time.Sleep(2 * time.Millisecond)
+			}
+		}
+		pub.End()
+		done <- nil
+	}()
+	first, err := r.find("b_web").NewReader().Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edge := zero.Add(frames[burst].DTS); first.Ingest.Before(edge.Add(-100 * time.Millisecond)) {
+		t.Errorf("the rendition begins %s before the live edge", edge.Sub(first.Ingest))
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
 }

@@ -320,6 +320,24 @@ func TestOnPublishAndYield(t *testing.T) {
 	eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 })
 }
 
+// Codecs are told by one list, where some have coders of other names, and some of none.
+func TestCodecsOfAList(t *testing.T) {
+	dec, enc := codecs(` D..... = Decoding supported
+ DEV.LS h264                 H.264 / AVC (part 10) (decoders: h264 h264_cuvid ) (encoders: libx264 h264_nvenc )
+ DEAIL. aac                  AAC (decoders: aac aac_fixed )
+ DEAIL. opus                 Opus (encoders: opus libopus )
+ D.V.L. hevc                 HEVC
+`)
+	for name, want := range map[string][2]bool{
+		"h264": {true, false}, "h264_cuvid": {true, false}, "libx264": {false, true}, "h264_nvenc": {false, true}, "aac": {true, true}, "aac_fixed": {true, false},
+		"opus": {true, true}, "libopus": {false, true}, "hevc": {true, false},
+	} {
+		if got := [2]bool{dec[name], enc[name]}; got != want {
+			t.Errorf("%s decodes and encodes: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // Hardware that is not there costs no process.
 func TestAutoTriesWhatIsThere(t *testing.T) {
 	needFFmpeg(t)

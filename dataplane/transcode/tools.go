@@ -52,14 +52,11 @@ func probe(ctx context.Context, program string, want Encoder) (one *tool, how st
 		return nil, "", fmt.Errorf("transcoding needs ffmpeg, and %q is not there (%w); %s", program, err, remedy)
 	}
 	one = &tool{path: path}
-	encoders, err := list(ctx, path, "-encoders")
+	out, err := run(ctx, path, "-hide_banner", "-nostdin", "-codecs")
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("asking %s for its codecs: %w", path, err)
 	}
-	decoders, err := list(ctx, path, "-decoders")
-	if err != nil {
-		return nil, "", err
-	}
+	decoders, encoders := codecs(out)
 	for _, need := range []struct {
 		in         map[string]bool
 		what, name string
@@ -74,8 +71,8 @@ func probe(ctx context.Context, program string, want Encoder) (one *tool, how st
 	return one, how, err
 }
 
-// choose tries the encoders by encoding a picture: hardware first for Auto, where there is any, else the one that is wanted. What is not
-// there is not asked for: each attempt is a process that takes a second from pictures that wait for this transcoder.
+// choose takes the encoder that is wanted, or for Auto the first that works. Hardware is tried by encoding a picture, where there is any: each
+// attempt is a process that takes CPU from pictures that wait for this transcoder.
 func choose(ctx context.Context, path string, want Encoder, have map[string]bool) (Encoder, string, error) {
 	candidates := []Encoder{want}
 	if want == Auto {
@@ -91,9 +88,11 @@ func choose(ctx context.Context, path string, want Encoder, have map[string]bool
 			found = append(found, fmt.Sprintf("%s: no %s", e, strings.Join(files, " or ")))
 			continue
 		}
-		if err := try(ctx, path, e); err != nil {
-			found = append(found, fmt.Sprintf("%s: %v", e, err))
-			continue
+		if len(e.files()) > 0 {
+			if err := try(ctx, path, e); err != nil {
+				found = append(found, fmt.Sprintf("%s: %v", e, err))
+				continue
+			}
 		}
 		return e, strings.Join(append(found, string(e)+": works"), "; "), nil
 	}
@@ -118,19 +117,33 @@ func try(ctx context.Context, path string, e Encoder) error {
 	return err
 }
 
-// list reads the names in a list of codecs: lines of flags, name and description.
-func list(ctx context.Context, path, option string) (map[string]bool, error) {
-	out, err := run(ctx, path, "-hide_banner", "-nostdin", option)
-	if err != nil {
-		return nil, fmt.Errorf("asking %s for its codecs (%s): %w", path, option, err)
-	}
-	names := map[string]bool{}
+// codecs reads the names of decoders and encoders in ffmpeg's list of codecs. A line has flags, the codec's name and its description; behind it
+// are the names of decoders and encoders, unless there is one that is called like the codec.
+func codecs(out string) (decoders, encoders map[string]bool) {
+	decoders, encoders = map[string]bool{}, map[string]bool{}
 	for line := range strings.Lines(out) {
-		if f := strings.Fields(line); len(f) >= 2 && len(f[0]) == 6 {
-			names[f[1]] = true
+		f := strings.Fields(line)
+		if len(f) < 2 || len(f[0]) != 6 {
+			continue
+		}
+		for _, side := range []struct {
+			flag  bool
+			title string
+			names map[string]bool
+		}{{f[0][0] == 'D', "(decoders: ", decoders}, {f[0][1] == 'E', "(encoders: ", encoders}} {
+			if !side.flag {
+				continue
+			}
+			names := f[1]
+			if _, after, ok := strings.Cut(line, side.title); ok {
+				names, _, _ = strings.Cut(after, ")")
+			}
+			for _, name := range strings.Fields(names) {
+				side.names[name] = true
+			}
 		}
 	}
-	return names, nil
+	return decoders, encoders
 }
 
 // run runs a short command with a clean environment; the error has the last line of what it said.

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/millrace/millrace/dataplane/edge/hls"
+	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/plan"
 )
@@ -176,15 +177,14 @@ func (e *Edge) Viewers() int {
 	return len(e.viewers) + e.hearers.count()
 }
 
-// Drain takes no more viewers, tells those that are there that the server shuts down, and waits for them until the context ends. HLS
-// players come back elsewhere by themselves.
-func (e *Edge) Drain(ctx context.Context) error {
+// Drain takes no more viewers, tells those that are there that the server shuts down, one after the other, spread over a time, and waits for them
+// until the context ends. HLS players come back elsewhere by themselves.
+func (e *Edge) Drain(ctx context.Context, over time.Duration) error {
 	e.mu.Lock()
 	e.closing = true
 	e.mu.Unlock()
-	for _, v := range e.all() {
-		v.stopWith(errShutdown)
-	}
+	all := e.all()
+	handover.Spread(ctx, len(all), over, func(i int) { all[i].stopWith(errShutdown) })
 	done := make(chan struct{})
 	go func() {
 		e.running.Wait()
@@ -203,7 +203,7 @@ func (e *Edge) Close() {
 	e.unsubscribe()
 	ctx, cancel := context.WithTimeout(context.Background(), 3*farewell)
 	defer cancel()
-	_ = e.Drain(ctx) // who does not hear it within this time is cut by the end of the process
+	_ = e.Drain(ctx, 0) // who does not hear it within this time is cut by the end of the process
 	e.cancel()
 	e.sweeping.Wait()
 	e.feeds.stop()

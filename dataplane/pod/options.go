@@ -102,7 +102,7 @@ func (o *Options) defaults() error {
 	if o.DrainTime <= 0 {
 		o.DrainTime = podspec.DefaultDrainSeconds * time.Second
 	}
-	o.DrainSoft = min(o.DrainSoft, o.DrainTime/2) // the rest is for asking them in groups
+	o.DrainSoft = min(o.DrainSoft, o.DrainTime/2) // the rest is for asking them one after the other
 	o.DrainAccept = min(o.DrainAccept, o.DrainTime)
 	if o.Hold <= 0 {
 		o.Hold = 10 * time.Second

@@ -72,7 +72,7 @@ func (r *edgeRole) appeared(ids []announce.ID) {
 	}
 }
 
-// drain still takes viewers for a moment, leaves those who watch alone for a while, and then ends them: players of these protocols come back
+// drain still takes viewers for a moment, leaves those who watch alone for a while, and then ends them one after the other: players of these protocols come back
 // by themselves, to another pod.
 func (r *edgeRole) drain(ctx context.Context) {
 	began := time.Now()
@@ -80,7 +80,7 @@ func (r *edgeRole) drain(ctx context.Context) {
 	soft, cancel := context.WithDeadline(ctx, began.Add(r.p.opt.DrainSoft))
 	defer cancel()
 	until(soft, func() bool { return r.edge.Viewers() == 0 })
-	if err := r.edge.Drain(ctx); err != nil {
+	if err := r.edge.Drain(ctx, spread(began, r.p.opt.DrainTime)); err != nil {
 		r.p.log.Info("Drain is cut short", "error", err.Error())
 	}
 	r.web.shutdown(ctx)

@@ -101,7 +101,8 @@ func (r *relayRole) appeared(ids []announce.ID) {
 	}
 }
 
-// drain still takes viewers for a moment, leaves those who watch alone for a while, and then asks them in small groups to go elsewhere.
+// drain still takes viewers for a moment, leaves those who watch alone for a while, and then asks one after the other to go elsewhere, spread over
+// most of the time that is left.
 func (r *relayRole) drain(ctx context.Context) {
 	began := time.Now()
 	pause(ctx, r.p.opt.DrainAccept)
@@ -109,7 +110,7 @@ func (r *relayRole) drain(ctx context.Context) {
 	soft, cancel := context.WithDeadline(ctx, began.Add(r.p.opt.DrainSoft))
 	defer cancel()
 	until(soft, func() bool { return r.relay.Sessions() == 0 })
-	if err := r.relay.Drain(ctx); err != nil {
+	if err := r.relay.Drain(ctx, spread(began, r.p.opt.DrainTime)); err != nil {
 		r.p.log.Info("Drain is cut short", "error", err.Error())
 		return
 	}
@@ -119,6 +120,11 @@ func (r *relayRole) drain(ctx context.Context) {
 func (r *relayRole) close() {
 	r.web.close()
 	r.relay.Close()
+}
+
+// spread is over which time the viewers are asked to go, who are left some way into a drain: a quarter of what is left is for the last of them.
+func spread(began time.Time, drain time.Duration) time.Duration {
+	return (drain - time.Since(began)) * 3 / 4
 }
 
 // pause waits for a time or the end of the context.

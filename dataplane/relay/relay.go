@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
@@ -183,21 +184,12 @@ func (r *Relay) sweep() {
 	}
 }
 
-// Drain closes the sessions in small groups with close_notify, so that players go elsewhere, until none is left or the context
-// ends.
-func (r *Relay) Drain(ctx context.Context) error {
-	const groups = 20
+// Drain closes the sessions one after the other with close_notify, spread over a time, so that players go elsewhere. It returns when none is left
+// or the context has ended.
+func (r *Relay) Drain(ctx context.Context, over time.Duration) error {
 	all := r.sessions.all()
-	size := max(len(all)/groups, 1)
-	for i, s := range all {
-		s.close("drain", nil)
-		if i%size == size-1 {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("draining viewers, %d left: %w", r.Sessions(), ctx.Err())
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
+	if left := handover.Spread(ctx, len(all), over, func(i int) { all[i].close("drain", nil) }); left > 0 {
+		return fmt.Errorf("draining viewers, %d left: %w", left, ctx.Err())
 	}
 	return nil
 }

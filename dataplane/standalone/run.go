@@ -165,12 +165,12 @@ func (s *server) drain(web []shutdowner) {
 		wg.Go(func() { _ = w.Shutdown(ctx) }) // cut at the deadline by the process' end
 	}
 	wg.Go(func() {
-		if err := s.edge.Drain(ctx); err != nil {
+		if err := s.edge.Drain(ctx, 0); err != nil {
 			s.opt.Log.Info("Viewers of standard play are cut", "error", err.Error())
 		}
 	})
 	// A request that takes its time does not keep the viewers waiting for theirs.
-	if err := s.relay.Drain(ctx); err != nil {
+	if err := s.relay.Drain(ctx, time.Second); err != nil {
 		s.opt.Log.Info("Drain is cut short", "error", err.Error())
 	}
 	if err := s.ingest.Shutdown(ctx); err != nil {

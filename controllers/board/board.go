@@ -170,15 +170,17 @@ func (b *Board) Start(ctx context.Context) error {
 		return ctx.Err()
 	}
 	b.Kick()
-	cost := time.Duration(0)
+	cost, ended := time.Duration(0), time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-b.kicks:
 		}
-		// Passes that take long are made less often, so that they never use more than a share of a core.
-		if !b.settle(ctx, max(b.opt.Quiet, 2*cost), max(b.opt.Most, 4*cost)) {
+		// Passes that take long are made less often, so that they never use more than a share of a core. A change after some time without one is
+		// decided about at once.
+		rested := time.Since(ended)
+		if !b.settle(ctx, max(b.opt.Quiet, 2*cost-rested), max(b.opt.Most, 4*cost-rested)) {
 			return nil
 		}
 		began := time.Now()
@@ -186,7 +188,8 @@ func (b *Board) Start(ctx context.Context) error {
 			b.opt.Log.Error(err, "Deciding about all objects failed, trying again")
 			time.AfterFunc(time.Second, b.Kick)
 		}
-		cost = time.Since(began)
+		ended = time.Now()
+		cost = ended.Sub(began)
 		b.opt.Log.V(2).Info("Decided about all objects", "duration", cost)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/kube"
 )
 
@@ -22,11 +23,11 @@ import (
 func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	ctx, c := millrace(t)
 	service(ctx, t, c, "rolled", "")
-	publish(ctx, t, c, "rolled", "cam", small())
-	n := 4
+	n, o := 4, small()
 	if long() {
-		n = 50
+		n, o = 50, testsrc.Options{Width: 160, Height: 90, FPS: 6, BitrateKbps: 100} // so many decoders share the machine with three nodes
 	}
+	publish(ctx, t, c, "rolled", "cam", o)
 	old := map[types.UID]time.Time{} // when each was asked to end
 	pods, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Relay))
 	if err != nil {

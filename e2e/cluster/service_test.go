@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/testsrc"
@@ -111,9 +113,36 @@ func (o *once) install(ctx context.Context, t *testing.T, c *kube.Cluster) (err 
 	if err := renew(ctx, c, o.images.Media); err != nil {
 		return err
 	}
-	return kube.Poll(ctx, time.Minute, "the MediaClass to be taken", func(ctx context.Context) error {
+	if err := kube.Poll(ctx, time.Minute, "the MediaClass to be taken", func(ctx context.Context) error {
 		_, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-")
 		return err
+	}); err != nil {
+		return err
+	}
+	return renewed(ctx, c)
+}
+
+// renewed waits until the pods are those of the class as it is now: where an earlier run left another one, they are replaced.
+func renewed(ctx context.Context, c *kube.Cluster) error {
+	return kube.Poll(ctx, 2*time.Minute, "the pods to be those of the class", func(ctx context.Context) error {
+		var now v1alpha1.MediaClass
+		if err := c.Get(ctx, client.ObjectKey{Name: "default"}, &now); err != nil {
+			return err
+		}
+		if now.Status.ObservedGeneration != now.Generation {
+			return errors.New("the class was not looked at yet")
+		}
+		var pools appsv1.DeploymentList
+		if err := c.List(ctx, &pools, client.InNamespace(kube.MediaNamespace), client.MatchingLabels{podspec.LabelClass: "default"}); err != nil {
+			return err
+		}
+		for i := range pools.Items {
+			d := &pools.Items[i]
+			if s := d.Status; s.ObservedGeneration != d.Generation || s.UpdatedReplicas != s.Replicas {
+				return fmt.Errorf("%s has %d pods, %d of them new", d.Name, s.Replicas, s.UpdatedReplicas)
+			}
+		}
+		return nil
 	})
 }
 

@@ -22,7 +22,7 @@ const (
 
 // Clients of the SDK share pages of Chromium, which cost more than what they show; clients of one page reach the same pod, for they share a connection.
 const (
-	perPage  = 5
+	perPage  = 13
 	fewPages = 4 // which so many viewers have for themselves
 )
 

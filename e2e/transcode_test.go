@@ -141,7 +141,7 @@ func TestRenditionsPlayInChromium(t *testing.T) {
 	var watches sync.WaitGroup
 	for i, name := range names {
 		steps = append(steps, browser.Step{
-			Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), WatchSeconds: 5, LimitSeconds: 60, Senses: true,
+			Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), WatchSeconds: 5, LimitSeconds: 60, Senses: true, Calibrate: i == 0,
 		})
 		seen[i] = &watching{}
 		to := target(t, s, name)
@@ -163,6 +163,12 @@ func TestRenditionsPlayInChromium(t *testing.T) {
 		skews := viewer.Pairs(c.FlashesMs, c.BeepsMs)
 		if len(c.FlashesMs) == 0 || len(c.BeepsMs) < 2 {
 			t.Errorf("%s in Chromium: %d flashes, %d beeps; %s", names[i], len(c.FlashesMs), len(c.BeepsMs), c.Problem)
+		}
+		if own, ok := c.Own(); i == 0 {
+			if !ok || *c.EyesMs <= 0 || *c.EarsMs <= 0 {
+				t.Errorf("the page's own eyes and ears: %+v", *c)
+			}
+			t.Logf("the page hears sound %.0f ms later than it sees pictures", own)
 		}
 		t.Logf("%s in Chromium: audio energy %.4f, %d pictures, %d keys, sound %.0f ms after the picture (median of %d), %.0f ms by playout times",
 			names[i], c.AudioEnergy, c.FramesDecoded, c.KeyFrames, viewer.Median(skews), len(skews), viewer.Median(c.ApartMs))

@@ -54,6 +54,7 @@ type Step struct {
 	PageScheme   string      `json:"page,omitempty"`         // sdk, crowd, standard: scheme of the page that holds the player
 	WaitEnded    bool        `json:"waitEnded,omitempty"`    // sdk, standard
 	Senses       bool        `json:"senses,omitempty"`       // sdk: see flashes and hear beeps, on a page of https
+	Calibrate    bool        `json:"calibrate,omitempty"`    // sdk with senses: tell how late they are by themselves
 	WaitState    string      `json:"waitState,omitempty"`    // page
 	ThenState    string      `json:"thenState,omitempty"`    // page
 	Keys         []string    `json:"keys,omitempty"`         // page

@@ -50,10 +50,10 @@ export async function sdkPage(browser, step, say, videos, report) {
 /**
  * Plays an artc:// URL with an official SDK, on a page of another origin, as sites do.
  *
- * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds, senses }
+ * step: { version, url, page: "http" | "https", watchSeconds, waitEnded, limitSeconds, settleSeconds, senses, calibrate }
  * Lines: "sdk" for each event of the SDK, "playing" when frames are decoded.
  * Result: { playing, ended, error, width, height, framesDecoded, firstFrameMs, sdkVersion, posts, gaps, worstGapMs, sinceLastMs, senses }
- * senses adds what senses.js sees and hears; it needs a page of https.
+ * senses adds what senses.js sees and hears, and calibrate how late it does by itself; they need a page of https.
  * enough ends the watching early.
  */
 export async function runSDK(browser, step, say, signal, enough) {
@@ -91,6 +91,7 @@ export async function runSDK(browser, step, say, signal, enough) {
       await sleep(step.settleSeconds * 1000, undefined, { signal }).catch(() => {});
     }
     const senses = step.senses ? await page.evaluate('window.senses.result()') : null;
+    if (step.calibrate) Object.assign(senses, await page.evaluate('window.senses.own()'));
     return { ...result, ...view, senses, ended: seen.ended, error: seen.error, events };
   } finally {
     await page.close().catch(() => {});

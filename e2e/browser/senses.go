@@ -7,6 +7,10 @@ type Senses struct {
 	ApartMs   []float64 `json:"apart"`   // every second, how much later sound is played than its picture, by estimatedPlayoutTimestamp
 	Problem   string    `json:"problem"`
 
+	// How late the page sees and hears what is given to a video element and an AudioContext at a known moment, when it was asked to tell.
+	EyesMs *float64 `json:"eyesMs"`
+	EarsMs *float64 `json:"earsMs"`
+
 	AudioEnergy   float64 `json:"totalAudioEnergy"`
 	AudioSamples  float64 `json:"totalSamplesReceived"`
 	Concealed     float64 `json:"concealedSamples"`
@@ -15,4 +19,12 @@ type Senses struct {
 	KeyFrames     int     `json:"keyFramesDecoded"`
 	VideoBufferMs float64 `json:"videoBufferMs"` // mean over all pictures
 	AudioBufferMs float64 `json:"audioBufferMs"` // mean over all samples
+}
+
+// Own is how much later than pictures the page hears sound by itself; false when it was not measured.
+func (s *Senses) Own() (ms float64, ok bool) {
+	if s.EyesMs == nil || s.EarsMs == nil {
+		return 0, false
+	}
+	return *s.EarsMs - *s.EyesMs, true
 }

@@ -40,17 +40,23 @@ func (in *Inspector) Track(t *Track) {
 	}
 }
 
-// Told takes what somebody says of the video who has seen more of it. It stands until a whole GOP has been seen here; a GOP that was not known
-// there either is left out, and so is all that is said of another codec or size.
+// Told takes what somebody says of the video who has seen more of it. Rates stand until they were measured over a second here, the rest until a whole
+// GOP has been seen; a GOP that was not known there either is left out, and so is all that is said of another codec or size.
 func (in *Inspector) Told(f Facts) { in.told = f }
 
 // hearsay adds what was told to what was found.
 func (in *Inspector) hearsay(f *Facts) {
 	told := &in.told
-	if f.GOPKnown || told.VideoCodec != f.VideoCodec || told.Width != f.Width || told.Height != f.Height {
+	if told.VideoCodec != f.VideoCodec || told.Width != f.Width || told.Height != f.Height {
 		return
 	}
-	f.FPS, f.VideoKbps, f.BFrames = cmp.Or(told.FPS, f.FPS), cmp.Or(told.VideoKbps, f.VideoKbps), f.BFrames || told.BFrames
+	if in.video.span() < time.Second {
+		f.FPS, f.VideoKbps = cmp.Or(told.FPS, f.FPS), cmp.Or(told.VideoKbps, f.VideoKbps)
+	}
+	if f.GOPKnown {
+		return
+	}
+	f.BFrames = f.BFrames || told.BFrames
 	if told.GOPKnown {
 		f.GOP, f.AnnouncedGOP, f.GOPKnown = max(f.GOP, told.GOP), 0, true
 	}

@@ -102,7 +102,7 @@ func TestInspectorKnowsNothingTooEarly(t *testing.T) {
 	}
 }
 
-// What was told stands until a whole GOP has been seen, for a video of the same codec and size.
+// What was told stands until it was measured, for a video of the same codec and size.
 func TestInspectorBelievesUntilItKnows(t *testing.T) {
 	told := media.Facts{VideoCodec: media.H264, Width: 320, Height: 180, FPS: 25, VideoKbps: 1234, BFrames: true, GOP: 4 * time.Second, GOPKnown: true, AnnouncedGOP: time.Hour}
 	in := media.NewInspector()
@@ -113,13 +113,17 @@ func TestInspectorBelievesUntilItKnows(t *testing.T) {
 	if f.FPS != 25 || f.VideoKbps != 1234 || !f.BFrames || f.GOP != 4*time.Second || !f.GOPKnown || f.AnnouncedGOP != 0 || f.Profile != "High" {
 		t.Errorf("before the first frame: %+v", f)
 	}
-	for i := range 11 {
-		in.Frame(frame(v, time.Duration(i)*100*time.Millisecond, i%10 == 0))
-		if f := in.Facts(); i < 10 && (f.FPS != 25 || f.GOP != 4*time.Second) {
+	for i := range 21 {
+		in.Frame(frame(v, time.Duration(i)*100*time.Millisecond, i%20 == 0))
+		f := in.Facts()
+		if i < 20 && (f.GOP != 4*time.Second || !f.BFrames) {
 			t.Errorf("after %d frames: %+v", i+1, f)
 		}
+		if early := i < 10; early != (f.FPS == 25) || early != (f.VideoKbps == 1234) {
+			t.Errorf("rates after %d frames: %+v", i+1, f)
+		}
 	}
-	if f := in.Facts(); math.Abs(f.FPS-10) > 0.1 || f.GOP != time.Second || f.BFrames || f.VideoKbps == 1234 {
+	if f := in.Facts(); math.Abs(f.FPS-10) > 0.1 || f.GOP != 2*time.Second || f.BFrames {
 		t.Errorf("after a whole GOP: %+v", f)
 	}
 	guess, other := told, told

@@ -88,9 +88,10 @@ func (p *pass) cause(ctx context.Context, err error) error {
 	return err
 }
 
-// What comes at once from the ring of another pod comes without pauses, whatever its time stamps say.
+// What is on its way from the ring of another pod is waited for until it is this fresh, or nothing comes for a moment: clocks may differ.
 const (
-	burstPause = 25 * time.Millisecond
+	liveAge    = 150 * time.Millisecond // since the ingest
+	burstPause = 100 * time.Millisecond
 	burstMost  = 500 * time.Millisecond
 )
 
@@ -98,18 +99,12 @@ const (
 // that has just been fetched it takes what is on its way, too.
 func (p *pass) backlog(ctx context.Context, r *hub.Reader) ([]*media.Frame, error) {
 	var all []*media.Frame
-	began := time.Now()
+	began, pause := time.Now(), burstMost // before the first frame
 	young := began.Sub(p.session.source.Since()) < burstMost
-	for live := false; !live; {
+	for {
 		f, err := r.TryNext()
-		if err == nil && f == nil && young && time.Since(began) < burstMost {
-			limit, asked := burstPause, time.Now()
-			if len(all) == 0 {
-				limit = burstMost
-			}
-			f, err = nextWithin(ctx, r, limit)
-			waited := time.Since(asked)
-			live = len(all) > 0 && f != nil && waited > burstPause/8 && 2*waited > f.DTS-p.edge // it came at its own pace
+		if err == nil && f == nil && young && time.Since(began) < burstMost && (len(all) == 0 || time.Since(all[len(all)-1].Ingest) > liveAge) {
+			f, err = nextWithin(ctx, r, pause)
 		}
 		if err != nil {
 			return nil, err
@@ -117,6 +112,7 @@ func (p *pass) backlog(ctx context.Context, r *hub.Reader) ([]*media.Frame, erro
 		if f == nil {
 			break
 		}
+		pause = burstPause
 		all = append(all, f)
 		p.edge = max(p.edge, f.DTS)
 	}

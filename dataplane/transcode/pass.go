@@ -95,26 +95,27 @@ const (
 	burstMost  = 500 * time.Millisecond
 )
 
+// frames is a hub.Reader.
+type frames interface {
+	Next(ctx context.Context) (*media.Frame, error)
+	TryNext() (*media.Frame, error)
+}
+
 // backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs decoding only. Of a source
-// that has just been fetched it takes what is on its way, too.
-func (p *pass) backlog(ctx context.Context, r *hub.Reader) ([]*media.Frame, error) {
+// that has just been fetched this takes what is on its way, too.
+func (p *pass) backlog(ctx context.Context, r frames) ([]*media.Frame, error) {
 	var all []*media.Frame
-	began, pause := time.Now(), burstMost // before the first frame
-	young := began.Sub(p.session.source.Since()) < burstMost
-	for {
-		f, err := r.TryNext()
-		if err == nil && f == nil && young && time.Since(began) < burstMost && (len(all) == 0 || time.Since(all[len(all)-1].Ingest) > liveAge) {
-			f, err = nextWithin(ctx, r, pause)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if f == nil {
-			break
-		}
-		pause = burstPause
+	f, err := r.Next(ctx) // it may be described before anything of it has come
+	for began := time.Now(); err == nil && f != nil; {
 		all = append(all, f)
 		p.edge = max(p.edge, f.DTS)
+		age := time.Since(f.Ingest)
+		if f, err = r.TryNext(); err == nil && f == nil && age > liveAge && time.Since(began) < burstMost {
+			f, err = nextWithin(ctx, r, burstPause)
+		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	if p.work.Video == Encode {
 		p.from = p.edge
@@ -126,7 +127,7 @@ func (p *pass) backlog(ctx context.Context, r *hub.Reader) ([]*media.Frame, erro
 }
 
 // nextWithin gives the next frame if it comes soon.
-func nextWithin(ctx context.Context, r *hub.Reader, d time.Duration) (*media.Frame, error) {
+func nextWithin(ctx context.Context, r frames, d time.Duration) (*media.Frame, error) {
 	soon, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	f, err := r.Next(soon)

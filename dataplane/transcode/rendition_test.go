@@ -96,33 +96,38 @@ func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
 	}
 	pub.SetTracks(a.Tracks())
 	pub.SetFacts(a.Facts())
+	found := make(chan *hub.Stream, 1)
+	go func() {
+		s, err := r.trans.Find(t.Context(), key("b_web"))
+		if err != nil {
+			t.Error(err)
+		}
+		found <- s
+	}()
+	eventually(t, "a reader of what is only described yet", func() bool { return pub.Stream().Readers() > 0 })
 	burst := len(frames) / 2
 	zero := time.Now().Add(-frames[burst].DTS)
-	done := make(chan error, 1)
-	go func() {
-		time.Sleep(20 * time.Millisecond) // its description comes before it
-		for i, f := range frames {
+	put := func(frames []*media.Frame) {
+		for _, f := range frames {
 			one := *f
 			one.Ingest = zero.Add(f.DTS)
 			if err := pub.Write(&one); err != nil {
-				done <- err
-				return
-			}
-			if i > burst {
-				time.Sleep(40 * time.Millisecond)
+				t.Fatal(err)
 			}
 		}
-		pub.End()
-		done <- nil
-	}()
-	first, err := r.find("b_web").NewReader().Next(t.Context())
+	}
+	put(frames[:burst+1])
+	eventually(t, "a process that begins at the edge", func() bool { i := r.trans.List(); return len(i) == 1 && i[0].PID != 0 })
+	put(frames[burst+1:])
+	s := <-found
+	if s == nil {
+		t.FailNow()
+	}
+	first, err := s.NewReader().Next(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if edge := zero.Add(frames[burst].DTS); first.Ingest.Before(edge.Add(-2 * liveAge)) {
 		t.Errorf("the rendition begins %s before the live edge", edge.Sub(first.Ingest))
-	}
-	if err := <-done; err != nil {
-		t.Fatal(err)
 	}
 }

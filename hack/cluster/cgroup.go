@@ -66,11 +66,6 @@ func makeCgroup(name string) error {
 			if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("making a cgroup: %w", err)
 			}
-			if parent == root {
-				if err := weigh(at); err != nil {
-					return err
-				}
-			}
 			// A new cpuset is empty, and nothing runs in an empty one.
 			for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
 				value, err := os.ReadFile(filepath.Join(parent, file))
@@ -86,7 +81,7 @@ func makeCgroup(name string) error {
 			}
 		}
 	}
-	return nil
+	return weigh(roots)
 }
 
 // delegate makes a cgroup of version 2 with the controllers that a kubelet wants.
@@ -96,15 +91,9 @@ func delegate(name string) error {
 		if err := os.WriteFile(filepath.Join(at, "cgroup.subtree_control"), []byte("+cpu +cpuset +memory +pids +io"), 0o644); err != nil {
 			return fmt.Errorf("delegating cgroup controllers in %s: %w", at, err)
 		}
-		parent := at
 		at = filepath.Join(at, part)
 		if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("making a cgroup: %w", err)
-		}
-		if parent == cgroupRoot {
-			if err := weigh(at); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -112,14 +101,16 @@ func delegate(name string) error {
 
 // weigh gives the cgroup of all nodes the weight of a busy thread for each CPU. By default all pods together weigh as much as one thread of the
 // browser that watches them: they would be slow as they never are on machines of their own.
-func weigh(at string) error {
-	for file, value := range map[string]int{"cpu.shares": 1024 * runtime.NumCPU(), "cpu.weight": min(100*runtime.NumCPU(), 10_000)} {
-		path := filepath.Join(at, file)
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			continue // of the other version of cgroups, or another controller's
-		}
-		if err := os.WriteFile(path, []byte(strconv.Itoa(value)), 0o644); err != nil {
-			return fmt.Errorf("setting %s of a cgroup: %w", file, err)
+func weigh(roots []string) error {
+	for _, root := range roots {
+		for file, value := range map[string]int{"cpu.shares": 1024 * runtime.NumCPU(), "cpu.weight": min(100*runtime.NumCPU(), 10_000)} {
+			path := filepath.Join(root, cgroupName, file)
+			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+				continue // of the other version of cgroups, or another controller's
+			}
+			if err := os.WriteFile(path, []byte(strconv.Itoa(value)), 0o644); err != nil {
+				return fmt.Errorf("setting %s of a cgroup: %w", file, err)
+			}
 		}
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
@@ -23,7 +24,7 @@ type srtpKeys struct {
 }
 
 // dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify. Once the player is
-// known to have finished the handshake too, nothing of it is kept but its state (parked.go).
+// known to have finished the handshake too, nothing of it is kept but its keys (parked.go).
 type dtlsTransport struct {
 	s      *session
 	remote net.Addr
@@ -32,14 +33,15 @@ type dtlsTransport struct {
 	reading     atomic.Bool // read is at work
 	settling    atomic.Bool // park is at work, or done
 
-	mu      sync.Mutex
-	link    *dtlsLink // of conn
-	conn    *dtls.Conn
-	state   *dtls.State // of a connection that is parked; then conn is nil
-	missed  []byte      // the record that came while it was being parked
-	resumed time.Time   // when a parked connection was taken up last
-	closed  bool
+	mu     sync.Mutex
+	link   *dtlsLink // of conn
+	conn   *dtls.Conn
+	keys   *recordKeys  // of a connection that is parked; then conn is nil
+	missed []byte       // the record that came while it was being parked
+	closed *alert.Alert // the last word
 }
+
+var errNoState = errors.New("DTLS has no connection state after its handshake")
 
 // readFor is how long read waits for what a record brings.
 const readFor = 100 * time.Millisecond
@@ -55,10 +57,10 @@ func (t *dtlsTransport) deliver(b []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.state != nil:
-		t.resume(b)
+	case t.keys != nil && t.closed == nil:
+		t.hear(append([]byte(nil), b...))
 		return
-	case t.conn == nil && t.established.Load() && !t.closed:
+	case t.conn == nil && t.established.Load() && t.closed == nil:
 		t.missed = append([]byte(nil), b...)
 		return
 	}
@@ -123,6 +125,7 @@ func (t *dtlsTransport) handshake(ctx context.Context, link *dtlsLink) (srtpKeys
 	conn, err := dtls.ServerWithOptions(link, link.RemoteAddr(),
 		dtls.WithCertificates(t.s.relay.identity.certificate),
 		dtls.WithSRTPProtectionProfiles(dtls.SRTPProtectionProfile(fanout.AEADAES128GCM), dtls.SRTPProtectionProfile(fanout.AES128CMHMACSHA1_80)),
+		dtls.WithCipherSuites(suites()...),
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
 		dtls.WithInsecureSkipVerify(true),      // the fingerprint of the offer is what counts (RFC 5763, 5)
 		dtls.WithInsecureSkipVerifyHello(true), // ICE has proved the address
@@ -167,7 +170,7 @@ func exportKeys(conn *dtls.Conn) (srtpKeys, error) {
 	}
 	state, ok := conn.ConnectionState()
 	if !ok {
-		return srtpKeys{}, errors.New("DTLS has no connection state after its handshake")
+		return srtpKeys{}, errNoState
 	}
 	material, err := state.ExportKeyingMaterial("EXTRACTOR-dtls_srtp", nil, 2*(keySize+saltSize))
 	if err != nil {

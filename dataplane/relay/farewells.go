@@ -12,7 +12,7 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
-// farewells is a file with the sealed close_notify of each player, and where it goes, for the process that comes after one that was killed. What
+// farewells is a file with the sealed last word to each player, and where it goes, for the process that comes after one that was killed. What
 // was written is there after kill -9: the kernel has it. Each player has a slot that one system call writes. A nil *farewells keeps none.
 type farewells struct {
 	file *os.File

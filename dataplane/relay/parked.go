@@ -1,25 +1,17 @@
 package relay
 
 import (
-	"context"
-	"encoding/binary"
-	"fmt"
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 )
 
 // A DTLS connection has goroutines and buffers that only wait for close_notify. Once the player has sent authenticated RTCP it has
-// finished the handshake, so nothing of it will be asked for again: the connection is parked, which leaves its state alone. It is taken up again for an
-// alert that comes in, and for our own close_notify.
+// finished the handshake, so nothing of it will be asked for again: the connection is parked, which leaves the keys of its records alone. With them
+// the player's alert is opened, and our own sealed.
 //
-// A state may be used once, by one connection at a time (dtls.ResumeWithOptions): two would seal different records with one nonce. So a
-// connection is silenced before its state is taken, and the state is gone when a connection has it.
-
-const (
-	contentTypeAlert = 21              // RFC 5246, 6.2.1
-	stayUp           = 2 * time.Second // for which a connection that was taken up is not parked: anybody can send what looks like an alert
-)
+// Two that seal different records under one number would use a nonce twice. So a connection is silenced before its keys are taken.
 
 // settled says that the player has finished its handshake.
 func (t *dtlsTransport) settled() {
@@ -28,7 +20,7 @@ func (t *dtlsTransport) settled() {
 	}
 }
 
-// park ends the connection without a word to the player and keeps its state; not while there is something to deal with, then the next
+// park ends the connection without a word to the player and keeps its keys; not while there is something to deal with, then the next
 // settled tries again. The connection's end is waited for without the lock, for its own goroutines may be about to send.
 func (t *dtlsTransport) park() {
 	defer t.s.relay.survive("DTLS parking", func() { t.s.close("panic", nil) })
@@ -38,39 +30,40 @@ func (t *dtlsTransport) park() {
 		return
 	}
 	_ = conn.Close()
-	state, ok := conn.ConnectionState()
-	state.PeerCertificates = nil // compared with the offer; a kilobyte
-	if ok && t.s.relay.farewell != nil {
-		t.seal(&state)
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !ok {
+	keys, err := t.takeKeys(conn)
+	if err != nil {
+		t.s.relay.log.V(1).Info("A player's last word will not be understood, and it will get none", "session", t.s.id[:8], "error", err.Error())
 		return // consent will end the session
 	}
-	t.state = &state
+	t.mu.Lock()
+	t.keys = keys
 	missed := t.missed
 	t.missed = nil
-	switch {
-	case t.closed:
-		go t.close()
-	case missed != nil:
-		t.resume(missed)
+	if missed != nil {
+		t.hear(missed)
+	}
+	closed := t.closed
+	t.mu.Unlock()
+	if closed != nil {
+		t.say(*closed)
 	}
 }
 
-// seal keeps the player's farewell, once: it stays good when the connection is taken up and parked again. The connection is silent, and nobody
-// else has its state.
-func (t *dtlsTransport) seal(state *dtls.State) {
-	if t.s.hasFarewell() {
-		return
+// takeKeys gives the keys of a silent connection, and keeps the player's farewell.
+func (t *dtlsTransport) takeKeys(conn *dtls.Conn) (*recordKeys, error) {
+	state, ok := conn.ConnectionState()
+	if !ok {
+		return nil, errNoState
 	}
-	record, err := sealFarewell(state, dtls.WithCertificates(t.s.relay.identity.certificate))
-	if err != nil {
-		t.s.relay.log.V(1).Info("A player will not be told when this process is killed", "session", t.s.id[:8], "error", err.Error())
-		return
+	keys, err := keysOf(&state)
+	if err != nil || t.s.relay.farewell == nil {
+		return keys, err
 	}
-	t.s.keepFarewell(record)
+	record, err := keys.seal(comeAgain, farewellNumber)
+	if err == nil {
+		t.s.keepFarewell(record)
+	}
+	return keys, err
 }
 
 // silence takes the connection away if there is nothing to deal with. Nothing of it is sent any more.
@@ -78,53 +71,63 @@ func (t *dtlsTransport) silence() *dtls.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn := t.conn
-	if t.closed || conn == nil || !t.established.Load() || time.Since(t.resumed) < stayUp || !t.link.retire() {
+	if t.closed != nil || conn == nil || !t.established.Load() || !t.link.retire() {
 		return nil
 	}
 	t.conn = nil
 	return conn
 }
 
-// resume takes a parked connection up again for a record, if that can be an alert under the keys of the handshake.
-func (t *dtlsTransport) resume(record []byte) {
-	const header = 13 // type, version, epoch, sequence number, length (RFC 6347, 4.1)
-	if len(record) < header || record[0] != contentTypeAlert || binary.BigEndian.Uint16(record[3:]) != 1 {
-		return
+// hear ends the session when a record is the player's last alert: close_notify or a fatal one. Anybody can send what looks like one; it does not open
+// then. The lock is held, and bytes of the record are overwritten.
+func (t *dtlsTransport) hear(record []byte) {
+	if a, err := t.keys.open(record); err == nil && (a.Level == alert.Fatal || a.Description == alert.CloseNotify) {
+		t.left()
 	}
-	t.resumed = time.Now()
-	if t.takeUp() != nil {
-		return
-	}
-	t.link.deliver(record)
-	t.settling.Store(false)
 }
 
-// takeUp makes a connection of the state, which nobody can use again.
-func (t *dtlsTransport) takeUp() error {
-	state := t.state
-	t.state, t.link = nil, newDTLSLink(t)
-	conn, err := dtls.ResumeWithOptions(state, t.link, t.remote, dtls.WithCertificates(t.s.relay.identity.certificate))
+// A player that misses its last word waits for five seconds and more until it knows. So that is sent again, after these times.
+const (
+	sayAgain  = 50 * time.Millisecond
+	sayOnce   = 150 * time.Millisecond // after the second time
+	sayWithin = sayAgain + sayOnce
+)
+
+// say sends the last word to a player whose connection is parked.
+func (t *dtlsTransport) say(a alert.Alert) {
+	number := uint64(farewellNumber) // under which comeAgain alone is sealed
+	if a != comeAgain {
+		number = t.keys.number
+	}
+	record, err := t.keys.seal(a, number)
 	if err != nil {
-		return fmt.Errorf("taking a DTLS connection up again: %w", err)
+		t.s.relay.log.V(1).Info("A player was not told the end", "session", t.s.id[:8], "error", err.Error())
+		return
 	}
-	t.conn = conn
-	if err := conn.HandshakeContext(context.Background()); err != nil { // there is none to make: it starts reading
-		return fmt.Errorf("starting a DTLS connection again: %w", err)
+	t.s.mu.Lock()
+	path := t.s.path
+	t.s.mu.Unlock()
+	path.send(record)
+	if path.tcp != nil {
+		return
 	}
-	return nil
+	time.AfterFunc(sayAgain, func() {
+		path.send(record)
+		time.AfterFunc(sayOnce, func() { path.send(record) })
+	})
 }
 
-// close sends close_notify and ends the connection.
-func (t *dtlsTransport) close() {
+// close tells the player the end, in one of the two ways, and ends the connection. A connection that is not parked says close_notify.
+func (t *dtlsTransport) close(a alert.Alert) {
 	t.mu.Lock()
-	t.closed = true
-	if t.state != nil {
-		_ = t.takeUp()
-	}
-	conn, link := t.conn, t.link
+	t.closed = &a
+	conn, link, keys := t.conn, t.link, t.keys
 	t.mu.Unlock()
 	if conn != nil {
 		_ = conn.Close()
+	}
+	if keys != nil {
+		t.say(a)
 	}
 	link.once.Do(func() { close(link.done) })
 }

@@ -184,12 +184,15 @@ func (r *Relay) sweep() {
 	}
 }
 
-// Drain closes the sessions one after the other with close_notify, spread over a time, so that players go elsewhere. It returns when none is left
-// or the context has ended.
+// Drain sends the players away one after the other, spread over a time. It returns when none is left, and all have been told more than once, or the
+// context has ended.
 func (r *Relay) Drain(ctx context.Context, over time.Duration) error {
 	all := r.sessions.all()
-	if left := handover.Spread(ctx, len(all), over, func(i int) { all[i].close("drain", nil) }); left > 0 {
+	if left := handover.Spread(ctx, len(all), over, func(i int) { all[i].sendAway("drain") }); left > 0 {
 		return fmt.Errorf("draining viewers, %d left: %w", left, ctx.Err())
+	}
+	if len(all) > 0 {
+		r.wait(sayWithin)
 	}
 	return nil
 }
@@ -202,7 +205,7 @@ func (r *Relay) close() {
 		r.unsubscribe()
 	}
 	for _, s := range r.sessions.close() {
-		s.close("shutdown", nil)
+		s.sendAway("shutdown")
 	}
 	r.cancel()
 	for _, s := range r.sockets {

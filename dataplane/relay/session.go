@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
+
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
@@ -56,7 +58,7 @@ type session struct {
 	arrivals arrivals // what those of transport-wide feedback say
 	asked    budget   // what the player may ask for: packets again, key frames
 	silence  *silence // nil: the stream has audio, or there was enough
-	goodbye  []byte   // sealed close_notify; nil: none is kept
+	goodbye  []byte   // sealed comeAgain; nil: none is kept
 	slot     int64    // of the file of farewells, when goodbye is kept
 	closed   bool
 }
@@ -230,7 +232,12 @@ func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
 }
 
 // close ends the session once, with close_notify to the player. It waits until media is not sent any more.
-func (s *session) close(reason string, cause error) {
+func (s *session) close(reason string, cause error) { s.end(reason, cause, closeNotify) }
+
+// sendAway ends the session like close, and the player joins again elsewhere.
+func (s *session) sendAway(reason string) { s.end(reason, nil, comeAgain) }
+
+func (s *session) end(reason string, cause error, last alert.Alert) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -244,7 +251,7 @@ func (s *session) close(reason string, cause error) {
 		s.relay.engine.Remove(v)
 	}
 	if dtls != nil {
-		dtls.close()
+		dtls.close(last)
 	}
 	s.mu.Lock()
 	conns := s.conns
@@ -262,13 +269,7 @@ func (s *session) close(reason string, cause error) {
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
 }
 
-func (s *session) hasFarewell() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.goodbye != nil
-}
-
-// keepFarewell keeps the sealed close_notify of the session for the process that comes after this one. TCP connections end with the process.
+// keepFarewell keeps the sealed last word of the session for the process that comes after this one. TCP connections end with the process.
 func (s *session) keepFarewell(record []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,0 +1,117 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
+)
+
+// handshaken is a DTLS connection over loopback with one cipher suite: our end, a server, and the player's.
+func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn, wire net.PacketConn) {
+	t.Helper()
+	ends := [2]net.PacketConn{}
+	for i := range ends {
+		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends[i] = conn
+	}
+	identity, err := newIdentity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = dtls.ServerWithOptions(ends[0], ends[1].LocalAddr(), dtls.WithCertificates(identity.certificate),
+		dtls.WithCipherSuites(suites()...), dtls.WithInsecureSkipVerifyHello(true), dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	player, err = dtls.ClientWithOptions(ends[1], ends[0].LocalAddr(), dtls.WithCipherSuites(id), dtls.WithInsecureSkipVerify(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = server.Close(), player.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- server.HandshakeContext(ctx) }()
+	if err := player.HandshakeContext(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	return server, player, ends[0]
+}
+
+// Both last words are taken by the player's end, for every cipher suite that players are offered.
+func TestLastWordsAreUnderstood(t *testing.T) {
+	for _, id := range suites() {
+		for _, word := range []alert.Alert{closeNotify, comeAgain} {
+			t.Run(id.String()+" "+word.String(), func(t *testing.T) {
+				server, player, wire := handshaken(t, id)
+				state, ok := server.ConnectionState()
+				if !ok {
+					t.Fatal("no state")
+				}
+				keys, err := keysOf(&state)
+				if err != nil {
+					t.Fatal(err)
+				}
+				record, err := keys.seal(word, farewellNumber)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Contains(record, []byte{byte(word.Level), byte(word.Description)}) && len(record) < 13+2+8 {
+					t.Fatalf("%x is not sealed", record)
+				}
+				if _, err := wire.WriteTo(record, player.LocalAddr()); err != nil {
+					t.Fatal(err)
+				}
+				_ = player.SetReadDeadline(time.Now().Add(patience))
+				_, err = player.Read(make([]byte, 1))
+				if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
+					t.Errorf("the player goes on: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// What the other end seals is opened; what was changed on the way, and what is no alert, is not.
+func TestAlertsAreOpened(t *testing.T) {
+	for _, id := range suites() {
+		t.Run(id.String(), func(t *testing.T) {
+			server, _, _ := handshaken(t, id)
+			state, _ := server.ConnectionState()
+			ours, err := keysOf(&state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs := *ours
+			theirs.localKey, theirs.remoteKey, theirs.localIV, theirs.remoteIV = ours.remoteKey, ours.localKey, ours.remoteIV, ours.localIV
+			record, err := theirs.seal(closeNotify, 7)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a, err := ours.open(bytes.Clone(record)); err != nil || a != closeNotify {
+				t.Errorf("opened: %v, %v", a, err)
+			}
+			for i := range record {
+				changed := bytes.Clone(record)
+				changed[i] ^= 1
+				if a, err := ours.open(changed); err == nil {
+					t.Errorf("byte %d changed: %v", i, a)
+				}
+				if a, err := ours.open(bytes.Clone(record[:i])); err == nil {
+					t.Errorf("%d bytes alone: %v", i, a)
+				}
+			}
+		})
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -142,7 +143,7 @@ func (k *recordKeys) open(record []byte) (alert.Alert, error) {
 	if header.ContentType != protocol.ContentTypeAlert || header.Epoch != 1 {
 		return a, errors.New("the record is no alert under the keys of the handshake")
 	}
-	end := header.Size() + int(header.ContentLen) // another record may follow
+	end := header.Size() + int(binary.BigEndian.Uint16(record[header.Size()-2:])) // another record may follow
 	if end > len(record) {
 		return a, errors.New("the record is cut off")
 	}

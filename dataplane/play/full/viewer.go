@@ -134,7 +134,7 @@ func (v *viewer) offer(without media.Kind) (string, error) {
 		case webrtc.PeerConnectionStateFailed:
 			closeOnce(v.failed)
 		case webrtc.PeerConnectionStateClosed:
-			// This side closes only after play has returned, so it was the server's close_notify.
+			// This side closes only after play has returned, so it was the server's close_notify or fatal alert.
 			closeOnce(v.ended)
 		default:
 		}

@@ -107,7 +107,7 @@ func (v *Viewer) Snapshot(now time.Time) Stats {
 	return out
 }
 
-// EndedByServer is the reason of a play that the server ended by close_notify.
+// EndedByServer is the reason of a play that the server ended by close_notify or a fatal alert.
 const EndedByServer = "ended by the server"
 
 // addTo adds the stream's figures; ended is true when the stream was over, so that silence at the end is no stall.

@@ -35,6 +35,9 @@ const firstFramePatienceBeforeAnother = 5_000;
 const stallAfter = 2_500;
 const statsEvery = 1_000;
 const unplayableRetry = 30_000;
+/** A connection that has failed after this time is made again at once, for a server that drains ends it so; in ms, as is how soon. */
+const steadyAfter = 5_000;
+const atOnce = 100;
 
 const open: Record<Protocol, (url: string, signal: AbortSignal) => Promise<Opened>> = { RTS: openRTS, FLV: openFLV, 'LL-HLS': openHLS };
 
@@ -189,7 +192,11 @@ export class Player {
     if (loss.why === 'refused') return this.refused(loss.outcome);
     console.info('Connection lost', loss.why, loss.why === 'broken' ? loss.detail : '');
     if (loss.why === 'broken' && this.snapshot.firstFrameMs === null) this.failed('The connection was lost.');
-    else this.lost(loss.why === 'ended' ? 'The stream has stopped.' : 'The connection was lost.');
+    else if (loss.why === 'ended') this.lost('The stream has stopped.');
+    else {
+      const steady = this.link !== null && performance.now() - this.link.askedAt > steadyAfter;
+      this.lost('The connection was lost.', loss.detail === 'failed' && steady ? Math.random() * atOnce : undefined);
+    }
   }
 
   private async measure(link: Link): Promise<void> {
@@ -215,10 +222,10 @@ export class Player {
     this.show({ state: 'playing', title: '', detail: '' });
   }
 
-  private lost(detail: string): void {
+  private lost(detail: string, soon?: number): void {
     this.drop();
     this.show({ state: 'reconnecting', title: 'Reconnecting', detail, stats: null });
-    this.later(this.backoff.next());
+    this.later(soon ?? this.backoff.next());
   }
 
   private later(ms: number): void {

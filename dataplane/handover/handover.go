@@ -8,7 +8,7 @@ import (
 )
 
 // slowest is the longest time from one viewer to the next: a few need not wait for each other.
-const slowest = 250 * time.Millisecond
+const slowest = time.Second
 
 // Spread calls end for 0 to n-1, one after the other, evenly over a time, or less when they are few. It returns how many it has not called when the
 // context ends.

@@ -13,7 +13,7 @@ func TestAFewGoSoonAndManyEvenly(t *testing.T) {
 		over, want time.Duration
 	}{
 		{0, 1, time.Hour, 0},
-		{3, 4, time.Minute, 750 * time.Millisecond},
+		{3, 4, time.Minute, 3 * time.Second},
 		{50, 100, 10 * time.Second, 5 * time.Second},
 		{9_999, 10_000, 10 * time.Second, 9_999 * time.Millisecond},
 		{7, 8, 0, 0},

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/protocol/alert"
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
@@ -36,9 +35,9 @@ type dtlsTransport struct {
 	mu     sync.Mutex
 	link   *dtlsLink // of conn
 	conn   *dtls.Conn
-	keys   *recordKeys  // of a connection that is parked; then conn is nil
-	missed []byte       // the record that came while it was being parked
-	closed *alert.Alert // the last word
+	keys   *recordKeys // of a connection that is parked; then conn is nil
+	missed []byte      // the record that came while it was being parked
+	last   lastWord    // of ours: the connection is closed
 }
 
 var errNoState = errors.New("DTLS has no connection state after its handshake")
@@ -57,10 +56,10 @@ func (t *dtlsTransport) deliver(b []byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case t.keys != nil && t.closed == nil:
+	case t.keys != nil && t.last == noWord:
 		t.hear(append([]byte(nil), b...))
 		return
-	case t.conn == nil && t.established.Load() && t.closed == nil:
+	case t.conn == nil && t.established.Load() && t.last == noWord:
 		t.missed = append([]byte(nil), b...)
 		return
 	}

@@ -42,10 +42,10 @@ func (t *dtlsTransport) park() {
 	if missed != nil {
 		t.hear(missed)
 	}
-	closed := t.closed
+	last := t.last
 	t.mu.Unlock()
-	if closed != nil {
-		t.say(*closed)
+	if last != noWord {
+		t.say(last)
 	}
 }
 
@@ -71,7 +71,7 @@ func (t *dtlsTransport) silence() *dtls.Conn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn := t.conn
-	if t.closed != nil || conn == nil || !t.established.Load() || !t.link.retire() {
+	if t.last != noWord || conn == nil || !t.established.Load() || !t.link.retire() {
 		return nil
 	}
 	t.conn = nil
@@ -94,12 +94,12 @@ const (
 )
 
 // say sends the last word to a player whose connection is parked.
-func (t *dtlsTransport) say(a alert.Alert) {
+func (t *dtlsTransport) say(w lastWord) {
 	number := uint64(farewellNumber) // under which comeAgain alone is sealed
-	if a != comeAgain {
+	if w != comeAgain {
 		number = t.keys.number
 	}
-	record, err := t.keys.seal(a, number)
+	record, err := t.keys.seal(w, number)
 	if err != nil {
 		t.s.relay.log.V(1).Info("A player was not told the end", "session", t.s.id[:8], "error", err.Error())
 		return
@@ -118,16 +118,16 @@ func (t *dtlsTransport) say(a alert.Alert) {
 }
 
 // close tells the player the end, in one of the two ways, and ends the connection. A connection that is not parked says close_notify.
-func (t *dtlsTransport) close(a alert.Alert) {
+func (t *dtlsTransport) close(w lastWord) {
 	t.mu.Lock()
-	t.closed = &a
+	t.last = w
 	conn, link, keys := t.conn, t.link, t.keys
 	t.mu.Unlock()
 	if conn != nil {
 		_ = conn.Close()
 	}
 	if keys != nil {
-		t.say(a)
+		t.say(w)
 	}
 	link.once.Do(func() { close(link.done) })
 }

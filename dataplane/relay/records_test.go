@@ -3,12 +3,13 @@ package relay
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/pion/dtls/v3"
-	"github.com/pion/dtls/v3/pkg/protocol/alert"
 )
 
 // handshaken is a DTLS connection over loopback with one cipher suite: our end, a server, and the player's.
@@ -52,8 +53,8 @@ func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn,
 // Both last words are taken by the player's end, for every cipher suite that players are offered.
 func TestLastWordsAreUnderstood(t *testing.T) {
 	for _, id := range suites() {
-		for _, word := range []alert.Alert{closeNotify, comeAgain} {
-			t.Run(id.String()+" "+word.String(), func(t *testing.T) {
+		for _, word := range []lastWord{closeNotify, comeAgain} {
+			t.Run(fmt.Sprint(id, " ", word.alert().Description), func(t *testing.T) {
 				server, player, wire := handshaken(t, id)
 				state, ok := server.ConnectionState()
 				if !ok {
@@ -67,7 +68,7 @@ func TestLastWordsAreUnderstood(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if bytes.Contains(record, []byte{byte(word.Level), byte(word.Description)}) && len(record) < 13+2+8 {
+				if bytes.Contains(record, []byte{byte(word.alert().Level), byte(word.alert().Description)}) && len(record) < 13+2+8 {
 					t.Fatalf("%x is not sealed", record)
 				}
 				if _, err := wire.WriteTo(record, player.LocalAddr()); err != nil {
@@ -75,7 +76,8 @@ func TestLastWordsAreUnderstood(t *testing.T) {
 				}
 				_ = player.SetReadDeadline(time.Now().Add(patience))
 				_, err = player.Read(make([]byte, 1))
-				if timeout, ok := err.(net.Error); err == nil || ok && timeout.Timeout() {
+				var timeout net.Error
+				if err == nil || errors.As(err, &timeout) && timeout.Timeout() {
 					t.Errorf("the player goes on: %v", err)
 				}
 			})
@@ -99,7 +101,7 @@ func TestAlertsAreOpened(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, err := ours.open(bytes.Clone(record)); err != nil || a != closeNotify {
+			if a, err := ours.open(bytes.Clone(record)); err != nil || a != closeNotify.alert() {
 				t.Errorf("opened: %v, %v", a, err)
 			}
 			for i := range record {

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/dtls/v3/pkg/protocol/alert"
-
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/plan"
@@ -237,7 +235,7 @@ func (s *session) close(reason string, cause error) { s.end(reason, cause, close
 // sendAway ends the session like close, and the player joins again elsewhere.
 func (s *session) sendAway(reason string) { s.end(reason, nil, comeAgain) }
 
-func (s *session) end(reason string, cause error, last alert.Alert) {
+func (s *session) end(reason string, cause error, last lastWord) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

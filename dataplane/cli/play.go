@@ -33,7 +33,7 @@ func NewPlayCommand() *cobra.Command {
 		Long: `Watch a stream without a screen, and report how long the join took, what was lost, where it stalled and how late it is.
 
 URL is artc://host[:port]/app/stream (JSON signalling on the same path) or http(s)://host[:port]/app/stream (WHEP). An artc URL
-goes to https, unless its port, or that of --connect, does not end in 443. Names below localhost are this machine.
+goes to https, unless its port, or that of --connect, does not end in 443 or is above 32767. Names below localhost are this machine.
 
 http(s):// and ws(s):// URLs whose path ends in .flv are played as HTTP-FLV and WebSocket-FLV. Every tag is looked at: its framing, its time
 stamp, and whether each viewer got all the tags that any other got in the same time. --slow-readers adds readers that take --slow-kbps

@@ -26,6 +26,8 @@ func TestParseFindsDialectSchemeAndStream(t *testing.T) {
 		{raw: "artc://rts.example.com/live/s?auth_key=1-0-0-x", dialect: ARTC, url: "https://rts.example.com/live/s?auth_key=1-0-0-x"},
 		{raw: "artc://rts.example.com:8080/live/s", dialect: ARTC, url: "http://rts.example.com:8080/live/s"},
 		{raw: "artc://rts.example.com:8443/live/s", dialect: ARTC, url: "https://rts.example.com:8443/live/s"},
+		{raw: "artc://rts.example.com:31443/live/s", dialect: ARTC, url: "https://rts.example.com:31443/live/s"},
+		{raw: "artc://127.0.0.1:40443/live/s", dialect: ARTC, url: "http://127.0.0.1:40443/live/s"},
 		{raw: "artc://rts.example.com:9000/live/s", options: Options{TLS: true}, dialect: ARTC, url: "https://rts.example.com:9000/live/s"},
 		{raw: "artc://rts.example.com/live/s", options: Options{Plain: true}, dialect: ARTC, url: "http://rts.example.com/live/s"},
 		{raw: "artc://rts.example.com/live/s", options: Options{Connect: "127.0.0.1:8080"}, dialect: ARTC, url: "http://rts.example.com/live/s"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/millrace/millrace/dataplane/media"
@@ -43,7 +44,7 @@ type Target struct {
 // Parse reads a play URL: artc://host[:port]/app/stream[?query][@subaudio=no|@subvideo=no] or http(s)://.
 //
 // ARTC goes to https unless the port (the URL's, else that of Connect) says otherwise: every port that does not end in 443
-// means http.
+// means http, and so do those from 32768 on, which systems hand out by chance.
 func Parse(raw string, o Options) (*Target, error) {
 	t := &Target{Dialect: o.Dialect, connect: o.Connect, insecure: o.Insecure}
 	if o.TLS && o.Plain {
@@ -87,12 +88,16 @@ func Parse(raw string, o Options) (*Target, error) {
 	return t, nil
 }
 
+// firstEphemeral is the first port that Linux gives to who asks for any (net.ipv4.ip_local_port_range); NodePorts end below.
+const firstEphemeral = 32768
+
 // securePort tells whether the port of an ARTC URL means https.
 func securePort(port, connect string) bool {
 	if port == "" && connect != "" {
 		_, port, _ = net.SplitHostPort(connect)
 	}
-	return port == "" || strings.HasSuffix(port, "443")
+	n, _ := strconv.Atoi(port)
+	return port == "" || strings.HasSuffix(port, "443") && n < firstEphemeral
 }
 
 // cutSuffix takes the official SDK's suffixes off the URL; the SDK cuts them before its request, too.

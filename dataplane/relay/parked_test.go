@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 )
@@ -28,7 +29,7 @@ func (c *client) speak() {
 	}
 }
 
-// parked joins, and waits until nothing is there for the player but its state.
+// parked joins, and waits until nothing is there for the player but its keys.
 func (s *stack) parked(change func(*webrtc.SettingEngine)) (*client, *session) {
 	s.t.Helper()
 	c := newClient(s.t, change)
@@ -93,6 +94,39 @@ func TestParkedPlayersAreToldTheEnd(t *testing.T) {
 	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
 }
 
+// What a player is told by depends on what it is to do: close_notify when the stream is over, a fatal alert, at which browsers join again by themselves, when
+// the relay goes. Each is said more than once, under one sequence number.
+func TestPlayersAreToldWhetherToComeAgain(t *testing.T) {
+	over, again := alert.Alert{Level: alert.Warning, Description: alert.CloseNotify}, alert.Alert{Level: alert.Fatal, Description: alert.InternalError}
+	for name, c := range map[string]struct {
+		end  func(*stack)
+		want alert.Alert
+	}{
+		"the stream ends":  {func(s *stack) { s.pub.End() }, over},
+		"the relay drains": {func(s *stack) { _ = s.relay.Drain(t.Context(), 0) }, again},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStack(t, nil)
+			s.publish()
+			_, viewer := s.parked(nil)
+			viewer.dtls.mu.Lock()
+			player := otherEnd(viewer.dtls.keys)
+			viewer.dtls.mu.Unlock()
+			told := overhear(t, viewer)
+			c.end(s)
+			first := told()
+			if got, err := player.open(bytes.Clone(first)); err != nil || got != c.want {
+				t.Errorf("told %v, %v, want %v", got, err, c.want)
+			}
+			for range 2 {
+				if got := told(); !bytes.Equal(got, first) {
+					t.Errorf("then told %x, want %x again", got, first)
+				}
+			}
+		})
+	}
+}
+
 // What only looks like an alert of the player, from anybody, changes nothing, and the player's own is heard.
 func TestForgedAlertsChangeNothing(t *testing.T) {
 	s := newStack(t, nil)
@@ -121,7 +155,7 @@ func TestForgedAlertsChangeNothing(t *testing.T) {
 	}
 }
 
-// Players that come and go while their connections are being parked and taken up.
+// Players that come and go while their connections are being parked.
 func TestParkingWhilePlayersLeave(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()

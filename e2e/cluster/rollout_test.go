@@ -27,14 +27,12 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	if long() {
 		// So many decoders share the machine with three nodes, and a join costs Chromium a quarter of a second of CPU.
 		n, base, o = 50, 60, testsrc.Options{Width: 160, Height: 90, FPS: 6, BitrateKbps: 100}
-	}
-	publish(ctx, t, c, "rolled", "cam", o)
-	if base != 20 { // pods drain as they were told when they began
-		drainFor(ctx, t, c, base)
+		drainFor(ctx, t, c, base) // pods drain as they were told when they began
 		if err := renewed(ctx, c); err != nil {
 			t.Fatal(err)
 		}
 	}
+	publish(ctx, t, c, "rolled", "cam", o)
 	old := map[types.UID]time.Time{} // when each was asked to end
 	pods, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Relay))
 	if err != nil {

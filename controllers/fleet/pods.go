@@ -69,18 +69,18 @@ func PodOf(o *corev1.Pod) (Pod, bool) {
 	return p, true
 }
 
-// running tells whether a pod has a process, as far as the kubelet said. The phase alone does not: a pod that waits to be started again
+// running tells whether a pod has a process that serves, as far as the kubelet said. The phase alone does not: a pod that waits to be started again
 // after a crash stays in phase Running. One whose node is cut off keeps its last state, and counts as running: it may well serve.
 func running(o *corev1.Pod) bool {
 	if o.Status.Phase != corev1.PodRunning {
 		return false
 	}
 	for i := range o.Status.ContainerStatuses {
-		if o.Status.ContainerStatuses[i].State.Running != nil {
-			return true
+		if c := &o.Status.ContainerStatuses[i]; c.Name == podspec.Name {
+			return c.State.Running != nil
 		}
 	}
-	return len(o.Status.ContainerStatuses) == 0 // nothing was said of its containers
+	return true // nothing was said of it
 }
 
 func (a *Addressing) note(port corev1.ContainerPort) {

@@ -12,14 +12,14 @@ import (
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 )
 
-// unheard is a relay pod that says nothing, with its container in the given states.
+// unheard is a relay pod that says nothing, with its containers in the given states: the one that serves, and the one beside it.
 func unheard(phase corev1.PodPhase, states ...corev1.ContainerState) *corev1.Pod {
 	o := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 		Name: "relay-1", Labels: map[string]string{podspec.LabelClass: "default", podspec.LabelRole: string(podspec.Relay)},
 	}}
 	o.Status.Phase = phase
-	for _, s := range states {
-		o.Status.ContainerStatuses = append(o.Status.ContainerStatuses, corev1.ContainerStatus{State: s})
+	for i, s := range states {
+		o.Status.ContainerStatuses = append(o.Status.ContainerStatuses, corev1.ContainerStatus{Name: []string{podspec.Name, podspec.CommandFarewell}[i], State: s})
 	}
 	return o
 }
@@ -39,7 +39,8 @@ func TestACrashLoopingPodHoldsNoHostname(t *testing.T) {
 		{"has not started", unheard(corev1.PodPending, waits), true},
 		{"has failed", unheard(corev1.PodFailed, ended), true},
 		{"runs and says nothing", unheard(corev1.PodRunning, runs), false},
-		{"one of its containers runs", unheard(corev1.PodRunning, waits, runs), false},
+		{"only the one beside it runs", unheard(corev1.PodRunning, waits, runs), true},
+		{"only the one that serves runs", unheard(corev1.PodRunning, runs, ended), false},
 		{"nothing is known of its containers", unheard(corev1.PodRunning), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 // Template of the pool's pods, for its slot.
 func Template(p *Pool) corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: p.Labels()},
+		ObjectMeta: metav1.ObjectMeta{Labels: p.Labels(), Annotations: annotations(p)},
 		Spec: corev1.PodSpec{
 			ServiceAccountName:            p.Name(),
 			AutomountServiceAccountToken:  ptr(true), // to watch the Plan; a pod works without it too
@@ -42,7 +42,7 @@ func Template(p *Pool) corev1.PodTemplateSpec {
 				FSGroup:        ptr[int64](user),
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
-			Containers: []corev1.Container{container(p)},
+			Containers: containers(p),
 			Volumes:    volumes(p),
 		},
 	}
@@ -68,6 +68,46 @@ func apart(p *Pool) *corev1.Affinity {
 	}}
 }
 
+// annotations tell kubectl which container is meant where there are several.
+func annotations(p *Pool) map[string]string {
+	if p.Role != podspec.Relay {
+		return nil
+	}
+	return map[string]string{"kubectl.kubernetes.io/default-container": podspec.Name}
+}
+
+func containers(p *Pool) []corev1.Container {
+	if p.Role != podspec.Relay {
+		return []corev1.Container{container(p)}
+	}
+	return []corev1.Container{container(p), farewell(p)}
+}
+
+// farewell is what tells a relay's viewers to go elsewhere when all of its own container was killed. It waits for that, and has nothing else to do.
+func farewell(p *Pool) corev1.Container {
+	return corev1.Container{
+		Name:            podspec.CommandFarewell,
+		Image:           p.Image,
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Args:            []string{podspec.CommandFarewell},
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+		},
+		VolumeMounts:             []corev1.VolumeMount{{Name: volumeState, MountPath: podspec.StateDir}},
+		SecurityContext:          restricted(),
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+	}
+}
+
+func restricted() *corev1.SecurityContext {
+	return &corev1.SecurityContext{
+		AllowPrivilegeEscalation: ptr(false),
+		ReadOnlyRootFilesystem:   ptr(true),
+		Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+	}
+}
+
 func container(p *Pool) corev1.Container {
 	mounts := []corev1.VolumeMount{
 		{Name: volumePlan, MountPath: podspec.PlanDir, ReadOnly: true},
@@ -87,14 +127,10 @@ func container(p *Pool) corev1.Container {
 		Resources:       resources(p),
 		VolumeMounts:    mounts,
 		// Liveness asks the process alone: nothing of the network can make the kubelet kill it.
-		StartupProbe:   probe(podspec.PathStartup, 2, 2, 60),
-		LivenessProbe:  probe(podspec.PathLive, 10, 5, 6),
-		ReadinessProbe: probe(podspec.PathReady, 2, 2, 2),
-		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: ptr(false),
-			ReadOnlyRootFilesystem:   ptr(true),
-			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-		},
+		StartupProbe:             probe(podspec.PathStartup, 2, 2, 60),
+		LivenessProbe:            probe(podspec.PathLive, 10, 5, 6),
+		ReadinessProbe:           probe(podspec.PathReady, 2, 2, 2),
+		SecurityContext:          restricted(),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/pod"
+	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/kube"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/pod/supervise"
@@ -21,7 +22,7 @@ import (
 )
 
 // NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay", "millrace edge",
-// "millrace transcoder".
+// "millrace transcoder"; and what runs beside a relay: "millrace farewell".
 func NewPodCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newPodCommand(podspec.Ingest, "Take publishers in (a pod of a cluster)",
@@ -32,6 +33,7 @@ func NewPodCommands() []*cobra.Command {
 			"Serves Standard play domains: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS. Streams are pulled from the pods that announce them."),
 		newPodCommand(podspec.Transcoder, "Make renditions (a pod of a cluster)",
 			"Makes renditions by the transcode templates, with ffmpeg, when another pod asks for one. Sources are pulled from the pods that announce them."),
+		newFarewellCommand(),
 	}
 }
 
@@ -55,6 +57,13 @@ func newPodCommand(role podspec.Role, short, long string) *cobra.Command {
 			"server; without the latter it goes on with what it knows. Without Kubernetes it runs on a folder with a plan and fixed peers, for tests.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if role == podspec.Relay && f.opt.StateDir != "" {
+				held, err := alive.Hold(f.opt.StateDir)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = held.Close() }() // nothing was written
+			}
 			if restarts, child := os.LookupEnv(supervise.EnvRestarts); child {
 				f.opt.Restarts, _ = strconv.Atoi(restarts) // written by the parent
 			} else if f.supervised || os.Getenv(podspec.EnvSupervised) == "true" {

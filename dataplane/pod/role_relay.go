@@ -15,8 +15,8 @@ import (
 	"github.com/millrace/millrace/dataplane/relay"
 )
 
-// farewellsFile is what players are told by the process that comes after one that was killed, below Options.StateDir.
-const farewellsFile = "farewells"
+// FarewellsFile is what the players of a relay that was killed are told by whoever sees its end, below Options.StateDir.
+const FarewellsFile = "farewells"
 
 // relayRole serves WebRTC viewers with streams that it fetches.
 type relayRole struct {
@@ -36,7 +36,7 @@ func newRelayRole(p *process) (role, error) {
 	}
 	farewells := ""
 	if p.opt.StateDir != "" {
-		farewells = filepath.Join(p.opt.StateDir, farewellsFile)
+		farewells = filepath.Join(p.opt.StateDir, FarewellsFile)
 	}
 	one, err := relay.New(relay.Options{
 		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen, NoTCP: p.opt.NoTCP,

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,8 @@ const (
 	farewellBurst = 100 // sent at once; then a pause, for all of them come back
 	farewellPause = 10 * time.Millisecond
 )
+
+var errNoSocket = errors.New("no socket has the address that the player knows")
 
 // farewell is one player's.
 type farewell struct {
@@ -162,33 +165,42 @@ func (r *Relay) SayFarewells() {
 		return
 	}
 	r.goroutines.Go(func() {
-		sent := r.sendFarewells(left)
+		sent := sendFarewells(r.ctx, left, func(f farewell) error {
+			s := r.socketAt(f.local)
+			if s == nil {
+				return errNoSocket
+			}
+			_, err := s.Conn.WriteToUDPAddrPort(f.record, f.remote)
+			return err
+		})
 		r.metrics.farewells.Add(float64(sent))
 		r.log.Info("Players of the process before this one, which was killed, were told to go elsewhere", "players", len(left), "told", sent)
 	})
 }
 
-// sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that they know. It gives how
-// many were told.
-func (r *Relay) sendFarewells(left []farewell) int {
-	sent := 0
-	for i, f := range left {
-		if s := r.socketAt(f.local); s != nil {
-			if _, err := s.Conn.WriteToUDPAddrPort(f.record, f.remote); err == nil {
-				sent++
+// sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that they know: each as often as
+// a last word is said. It gives how many were told.
+func sendFarewells(ctx context.Context, left []farewell, send func(farewell) error) (told int) {
+	for n, pause := range []time.Duration{sayAgain, sayOnce, 0} {
+		for i, f := range left {
+			if err := send(f); err == nil && n == 0 {
+				told++
+			}
+			if i%farewellBurst == farewellBurst-1 && !wait(ctx, farewellPause) {
+				return told
 			}
 		}
-		if i%farewellBurst == farewellBurst-1 && !r.wait(farewellPause) {
-			break
+		if pause > 0 && !wait(ctx, pause) {
+			return told
 		}
 	}
-	return sent
+	return told
 }
 
-// wait is false when the relay ends.
-func (r *Relay) wait(d time.Duration) bool {
+// wait is false when the context ends.
+func wait(ctx context.Context, d time.Duration) bool {
 	select {
-	case <-r.ctx.Done():
+	case <-ctx.Done():
 		return false
 	case <-time.After(d):
 		return true

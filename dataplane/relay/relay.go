@@ -192,7 +192,7 @@ func (r *Relay) Drain(ctx context.Context, over time.Duration) error {
 		return fmt.Errorf("draining viewers, %d left: %w", left, ctx.Err())
 	}
 	if len(all) > 0 {
-		r.wait(sayWithin)
+		wait(r.ctx, sayWithin)
 	}
 	return nil
 }

@@ -170,10 +170,22 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	}
 }
 
+// serving is the identity, in its node's containerd, of the container of a pod that serves.
+func serving(t *testing.T, p *corev1.Pod) string {
+	t.Helper()
+	for i := range p.Status.ContainerStatuses {
+		if c := &p.Status.ContainerStatuses[i]; c.Name == podspec.Name {
+			return strings.TrimPrefix(c.ContainerID, "containerd://")
+		}
+	}
+	t.Fatalf("pod %s has no container %s", p.Name, podspec.Name)
+	return ""
+}
+
 // kill ends the process of a pod that serves with SIGKILL, from its node. The first process of the container is its parent and stays.
 func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
-	id := strings.TrimPrefix(p.Status.ContainerStatuses[0].ContainerID, "containerd://")
+	id := serving(t, p)
 	const script = `p=$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id {print $2}'); n=0; for c in $(ps -o pid= --ppid $p); do kill -9 $c && n=1; done; [ $n = 1 ]`
 	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "sh", "-c", script, id)
 }
@@ -181,7 +193,7 @@ func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 // killContainer ends the first process of a pod's container with SIGKILL, from its node: all others of the container go with it.
 func killContainer(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
-	id := strings.TrimPrefix(p.Status.ContainerStatuses[0].ContainerID, "containerd://")
+	id := serving(t, p)
 	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id)
 }
 

@@ -20,6 +20,9 @@ const (
 	FlagAddressFrom   = "media-address-from"   // host or pod: which of HOST_IPS and POD_IP players are told when nothing else says
 )
 
+// CommandFarewell is the command of the second container of a relay's pod.
+const CommandFarewell = "farewell"
+
 // Values of FlagAddressFrom.
 const (
 	AddressFromHost = "host"

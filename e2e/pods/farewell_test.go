@@ -1,0 +1,96 @@
+package pods
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/millrace/millrace/dataplane/play/meter"
+	"github.com/millrace/millrace/dataplane/pod"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/testsrc"
+)
+
+// All processes of a relay are killed, its first one included: what runs beside it tells the players, waits for the next relay, and ends after the last one
+// when it has been asked to.
+func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
+	c := newCluster(t)
+	c.mkdirs()
+	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
+		c.deliver(role, service(0), false)
+	}
+	ingest := c.place(podspec.Ingest, "ingest-0")
+	ingest.start()
+	relay := c.place(podspec.Relay, "relay-0")
+	supervised := []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
+	relay.start(supervised...)
+
+	var out lockedBuffer
+	beside := exec.Command(binary(t), podspec.CommandFarewell, "--state-dir", filepath.Join(c.dir, "state-"+relay.name))
+	beside.Stdout, beside.Stderr = &out, &out
+	if err := startWithUs(beside); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (players int) {
+		file, err := os.ReadFile(filepath.Join(c.dir, "state-"+relay.name, pod.FarewellsFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at := 0; at < len(file); at += 256 { // a slot for each, which begins with 0xf1
+			if file[at] == 0xf1 {
+				players++
+			}
+		}
+		return players
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- beside.Wait() }()
+	t.Cleanup(func() {
+		_ = beside.Process.Kill() // it may have ended
+		if t.Failed() {
+			t.Log(out.String())
+		}
+	})
+
+	ingest.publish("one", testsrc.Options{GOPSeconds: 1})
+	for round := 1; round <= 2; round++ {
+		a := relay.watch("one", 3)
+		a.playing(3)
+		relay.wait("their connections are parked", func() bool { return kept() == 3 })
+		if round == 2 { // a pod that is being deleted: both are asked to end, and the relay drains
+			if err := beside.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+		}
+		relay.kill()
+		select {
+		case report := <-a.report: // all have ended by themselves
+			for _, one := range report.Each {
+				if one.Ended != meter.EndedByServer {
+					t.Errorf("a player ended: %q", one.Ended)
+				}
+			}
+		case <-time.After(patience):
+			t.Fatal("the players do not know")
+		}
+		wait(t, "it says whom it told", func() bool { return strings.Count(out.String(), `{"players": 3, "told": 3}`) == round })
+		if round == 1 {
+			relay.start(supervised...)
+			if _, m := relay.get(podspec.PathMetrics); !strings.Contains(m, "millrace_relay_farewells_total 0\n") {
+				t.Error("players were told a second time, by the next relay")
+			}
+		}
+	}
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("it goes on without a relay after SIGTERM")
+	}
+}

@@ -83,13 +83,19 @@ func containers(p *Pool) []corev1.Container {
 	return []corev1.Container{container(p), farewell(p)}
 }
 
-// farewell is what tells a relay's viewers to go elsewhere when all of its own container was killed. It waits for that, and has nothing else to do.
+// farewell is what tells a relay's viewers to come again when all of its own container was killed. It waits for that, and has nothing else to do.
 func farewell(p *Pool) corev1.Container {
+	args := []string{podspec.CommandFarewell, podspec.Flag(podspec.FlagClass, p.Class)}
+	for _, l := range p.Listeners() {
+		if l.Name == podspec.NameHTTP || l.Name == podspec.NameHTTPS {
+			args = append(args, podspec.FlagInt(l.Flag, int(l.Port)))
+		}
+	}
 	return corev1.Container{
 		Name:            podspec.CommandFarewell,
 		Image:           p.Image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
-		Args:            []string{podspec.CommandFarewell},
+		Args:            args,
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
 			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("64Mi")},

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -215,12 +216,22 @@ func (p *process) drain() {
 	p.log.Info("Drained", "seconds", int(time.Since(began).Seconds()), "deadline", ctx.Err() != nil)
 }
 
+// What answers in place of the process before this one lets go of the ports as soon as it sees this one (package farewell).
+const (
+	takeOver      = 2 * time.Second // within which ports have to be free
+	takeOverRetry = 10 * time.Millisecond
+)
+
 // listen opens a TCP port; a negative one is off.
 func (p *process) listen(name string, port int, at *netip.AddrPort) (net.Listener, error) {
 	if port < 0 {
 		return nil, nil
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(p.opt.Address, strconv.Itoa(port)))
+	address := net.JoinHostPort(p.opt.Address, strconv.Itoa(port))
+	l, err := net.Listen("tcp", address)
+	for until := time.Now().Add(takeOver); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); l, err = net.Listen("tcp", address) {
+		time.Sleep(takeOverRetry)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listening for %s: %w (choose another port with --%s-port)", name, err, name)
 	}

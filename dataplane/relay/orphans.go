@@ -16,14 +16,21 @@ const (
 	orphanRetry = 5 * time.Millisecond // between two attempts
 )
 
-// TellOrphans tells the UDP players of a relay process of which nothing is left to come again, with what it kept in the file (Options.Farewells), from
-// the addresses that they know. These have to be free. It gives how many there were and how many were told. The file is empty then.
-func TellOrphans(ctx context.Context, path string, most int) (players, told int, err error) {
+// Orphan is a UDP player that a relay process left without a word.
+type Orphan = farewell
+
+// Orphans gives the players of a relay process of which nothing is left, from the file that it kept (Options.Farewells). The file is empty then.
+func Orphans(path string, most int) ([]Orphan, error) {
 	file, left, err := openFarewells(path, most)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
 	file.close()
+	return left, nil
+}
+
+// Tell tells players to come again, from the addresses that they know, which have to be free. It gives how many were told.
+func Tell(ctx context.Context, left []Orphan) (told int, err error) {
 	sockets := map[netip.AddrPort]*net.UDPConn{}
 	defer func() {
 		for _, s := range sockets {
@@ -48,7 +55,7 @@ func TellOrphans(ctx context.Context, path string, most int) (players, told int,
 		_, err := s.WriteToUDPAddrPort(f.record, f.remote)
 		return err
 	})
-	return len(left), told, err
+	return told, err
 }
 
 func bind(ctx context.Context, at netip.AddrPort) (*net.UDPConn, error) {

@@ -22,8 +22,8 @@ const (
 
 // Clients of the SDK share pages of Chromium, which cost more than what they show; clients of one page reach the same pod, for they share a connection.
 const (
-	perPage  = 13
-	fewPages = 4 // which so many viewers have for themselves
+	perPage  = 25
+	fewPages = 4 // of which up to perPage viewers have so many
 )
 
 // viewers are official SDKs in Chromium that watch until they are told that it is enough.
@@ -41,7 +41,11 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 		t.Fatal(err)
 	}
 	host := hostOf(t, address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
-	steps := make([]browser.Step, max(min(n, fewPages), (n+perPage-1)/perPage))
+	pages := min(n, fewPages)
+	if n > perPage {
+		pages = (n + perPage - 1) / perPage
+	}
+	steps := make([]browser.Step, pages)
 	for i := range steps {
 		steps[i] = browser.Step{
 			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps), WatchSeconds: limit.Seconds(), LimitSeconds: 120,

@@ -1,6 +1,8 @@
 package pods
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +17,8 @@ import (
 	"github.com/millrace/millrace/dataplane/testsrc"
 )
 
-// All processes of a relay are killed, its first one included: what runs beside it tells the players, waits for the next relay, and ends after the last one
-// when it has been asked to.
+// All processes of a relay are killed, its first one included: what runs beside it tells the players, answers for the relay until there is one again, and ends after
+// the last one when it has been asked to.
 func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	c := newCluster(t)
 	c.mkdirs()
@@ -30,7 +32,8 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	relay.start(supervised...)
 
 	var out lockedBuffer
-	beside := exec.Command(binary(t), podspec.CommandFarewell, "--state-dir", filepath.Join(c.dir, "state-"+relay.name))
+	beside := exec.Command(binary(t), podspec.CommandFarewell, "--class", class, "--state-dir", filepath.Join(c.dir, "state-"+relay.name), "--address", "127.0.0.1",
+		podspec.FlagInt(podspec.FlagHTTPPort, relay.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1))
 	beside.Stdout, beside.Stderr = &out, &out
 	if err := startWithUs(beside); err != nil {
 		t.Fatal(err)
@@ -79,6 +82,7 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		}
 		wait(t, "it says whom it told", func() bool { return strings.Count(out.String(), `{"players": 3, "told": 3}`) == round })
 		if round == 1 {
+			answersWithItself(t, relay)
 			relay.start(supervised...)
 			if _, m := relay.get(podspec.PathMetrics); !strings.Contains(m, "millrace_relay_farewells_total 0\n") {
 				t.Error("players were told a second time, by the next relay")
@@ -92,5 +96,34 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		}
 	case <-time.After(patience):
 		t.Error("it goes on without a relay after SIGTERM")
+	}
+}
+
+// answersWithItself asks a pod without a relay for a stream: the answer is the same URL, once more, with the same content, by another connection.
+func answersWithItself(t *testing.T, relay *proc) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	ask := func(method, path string) *http.Response {
+		req, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("http://127.0.0.1:%d%s", relay.http, path), strings.NewReader("v=0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = rts
+		res, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close() // it is not read
+		return res
+	}
+	res := ask(http.MethodPost, "/live/one?auth_key=a%2Fb")
+	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one?auth_key=a%2Fb" || !res.Close || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("an offer is answered %s, %v, connection closed %v", res.Status, res.Header, res.Close)
+	}
+	if res := ask(http.MethodOptions, "/live/one"); res.StatusCode != http.StatusOK {
+		t.Errorf("a pre-flight is answered %s", res.Status) // browsers follow no redirect there
+	}
+	if res := ask(http.MethodPost, "//elsewhere.example.com/live/one"); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Location") != "" {
+		t.Errorf("a path that leads to another host is answered %s, %v", res.Status, res.Header)
 	}
 }

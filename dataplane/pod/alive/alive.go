@@ -8,4 +8,4 @@ import "time"
 const File = "alive"
 
 // again is how often it is looked whether there are processes, while there are none.
-const again = 200 * time.Millisecond
+const again = 50 * time.Millisecond

@@ -27,6 +27,7 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	gone, deal, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	back := make(chan struct{}, 10)
 	go func() {
 		ended <- Watch(ctx, dir, func() {
 			select {
@@ -34,14 +35,14 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 				<-deal
 			case <-t.Context().Done():
 			}
-		})
+		}, func() { back <- struct{}{} })
 	}()
 	silent := func(what string) {
 		t.Helper()
 		select {
 		case <-gone:
 			t.Fatal("gone " + what)
-		case <-time.After(3 * again):
+		case <-time.After(6 * again):
 		}
 	}
 	seen := func() {
@@ -62,10 +63,15 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	select {
 	case <-held:
 		t.Fatal("one begins while the end of those before is dealt with")
-	case <-time.After(3 * again):
+	case <-time.After(6 * again):
 	}
 	deal <- struct{}{}
 	third := <-held
+	select {
+	case <-back:
+	case <-time.After(patience):
+		t.Fatal("the next is not seen")
+	}
 	silent("while the next holds it")
 	stop()
 	silent("since it was asked to end") // it outlives whom it watches
@@ -80,13 +86,16 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("it does not end")
 	}
+	if len(back) > 0 {
+		t.Error("the next was seen twice")
+	}
 }
 
 func TestAFolderThatIsNotThere(t *testing.T) {
 	if _, err := Hold(t.TempDir() + "/none"); err == nil {
 		t.Error("held")
 	}
-	if err := Watch(t.Context(), t.TempDir()+"/none", func() { t.Error("gone") }); err == nil {
+	if err := Watch(t.Context(), t.TempDir()+"/none", func() { t.Error("gone") }, func() { t.Error("back") }); err == nil {
 		t.Error("watched")
 	}
 }

@@ -23,9 +23,9 @@ func Hold(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Watch calls gone each time that the last process has ended that held the folder, also when there is none from the beginning. Others begin to hold it
-// when gone has returned. It ends after a gone when the context is done by then, so that it outlives whom it watches.
-func Watch(ctx context.Context, dir string, gone func()) error {
+// Watch calls gone each time that the last process has ended that held the folder, also when there is none from the beginning, and back when there is
+// one again. Others begin to hold it when gone has returned. It ends after a gone when the context is done by then, so that it outlives whom it watches.
+func Watch(ctx context.Context, dir string, gone, back func()) error {
 	f, err := open(dir)
 	if err != nil {
 		return err
@@ -46,6 +46,7 @@ func Watch(ctx context.Context, dir string, gone func()) error {
 			case <-time.After(again):
 			}
 			if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+				back()
 				break
 			} else if err != nil {
 				return fmt.Errorf("looking who holds %s: %w", f.Name(), err)

@@ -14,4 +14,4 @@ var errElsewhere = errors.New("processes of other containers are seen on Linux o
 func Hold(string) (*os.File, error) { return nil, nil } //nolint:nilnil // closing no file is harmless
 
 // Watch is there on Linux only, where containers are.
-func Watch(context.Context, string, func()) error { return errElsewhere }
+func Watch(context.Context, string, func(), func()) error { return errElsewhere }

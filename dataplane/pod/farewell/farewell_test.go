@@ -1,0 +1,91 @@
+package farewell
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+
+	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/plan/bundle"
+	"github.com/millrace/millrace/dataplane/pod/delivery"
+	"github.com/millrace/millrace/dataplane/pod/podspec"
+)
+
+// remember leaves a Plan of one domain, with a certificate of its own, in a folder, as a relay does. It gives who trusts that.
+func remember(t *testing.T, dir, host string) *x509.CertPool {
+	t.Helper()
+	source := httptest.NewTLSServer(http.NotFoundHandler()) // its certificate is good for example.com
+	source.Close()
+	cert := source.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &plan.Plan{Class: "default", Play: []plan.PlayDomain{{
+		Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthA, Primary: "examplePrimary01"},
+		TLS: &plan.KeyPair{
+			Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+		},
+	}}}
+	secrets, _, err := bundle.Encode(p, bundle.Pool{Role: podspec.Relay, Region: "local"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := delivery.New(delivery.Options{Current: plan.NewCurrent(), Class: "default", Role: podspec.Relay, StateDir: dir, Log: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Offer(delivery.API, secrets); err != nil {
+		t.Fatal(err)
+	}
+	trust := x509.NewCertPool()
+	trust.AddCert(source.Certificate())
+	return trust
+}
+
+// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered, and frees the port.
+func TestADetourByHTTPS(t *testing.T) {
+	const host = "example.com"
+	dir := t.TempDir()
+	trust := remember(t, dir, host)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().(*net.TCPAddr)
+	_ = l.Close()
+	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: -1, HTTPSPort: at.Port, Log: logr.Discard()}}
+	if err := b.detour(); err != nil {
+		t.Fatal(err)
+	}
+	defer b.end()
+	client := &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at.String()+"/live/one", strings.NewReader("v=0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = host
+	res, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close() // it is not read
+	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" || res.ProtoMajor != 1 || !res.Close {
+		t.Errorf("an offer is answered %s %s, %v, connection closed %v", res.Proto, res.Status, res.Header, res.Close)
+	}
+	b.end()
+	if l, err = net.Listen("tcp", at.String()); err != nil {
+		t.Fatalf("the port is not free: %v", err)
+	}
+	_ = l.Close()
+}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -28,6 +29,7 @@ type Scenario struct {
 	Steps          []Step  `json:"steps"`
 
 	Enough <-chan struct{} `json:"-"` // closed: all have watched for long enough, whatever watchSeconds says
+	Under  []string        `json:"-"` // a program, with its first arguments, that becomes the command of its further ones
 }
 
 // The kinds of steps.
@@ -139,7 +141,8 @@ func Drive(ctx context.Context, s Scenario, on func(Event)) ([]json.RawMessage, 
 		return nil, fmt.Errorf("writing the scenario: %w", err)
 	}
 
-	cmd := exec.CommandContext(ctx, "node", filepath.Join(dir, "drive.mjs"), file)
+	args := append(slices.Clone(s.Under), "node", filepath.Join(dir, "drive.mjs"), file)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	// Chromium's profile goes here too, so that it goes with the folder whatever happens.
 	cmd.Env = append(os.Environ(), "TMPDIR="+work)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }

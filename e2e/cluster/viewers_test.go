@@ -52,6 +52,10 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 			DelaySeconds: float64(i), // Chromium that starts all at once has no time to answer
 		}
 	}
+	outside, err := c.Outside()
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(ctx) // of Chromium, whatever becomes of the test
 	t.Cleanup(cancel)
 	v := &viewers{t: t, enough: make(chan struct{}), done: make(chan error, 1)}
@@ -59,7 +63,7 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	go func() {
 		var err error
 		v.raw, err = browser.Drive(ctx, browser.Scenario{
-			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough,
+			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough, Under: outside,
 		}, func(e browser.Event) {
 			switch e.Event {
 			case "playing":

@@ -84,11 +84,29 @@ func (c *Cluster) Tool(ctx context.Context, args ...string) (string, error) {
 	if !c.local {
 		return "", errors.New("the cluster is not one of hack/cluster")
 	}
+	tool, err := tool()
+	if err != nil {
+		return "", err
+	}
+	return c.run(ctx, "", tool, args...)
+}
+
+func tool() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", fmt.Errorf("finding the cache folder: %w", err)
 	}
-	return c.run(ctx, "", filepath.Join(cache, "millrace", "bin", "cluster"), args...)
+	return filepath.Join(cache, "millrace", "bin", "cluster"), nil
+}
+
+// Outside is what runs a command, given as further arguments, that has a machine of its own in earnest: where the nodes are on this machine it weighs more than their
+// daemons. Elsewhere it is empty.
+func (c *Cluster) Outside() ([]string, error) {
+	if !c.local {
+		return nil, nil
+	}
+	tool, err := tool()
+	return []string{tool, "outside"}, err
 }
 
 // Kubectl runs kubectl.

@@ -81,7 +81,37 @@ func makeCgroup(name string) error {
 			}
 		}
 	}
-	return weigh(roots)
+	// By default all pods together weigh as much as one thread of the browser that watches them: they would be slow as they never are on machines of
+	// their own.
+	return weigh(roots, cgroupName, 1)
+}
+
+// enterOutside puts this process, and all that it starts, into the cgroup of those who have machines of their own in earnest: viewers. By default
+// all of a session, a browser with its pages say, weigh as much as the least of the nodes' daemons, which take all CPUs when pods start.
+func enterOutside() error {
+	roots, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		at := filepath.Join(root, outsideName)
+		switch _, err := os.Stat(filepath.Join(root, "cpu.shares")); {
+		case root == cgroupRoot:
+			if err := delegate(outsideName); err != nil {
+				return err
+			}
+		case errors.Is(err, fs.ErrNotExist):
+			continue // another controller's
+		default:
+			if err := os.Mkdir(at, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+				return fmt.Errorf("making a cgroup: %w", err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(at, "cgroup.procs"), []byte(strconv.Itoa(os.Getpid())), 0o644); err != nil {
+			return fmt.Errorf("entering a cgroup: %w", err)
+		}
+	}
+	return weigh(roots, outsideName, 2)
 }
 
 // delegate makes a cgroup of version 2 with the controllers that a kubelet wants.
@@ -99,12 +129,12 @@ func delegate(name string) error {
 	return nil
 }
 
-// weigh gives the cgroup of all nodes the weight of a busy thread for each CPU. By default all pods together weigh as much as one thread of the
-// browser that watches them: they would be slow as they never are on machines of their own.
-func weigh(roots []string) error {
+// weigh gives a cgroup the weight of so many busy threads for each CPU.
+func weigh(roots []string, name string, threads int) error {
+	threads *= runtime.NumCPU()
 	for _, root := range roots {
-		for file, value := range map[string]int{"cpu.shares": 1024 * runtime.NumCPU(), "cpu.weight": min(100*runtime.NumCPU(), 10_000)} {
-			path := filepath.Join(root, cgroupName, file)
+		for file, value := range map[string]int{"cpu.shares": 1024 * threads, "cpu.weight": min(100*threads, 10_000)} {
+			path := filepath.Join(root, name, file)
 			if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 				continue // of the other version of cgroups, or another controller's
 			}

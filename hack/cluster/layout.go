@@ -19,6 +19,7 @@ const (
 	dnsAddress   = "10.96.0.10"
 	domain       = "cluster.local"
 	cgroupName   = "millrace-cluster"
+	outsideName  = "millrace-outside"
 	server       = "https://" + gateway + ":6443"
 )
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -108,6 +110,19 @@ func commands() *cobra.Command {
 			}
 			return fmt.Errorf("no node %q", args[0])
 		})},
+		&cobra.Command{
+			Use: "outside COMMAND...", Short: "Become a command outside of the cluster, which weighs twice as much as all pods", Args: cobra.MinimumNArgs(1), DisableFlagParsing: true,
+			RunE: with(false, func(_ context.Context, _ layout, args []string) error {
+				path, err := exec.LookPath(args[0])
+				if err != nil {
+					return err
+				}
+				if err := enterOutside(); err != nil {
+					return err
+				}
+				return unix.Exec(path, args, os.Environ())
+			}),
+		},
 		&cobra.Command{Use: "env", Short: "Print what a shell needs to use the cluster", Args: cobra.NoArgs, RunE: with(false, func(_ context.Context, l layout, _ []string) error {
 			fmt.Printf("export KUBECONFIG=%s\nexport PATH=%s:$PATH\n", l.kubeconfig("admin"), l.assets)
 			return nil

@@ -127,7 +127,7 @@ func (l layout) down(ctx context.Context, out io.Writer) error {
 	for _, d := range daemons {
 		failed = append(failed, l.process(d.name).stop(5*time.Second))
 	}
-	failed = append(failed, removeCgroup("/"+cgroupName), removeBridge(ctx))
+	failed = append(failed, removeCgroup("/"+cgroupName), removeCgroup("/"+outsideName), removeBridge(ctx))
 	for _, at := range mountpoints() {
 		os.Remove(at) // only if nothing of somebody else is in it
 	}

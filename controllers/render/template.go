@@ -98,7 +98,7 @@ func farewell(p *Pool) corev1.Container {
 		Args:            args,
 		Resources: corev1.ResourceRequirements{
 			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
-			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("64Mi")},
+			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
 		},
 		VolumeMounts:             []corev1.VolumeMount{{Name: volumeState, MountPath: podspec.StateDir}},
 		SecurityContext:          restricted(),

@@ -37,7 +37,8 @@ type Options struct {
 const (
 	tellLimit   = 10 * time.Second // most of it would be for tens of thousands of players
 	detourLimit = 30 * time.Second // the kubelet has said by then that the pod is not ready
-	maxConns    = 512              // of the detour, per port; others wait in the kernel
+	maxConns    = 256              // of the detour, per port; others wait in the kernel
+	lastAnswers = 5 * time.Second  // for requests that are there when the next relay begins
 )
 
 // Run waits for the end of all processes of the relay, tells the players that were left without a word to come again, and sends those who ask here elsewhere until there is
@@ -68,9 +69,9 @@ func (b *beside) gone(ctx context.Context) {
 	}
 	if ctx.Err() == nil { // nothing leads to a pod that ends
 		b.end()
-		if err := b.detour(); err != nil {
-			b.Log.Error(err, "Players who ask this pod while it has no relay are refused")
-		}
+		// Who asks before the certificates are found waits in the kernel.
+		defer b.detour(b.HTTPSPort, b.certificates)()
+		b.detour(b.HTTPPort, nil)()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit) // the relay may be killed while the pod ends
 	defer cancel()
@@ -82,46 +83,45 @@ func (b *beside) gone(ctx context.Context) {
 	b.Log.Info("Players of the relay, which was killed, were told to come again", "players", len(orphans), "told", told)
 }
 
-// detour serves the ports of the relay.
-func (b *beside) detour() error {
-	var failed error
-	for _, at := range []struct {
-		port   int
-		secure bool
-	}{{b.HTTPPort, false}, {b.HTTPSPort, true}} {
-		if at.port < 0 {
-			continue
-		}
-		s := &http.Server{
-			Handler: relay.Detour(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
-			MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
-		}
-		s.SetKeepAlivesEnabled(false)
-		if at.secure {
-			certs, err := b.certificates()
+// detour listens on a port of the relay, and gives what begins to answer there: by HTTPS if there is a source of certificates.
+func (b *beside) detour(port int, certs func() (*certificates.Store, error)) (answer func()) {
+	if port < 0 {
+		return func() {}
+	}
+	refused := func(err error) {
+		b.Log.Error(err, "Players who ask this pod while it has no relay are refused", "port", port)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(b.Address, strconv.Itoa(port)))
+	if err != nil {
+		refused(fmt.Errorf("listening in place of the relay: %w", err))
+		return func() {}
+	}
+	s := &http.Server{
+		Handler: relay.Detour(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
+		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
+	}
+	s.SetKeepAlivesEnabled(false)
+	return func() {
+		if certs != nil {
+			store, err := certs()
 			if err != nil {
-				failed = errors.Join(failed, err)
-				continue
+				_ = l.Close() // nobody is answered
+				refused(err)
+				return
 			}
-			s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: certs.Get}
+			s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: store.Get}
 		}
-		l, err := net.Listen("tcp", net.JoinHostPort(b.Address, strconv.Itoa(at.port)))
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("listening in place of the relay: %w", err))
-			continue
-		}
-		l = netutil.LimitListener(l, maxConns)
 		b.servers = append(b.servers, s)
 		time.AfterFunc(detourLimit, func() { _ = s.Close() })
+		limited := netutil.LimitListener(l, maxConns)
 		go func() {
-			if at.secure {
-				_ = s.ServeTLS(l, "", "") // until it is closed
+			if certs != nil {
+				_ = s.ServeTLS(limited, "", "") // until it is closed
 			} else {
-				_ = s.Serve(l)
+				_ = s.Serve(limited)
 			}
 		}()
 	}
-	return failed
 }
 
 // certificates are those of the Plan that the relay ran on.
@@ -139,10 +139,16 @@ func (b *beside) certificates() (*certificates.Store, error) {
 	return certificates.New(current, certificates.Options{})
 }
 
-// end frees the ports.
+// end frees the ports. Who is being answered gets the answer.
 func (b *beside) end() {
 	for _, s := range b.servers {
-		_ = s.Close()
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+			defer cancel()
+			if s.Shutdown(ctx) != nil {
+				_ = s.Close() // the rest
+			}
+		}()
 	}
 	b.servers = nil
 }

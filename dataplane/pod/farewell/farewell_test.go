@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -61,10 +62,8 @@ func TestADetourByHTTPS(t *testing.T) {
 	}
 	at := l.Addr().(*net.TCPAddr)
 	_ = l.Close()
-	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: -1, HTTPSPort: at.Port, Log: logr.Discard()}}
-	if err := b.detour(); err != nil {
-		t.Fatal(err)
-	}
+	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", Log: logr.Discard()}}
+	answer := b.detour(at.Port, b.certificates)
 	defer b.end()
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -75,17 +74,36 @@ func TestADetourByHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Host = host
-	res, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	got := make(chan *http.Response, 1)
+	go func() {
+		res, err := client.Do(req)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- res
+	}()
+	select {
+	case <-got:
+		t.Fatal("it answers before it has certificates")
+	case <-time.After(100 * time.Millisecond):
+	}
+	answer()
+	res := <-got
+	if res == nil {
+		return
 	}
 	_ = res.Body.Close() // it is not read
 	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" || res.ProtoMajor != 1 || !res.Close {
 		t.Errorf("an offer is answered %s %s, %v, connection closed %v", res.Proto, res.Status, res.Header, res.Close)
 	}
 	b.end()
-	if l, err = net.Listen("tcp", at.String()); err != nil {
-		t.Fatalf("the port is not free: %v", err)
+	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		if l, err = net.Listen("tcp", at.String()); err == nil {
+			_ = l.Close()
+			return
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the port is not free: %v", err)
+		}
 	}
-	_ = l.Close()
 }

@@ -25,6 +25,7 @@ func (r mediaClasses) pool(ctx context.Context, s *scope) error {
 	s.pool.Namespace, s.pool.OperatorNamespace = r.MediaNamespace, r.OperatorNamespace
 	if s.pool.Image = s.pool.Spec.Image; s.pool.Image == "" {
 		s.pool.Image = s.image
+		s.pool.Kept = s.class.Spec.Image == "" && s.image != r.Image
 	}
 	if !s.exists {
 		return r.removePool(ctx, s.key)

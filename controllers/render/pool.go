@@ -35,6 +35,8 @@ type Pool struct {
 	MaxSessions int32
 	// Image of the pods, never empty.
 	Image string
+	// Kept: nobody named the image, and it is one of an earlier operator. It may not know what this one would have it do.
+	Kept bool
 	// Namespace of the media pods, and that of the operator, which listens to them.
 	Namespace         string
 	OperatorNamespace string

@@ -70,14 +70,16 @@ func apart(p *Pool) *corev1.Affinity {
 
 // annotations tell kubectl which container is meant where there are several.
 func annotations(p *Pool) map[string]string {
-	if p.Role != podspec.Relay {
+	if !hasFarewell(p) {
 		return nil
 	}
 	return map[string]string{"kubectl.kubernetes.io/default-container": podspec.Name}
 }
 
+func hasFarewell(p *Pool) bool { return p.Role == podspec.Relay && !p.Kept }
+
 func containers(p *Pool) []corev1.Container {
-	if p.Role != podspec.Relay {
+	if !hasFarewell(p) {
 		return []corev1.Container{container(p)}
 	}
 	return []corev1.Container{container(p), farewell(p)}
@@ -91,19 +93,36 @@ func farewell(p *Pool) corev1.Container {
 			args = append(args, podspec.FlagInt(l.Flag, int(l.Port)))
 		}
 	}
+	small := corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
+		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+	}
+	if guaranteed(&p.Spec.Resources) { // the pod is to be so still
+		small.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
+		small.Requests = small.Limits
+	}
 	return corev1.Container{
-		Name:            podspec.CommandFarewell,
-		Image:           p.Image,
-		ImagePullPolicy: corev1.PullIfNotPresent,
-		Args:            args,
-		Resources: corev1.ResourceRequirements{
-			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
-			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
-		},
+		Name:                     podspec.CommandFarewell,
+		Image:                    p.Image,
+		ImagePullPolicy:          corev1.PullIfNotPresent,
+		Args:                     args,
+		Resources:                small,
 		VolumeMounts:             []corev1.VolumeMount{{Name: volumeState, MountPath: podspec.StateDir}},
 		SecurityContext:          restricted(),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
+}
+
+// guaranteed tells whether a container with these has the quality of service Guaranteed.
+func guaranteed(r *corev1.ResourceRequirements) bool {
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		limit, limited := r.Limits[name]
+		request, asked := r.Requests[name] // by default it is the limit
+		if !limited || asked && request.Cmp(limit) != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func restricted() *corev1.SecurityContext {

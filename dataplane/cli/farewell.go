@@ -19,8 +19,8 @@ func newFarewellCommand() *cobra.Command {
 		Long: "Waits for the end of all processes of the relay in the same pod, and sends the players that were left without a word what the relay " +
 			"kept for them: they come again at once, instead of after the five seconds and more in which a browser finds out by itself. Until the pod has a " +
 			"relay again, it answers those who ask here with a redirect to the same URL, which leads to any relay of the pool.\n\n" +
-			"The operator runs this command in a second container of the pods of relays: what kills the first one, the kernel when memory is short " +
-			"for example, leaves it alone. After SIGTERM it ends when the relay has.",
+			"The operator runs this command in a second container of the pods of relays: kill -9, or the kernel when the first one is over its memory limit, " +
+			"end all processes of the first one and leave this one alone. After SIGTERM it ends when the relay has.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.StateDir == "" {

@@ -58,7 +58,7 @@ func newPodCommand(role podspec.Role, short, long string) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if role == podspec.Relay && f.opt.StateDir != "" {
-				held, err := alive.Hold(f.opt.StateDir)
+				held, err := alive.Hold(f.opt.StateDir, alive.Process)
 				if err != nil {
 					return err
 				}

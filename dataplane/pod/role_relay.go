@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/plan/bundle"
 	"github.com/millrace/millrace/dataplane/player"
+	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/relay"
 )
@@ -24,6 +26,7 @@ type relayRole struct {
 	p     *process
 	relay *relay.Relay
 	web   *web
+	ports *os.File // held from just before ports are opened, for whoever answers there meanwhile (package farewell)
 }
 
 func newRelayRole(p *process) (role, error) {
@@ -68,7 +71,14 @@ func (o *Options) advertise() []netip.AddrPort {
 	return out
 }
 
-func (r *relayRole) open() error { return r.web.open() }
+func (r *relayRole) open() (err error) {
+	if r.p.opt.StateDir != "" {
+		if r.ports, err = alive.Hold(r.p.opt.StateDir, alive.Ports); err != nil {
+			return err
+		}
+	}
+	return r.web.open()
+}
 
 func (r *relayRole) serve(_ context.Context, run func(string, func() error)) {
 	r.web.serve(run)
@@ -120,6 +130,7 @@ func (r *relayRole) drain(ctx context.Context) {
 func (r *relayRole) close() {
 	r.web.close()
 	r.relay.Close()
+	_ = r.ports.Close() // nothing was written, and there may be none
 }
 
 // spread is over which time the viewers are asked to go, who are left some way into a drain: a quarter of what is left is for the last of them.

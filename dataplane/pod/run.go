@@ -216,22 +216,27 @@ func (p *process) drain() {
 	p.log.Info("Drained", "seconds", int(time.Since(began).Seconds()), "deadline", ctx.Err() != nil)
 }
 
-// What answers in place of the process before this one lets go of the ports as soon as it sees this one (package farewell).
+// The process before this one, and what answers in its place (package farewell), may have a port for some moments yet.
 const (
-	takeOver      = 2 * time.Second // within which ports have to be free
-	takeOverRetry = 10 * time.Millisecond
+	takeOver      = 2 * time.Second // within which it has to be free
+	takeOverRetry = 5 * time.Millisecond
 )
+
+// Listen opens a TCP port that a process which has ended, or is about to let go of it, may still have.
+func Listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	for until := time.Now().Add(takeOver); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); l, err = net.Listen("tcp", address) {
+		time.Sleep(takeOverRetry)
+	}
+	return l, err
+}
 
 // listen opens a TCP port; a negative one is off.
 func (p *process) listen(name string, port int, at *netip.AddrPort) (net.Listener, error) {
 	if port < 0 {
 		return nil, nil
 	}
-	address := net.JoinHostPort(p.opt.Address, strconv.Itoa(port))
-	l, err := net.Listen("tcp", address)
-	for until := time.Now().Add(takeOver); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); l, err = net.Listen("tcp", address) {
-		time.Sleep(takeOverRetry)
-	}
+	l, err := Listen(net.JoinHostPort(p.opt.Address, strconv.Itoa(port)))
 	if err != nil {
 		return nil, fmt.Errorf("listening for %s: %w (choose another port with --%s-port)", name, err, name)
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"context"
 	"net"
 	"net/netip"
 	"os"
@@ -188,4 +189,36 @@ func FuzzFarewells(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Each is told three times, some at a time, and counted once.
+func TestEachIsToldThreeTimes(t *testing.T) {
+	left := make([]farewell, 2*farewellBurst+50)
+	for i := range left {
+		left[i].record = []byte{byte(i), byte(i >> 8)}
+	}
+	times := map[string]int{}
+	told := sendFarewells(t.Context(), left, func(f farewell) error {
+		times[string(f.record)]++
+		if f.record[0] == 7 && f.record[1] == 0 {
+			return errNoSocket
+		}
+		return nil
+	})
+	if told != len(left)-1 {
+		t.Errorf("%d told, want all but the one who cannot be: %d", told, len(left)-1)
+	}
+	for record, n := range times {
+		if n != 3 {
+			t.Errorf("%x is told %d times", record, n)
+		}
+	}
+	if len(times) != len(left) {
+		t.Errorf("%d of %d are told", len(times), len(left))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if told := sendFarewells(ctx, left, func(farewell) error { return nil }); told != farewellBurst {
+		t.Errorf("%d are told when there is no more time", told)
+	}
 }

@@ -179,19 +179,23 @@ func (r *Relay) SayFarewells() {
 }
 
 // sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that they know: each as often as
-// a last word is said. It gives how many were told.
+// a last word is said, some at a time. It gives how many were told.
 func sendFarewells(ctx context.Context, left []farewell, send func(farewell) error) (told int) {
-	for n, pause := range []time.Duration{sayAgain, sayOnce, 0} {
-		for i, f := range left {
-			if err := send(f); err == nil && n == 0 {
-				told++
+	bursts := (len(left) + farewellBurst - 1) / farewellBurst
+	for n := range bursts + int(sayWithin/farewellPause) {
+		for _, before := range []time.Duration{0, sayAgain, sayWithin} { // who was told so long ago is told again
+			i := n - int(before/farewellPause)
+			if i < 0 || i >= bursts {
+				continue
 			}
-			if i%farewellBurst == farewellBurst-1 && !wait(ctx, farewellPause) {
-				return told
+			for _, f := range left[i*farewellBurst : min((i+1)*farewellBurst, len(left))] {
+				if err := send(f); err == nil && before == 0 {
+					told++
+				}
 			}
 		}
-		if pause > 0 && !wait(ctx, pause) {
-			return told
+		if !wait(ctx, farewellPause) {
+			break
 		}
 	}
 	return told

@@ -57,6 +57,12 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 				killContainer(ctx, t, c, victim)
 			}
 			pause(ctx, settle)
+			if way == "container killed" {
+				said, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "logs", victim.Name, "-c", podspec.CommandFarewell)
+				if err != nil || !strings.Contains(said, "were told to come again") {
+					t.Errorf("what runs beside the relay told nobody: %v: %s", err, said)
+				}
+			}
 			gaps, offers := frozen(t, v.end(), start)
 			t.Logf("relay %s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)", way, offers, gaps)
 			if offers == 0 {

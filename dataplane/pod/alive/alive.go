@@ -4,8 +4,14 @@ package alive
 
 import "time"
 
-// File is the name of the locked file, below a folder that the containers share.
-const File = "alive"
+// The locked files, below a folder that the containers share.
+const (
+	Process = "alive" // by every process
+	Ports   = "ports" // by the process that is about to open its ports, and from then on
+)
 
-// again is how often it is looked whether there are processes, while there are none.
-const again = 50 * time.Millisecond
+// How often it is looked whether there are processes, while there are none, and whether one has come to its ports.
+const (
+	again = 50 * time.Millisecond
+	soon  = 5 * time.Millisecond
+)

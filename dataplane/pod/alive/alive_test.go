@@ -16,7 +16,7 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	dir := t.TempDir()
 	hold := func() *os.File {
 		t.Helper()
-		f, err := Hold(dir)
+		f, err := Hold(dir, Process)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,15 +27,17 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	gone, deal, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
-	back := make(chan struct{}, 10)
 	go func() {
-		ended <- Watch(ctx, dir, func() {
+		ended <- Watch(ctx, dir, func(first bool) {
+			if first {
+				t.Error("those who held it are not known")
+			}
 			select {
 			case gone <- struct{}{}:
 				<-deal
 			case <-t.Context().Done():
 			}
-		}, func() { back <- struct{}{} })
+		})
 	}()
 	silent := func(what string) {
 		t.Helper()
@@ -67,11 +69,6 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	}
 	deal <- struct{}{}
 	third := <-held
-	select {
-	case <-back:
-	case <-time.After(patience):
-		t.Fatal("the next is not seen")
-	}
 	silent("while the next holds it")
 	stop()
 	silent("since it was asked to end") // it outlives whom it watches
@@ -86,16 +83,55 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	case <-time.After(patience):
 		t.Error("it does not end")
 	}
-	if len(back) > 0 {
-		t.Error("the next was seen twice")
+}
+
+// One that begins with nobody there says so, and sees who comes after.
+func TestNobodyAtFirst(t *testing.T) {
+	dir := t.TempDir()
+	gone := make(chan bool)
+	go func() {
+		_ = Watch(t.Context(), dir, func(first bool) { // it is left behind
+			select {
+			case gone <- first:
+			case <-t.Context().Done():
+			}
+		})
+	}()
+	if !<-gone {
+		t.Error("there was nobody, and that is not said")
+	}
+	f, err := Hold(dir, Process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(6*again, func() { _ = f.Close() }) // it is seen until then
+	if <-gone {
+		t.Error("one was there")
+	}
+}
+
+func TestSomebodyIsAwaited(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*soon)
+	defer cancel()
+	if err := Await(ctx, dir, Ports); err == nil {
+		t.Error("nobody came")
+	}
+	time.AfterFunc(20*soon, func() {
+		if _, err := Hold(dir, Ports); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := Await(t.Context(), dir, Ports); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestAFolderThatIsNotThere(t *testing.T) {
-	if _, err := Hold(t.TempDir() + "/none"); err == nil {
+	if _, err := Hold(t.TempDir()+"/none", Process); err == nil {
 		t.Error("held")
 	}
-	if err := Watch(t.Context(), t.TempDir()+"/none", func() { t.Error("gone") }, func() { t.Error("back") }); err == nil {
+	if err := Watch(t.Context(), t.TempDir()+"/none", func(bool) { t.Error("gone") }); err == nil {
 		t.Error("watched")
 	}
 }

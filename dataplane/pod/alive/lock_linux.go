@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Hold shows in a folder that this process lives, until it ends or the file that it gives is closed. It waits for a Watch that deals with the end of the processes
-// before this one.
-func Hold(dir string) (*os.File, error) {
-	f, err := open(dir)
+// Hold shows in a folder that this process lives, or has come to its ports, until it ends or the file that it gives is closed. It waits for a Watch that deals with the
+// end of the processes before this one.
+func Hold(dir, name string) (*os.File, error) {
+	f, err := open(dir, name)
 	if err != nil {
 		return nil, err
 	}
@@ -23,19 +23,23 @@ func Hold(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Watch calls gone each time that the last process has ended that held the folder, also when there is none from the beginning, and back when there is
-// one again. Others begin to hold it when gone has returned. It ends after a gone when the context is done by then, so that it outlives whom it watches.
-func Watch(ctx context.Context, dir string, gone, back func()) error {
-	f, err := open(dir)
+// Watch calls gone each time that the last process has ended that held the folder, and at first when there is none from the beginning. Others begin to hold
+// it when gone has returned. It ends after a gone when the context is done by then, so that it outlives whom it watches.
+func Watch(ctx context.Context, dir string, gone func(first bool)) error {
+	f, err := open(dir, Process)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	for {
+	none, err := free(f)
+	if err != nil {
+		return err
+	}
+	for first := none; ; first = false {
 		if err := flock(f, syscall.LOCK_EX); err != nil {
 			return fmt.Errorf("waiting for the end of those that hold %s: %w", f.Name(), err)
 		}
-		gone()
+		gone(first)
 		for {
 			if err := flock(f, syscall.LOCK_UN); err != nil {
 				return fmt.Errorf("giving %s back: %w", f.Name(), err)
@@ -45,18 +49,53 @@ func Watch(ctx context.Context, dir string, gone, back func()) error {
 				return nil
 			case <-time.After(again):
 			}
-			if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-				back()
+			if none, err := free(f); err != nil {
+				return err
+			} else if !none {
 				break
-			} else if err != nil {
-				return fmt.Errorf("looking who holds %s: %w", f.Name(), err)
 			}
 		}
 	}
 }
 
-func open(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, File), os.O_RDWR|os.O_CREATE, 0o600)
+// Await waits until a process holds a file of a folder, or the context is done.
+func Await(ctx context.Context, dir, name string) error {
+	f, err := open(dir, name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	for {
+		switch none, err := free(f); {
+		case err != nil:
+			return err
+		case !none:
+			return nil
+		}
+		if err := flock(f, syscall.LOCK_UN); err != nil {
+			return fmt.Errorf("giving %s back: %w", f.Name(), err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(soon):
+		}
+	}
+}
+
+// free takes a file if nobody holds it.
+func free(f *os.File) (bool, error) {
+	switch err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("looking who holds %s: %w", f.Name(), err)
+	}
+	return true, nil
+}
+
+func open(dir, name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the file that shows who lives: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -36,42 +38,46 @@ type Options struct {
 
 const (
 	tellLimit   = 10 * time.Second // most of it would be for tens of thousands of players
-	detourLimit = 30 * time.Second // the kubelet has said by then that the pod is not ready
+	redirects   = 3 * time.Second  // the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
+	detourLimit = time.Minute      // the pod is known not to be ready by then
 	maxConns    = 256              // of the detour, per port; others wait in the kernel
 	lastAnswers = 5 * time.Second  // for requests that are there when the next relay begins
 )
 
-// Run waits for the end of all processes of the relay, tells the players that were left without a word to come again, and sends those who ask here elsewhere until there is
+// Run waits for the end of all processes of the relay, tells the players that were left without a word to come again, and answers those who ask here until there is
 // a relay again. It returns when the context is done and the relay has ended.
 func Run(ctx context.Context, o Options) error {
 	if o.StateDir == "" {
 		return errors.New("no state folder: want the one of the relay")
 	}
 	b := &beside{Options: o}
-	defer b.end()
-	return alive.Watch(ctx, o.StateDir, func() { b.gone(ctx) }, b.end)
+	defer b.detours.Wait()
+	return alive.Watch(ctx, o.StateDir, func(first bool) { b.gone(ctx, first) })
 }
 
-// beside is used by one goroutine.
 type beside struct {
 	Options
-	servers []*http.Server
+	detours sync.WaitGroup
+	active  atomic.Int32 // of them
 }
 
-func (b *beside) gone(ctx context.Context) {
+// gone is called when there is no relay. At first that is because there was none yet, or because there was none like this to see it.
+func (b *beside) gone(ctx context.Context, first bool) {
 	orphans, err := relay.Orphans(filepath.Join(b.StateDir, pod.FarewellsFile), b.MaxViewers)
 	if err != nil {
 		b.Log.Error(err, "Players of a relay that was killed are not told")
+	}
+	if first && len(orphans) == 0 {
 		return
+	}
+	// Nothing leads to a pod that ends. A relay that ended before it came to its ports left the detours as they were.
+	if ctx.Err() == nil && b.active.Load() == 0 {
+		b.active.Add(2)
+		b.detours.Go(func() { b.detour(ctx, b.HTTPPort, nil) })
+		b.detours.Go(func() { b.detour(ctx, b.HTTPSPort, b.certificates) })
 	}
 	if len(orphans) == 0 {
 		return
-	}
-	if ctx.Err() == nil { // nothing leads to a pod that ends
-		b.end()
-		// Who asks before the certificates are found waits in the kernel.
-		defer b.detour(b.HTTPSPort, b.certificates)()
-		b.detour(b.HTTPPort, nil)()
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit) // the relay may be killed while the pod ends
 	defer cancel()
@@ -83,45 +89,55 @@ func (b *beside) gone(ctx context.Context) {
 	b.Log.Info("Players of the relay, which was killed, were told to come again", "players", len(orphans), "told", told)
 }
 
-// detour listens on a port of the relay, and gives what begins to answer there: by HTTPS if there is a source of certificates.
-func (b *beside) detour(port int, certs func() (*certificates.Store, error)) (answer func()) {
+// detour answers on a port of the relay until the next one is about to open it: by HTTPS if there is a source of certificates.
+func (b *beside) detour(ctx context.Context, port int, certs func() (*certificates.Store, error)) {
+	defer b.active.Add(-1)
 	if port < 0 {
-		return func() {}
+		return
 	}
-	refused := func(err error) {
+	ctx, cancel := context.WithTimeout(ctx, detourLimit)
+	defer cancel()
+	if err := b.answer(ctx, port, certs); err != nil {
 		b.Log.Error(err, "Players who ask this pod while it has no relay are refused", "port", port)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(b.Address, strconv.Itoa(port)))
+}
+
+func (b *beside) answer(ctx context.Context, port int, certs func() (*certificates.Store, error)) error {
+	l, err := pod.Listen(net.JoinHostPort(b.Address, strconv.Itoa(port)))
 	if err != nil {
-		refused(fmt.Errorf("listening in place of the relay: %w", err))
-		return func() {}
+		return fmt.Errorf("listening in place of the relay: %w", err)
 	}
 	s := &http.Server{
-		Handler: relay.Detour(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
+		Handler: relay.Detour(time.Now().Add(redirects)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
 	}
 	s.SetKeepAlivesEnabled(false)
-	return func() {
-		if certs != nil {
-			store, err := certs()
-			if err != nil {
-				_ = l.Close() // nobody is answered
-				refused(err)
-				return
-			}
-			s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: store.Get}
+	limited := netutil.LimitListener(l, maxConns)
+	serve := s.Serve
+	if certs != nil {
+		store, err := certs() // who asks meanwhile waits in the kernel
+		if err != nil {
+			return errors.Join(err, l.Close())
 		}
-		b.servers = append(b.servers, s)
-		time.AfterFunc(detourLimit, func() { _ = s.Close() })
-		limited := netutil.LimitListener(l, maxConns)
-		go func() {
-			if certs != nil {
-				_ = s.ServeTLS(limited, "", "") // until it is closed
-			} else {
-				_ = s.Serve(limited)
-			}
-		}()
+		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: store.Get}
+		serve = func(l net.Listener) error { return s.ServeTLS(l, "", "") }
 	}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = serve(limited) // until it is shut down
+	}()
+	err = alive.Await(ctx, b.StateDir, alive.Ports)
+	if ctx.Err() != nil {
+		err = nil // that is long enough
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
+	defer cancel()
+	if s.Shutdown(last) != nil { // the port is free from here on; who is being answered gets the answer
+		_ = s.Close() // the rest
+	}
+	<-served
+	return err
 }
 
 // certificates are those of the Plan that the relay ran on.
@@ -137,18 +153,4 @@ func (b *beside) certificates() (*certificates.Store, error) {
 		return nil, fmt.Errorf("finding the certificates of domains: %w", err)
 	}
 	return certificates.New(current, certificates.Options{})
-}
-
-// end frees the ports. Who is being answered gets the answer.
-func (b *beside) end() {
-	for _, s := range b.servers {
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
-			defer cancel()
-			if s.Shutdown(ctx) != nil {
-				_ = s.Close() // the rest
-			}
-		}()
-	}
-	b.servers = nil
 }

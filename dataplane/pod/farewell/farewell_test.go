@@ -4,17 +4,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
+	"syscall"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/plan/bundle"
+	"github.com/millrace/millrace/dataplane/pod"
+	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/pod/podspec"
 )
@@ -51,7 +54,8 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 	return trust
 }
 
-// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered, and frees the port.
+// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay comes to its ports, who is being answered
+// gets the answer, and the port is free at once.
 func TestADetourByHTTPS(t *testing.T) {
 	const host = "example.com"
 	dir := t.TempDir()
@@ -63,13 +67,22 @@ func TestADetourByHTTPS(t *testing.T) {
 	at := l.Addr().(*net.TCPAddr)
 	_ = l.Close()
 	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", Log: logr.Discard()}}
-	answer := b.detour(at.Port, b.certificates)
-	defer b.end()
+	ended := make(chan error, 1)
+	go func() { ended <- b.answer(t.Context(), at.Port, b.certificates) }()
+	for { // until the port is open
+		if c, err := net.Dial("tcp", at.String()); err == nil {
+			_ = c.Close()
+			break
+		} else if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatal(err)
+		}
+	}
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at.String()+"/live/one", strings.NewReader("v=0"))
+	asking, content := io.Pipe() // the request is there until its content ends
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at.String()+"/live/one", asking)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,28 +95,29 @@ func TestADetourByHTTPS(t *testing.T) {
 		}
 		got <- res
 	}()
-	select {
-	case <-got:
-		t.Fatal("it answers before it has certificates")
-	case <-time.After(100 * time.Millisecond):
+	if _, err := content.Write([]byte("v=0")); err != nil { // it is read by the connection, which has the certificate then
+		t.Fatal(err)
 	}
-	answer()
+	held, err := alive.Hold(dir, alive.Ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	next, err := pod.Listen(at.String())
+	if err != nil {
+		t.Fatalf("the port is not free while one is answered: %v", err)
+	}
+	defer next.Close()
+	_ = content.Close()
 	res := <-got
 	if res == nil {
-		return
+		t.Fatal("no answer")
 	}
 	_ = res.Body.Close() // it is not read
 	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" || res.ProtoMajor != 1 || !res.Close {
 		t.Errorf("an offer is answered %s %s, %v, connection closed %v", res.Proto, res.Status, res.Header, res.Close)
 	}
-	b.end()
-	for until := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
-		if l, err = net.Listen("tcp", at.String()); err == nil {
-			_ = l.Close()
-			return
-		}
-		if time.Now().After(until) {
-			t.Fatalf("the port is not free: %v", err)
-		}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

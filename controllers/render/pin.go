@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -19,6 +20,8 @@ type Pinned struct {
 	// Inputs names what Template was made from; empty: there is none yet.
 	Inputs   string
 	Template *corev1.PodTemplateSpec
+	// Farewell: the pods that are there run what is beside a relay, by the same image.
+	Farewell bool
 }
 
 // Inputs names all of the class that the pod template follows from: another value means other pods. How many there are, and what is told
@@ -46,10 +49,18 @@ func Inputs(p *Pool) string {
 // Pin decides which pod template a pool gets: the one that its Deployment has while the inputs are the same, else a new one, in the other
 // slot when the pods take ports of nodes. live is nil when there is no Deployment yet.
 func Pin(p *Pool, live *appsv1.Deployment) Pinned {
-	inputs := Inputs(p)
 	if live == nil {
-		return Pinned{Inputs: inputs}
+		return Pinned{Inputs: Inputs(p)}
 	}
+	pinned := pin(p, live)
+	pinned.Farewell = slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool {
+		return c.Name == podspec.CommandFarewell && c.Image == p.Image
+	})
+	return pinned
+}
+
+func pin(p *Pool, live *appsv1.Deployment) Pinned {
+	inputs := Inputs(p)
 	slot := int32(0)
 	if live.Annotations[AnnotationSlot] == "1" {
 		slot = 1

@@ -76,7 +76,8 @@ func annotations(p *Pool) map[string]string {
 	return map[string]string{"kubectl.kubernetes.io/default-container": podspec.Name}
 }
 
-func hasFarewell(p *Pool) bool { return p.Role == podspec.Relay && !p.Kept }
+// hasFarewell tells whether the image is known to know it.
+func hasFarewell(p *Pool) bool { return p.Role == podspec.Relay && (!p.Kept || p.Pinned.Farewell) }
 
 func containers(p *Pool) []corev1.Container {
 	if !hasFarewell(p) {

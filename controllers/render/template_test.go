@@ -3,6 +3,7 @@ package render_test
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -16,11 +17,18 @@ func TestAKeptImageRunsNothingNew(t *testing.T) {
 	for _, c := range []struct {
 		role podspec.Role
 		kept bool
+		runs string // by which image the pods that are there run it
 		want int
-	}{{podspec.Relay, false, 2}, {podspec.Relay, true, 1}, {podspec.Ingest, false, 1}, {podspec.Edge, false, 1}} {
-		template := render.Template(&render.Pool{Class: "default", Role: c.role, Image: "i", Kept: c.kept})
+	}{{podspec.Relay, false, "", 2}, {podspec.Relay, true, "", 1}, {podspec.Relay, true, "another", 1}, {podspec.Relay, true, "i", 2}, {podspec.Ingest, false, "", 1}, {podspec.Edge, false, "", 1}} {
+		p := &render.Pool{Class: "default", Role: c.role, Image: "i", Kept: c.kept}
+		live := &appsv1.Deployment{}
+		if c.runs != "" {
+			live.Spec.Template.Spec.Containers = []corev1.Container{{Name: podspec.Name, Image: c.runs}, {Name: podspec.CommandFarewell, Image: c.runs}}
+		}
+		p.Pinned = render.Pin(p, live)
+		template := render.Template(p)
 		if n := len(template.Spec.Containers); n != c.want || template.Spec.Containers[0].Name != podspec.Name {
-			t.Errorf("%s, kept %v: %d containers, want %d, the first one %s", c.role, c.kept, n, c.want, podspec.Name)
+			t.Errorf("%s, kept %v, there by image %q: %d containers, want %d, the first one %s", c.role, c.kept, c.runs, n, c.want, podspec.Name)
 		}
 	}
 }

@@ -267,7 +267,7 @@ func (s *session) end(reason string, cause error, last lastWord) {
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
 }
 
-// keepFarewell keeps the sealed last word of the session for the process that comes after this one. TCP connections end with the process.
+// keepFarewell keeps the sealed last word of the session for who sees the end of this process. TCP connections end with the process.
 func (s *session) keepFarewell(record []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,26 +20,17 @@ import (
 // All processes of a relay are killed, its first one included: what runs beside it tells the players, answers for the relay until there is one again, and ends after
 // the last one when it has been asked to.
 func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
-	c := newCluster(t)
-	c.mkdirs()
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
-		c.deliver(role, service(0), false)
-	}
-	ingest := c.place(podspec.Ingest, "ingest-0")
-	ingest.start()
-	relay := c.place(podspec.Relay, "relay-0")
-	supervised := []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
-	relay.start(supervised...)
-
+	ingest, relay, supervised := supervisedRelay(t)
+	state := filepath.Join(relay.c.dir, "state-"+relay.name)
 	var out lockedBuffer
-	beside := exec.Command(binary(t), podspec.CommandFarewell, "--class", class, "--state-dir", filepath.Join(c.dir, "state-"+relay.name), "--address", "127.0.0.1",
+	beside := exec.Command(binary(t), podspec.CommandFarewell, "--class", class, "--state-dir", state, "--address", "127.0.0.1",
 		podspec.FlagInt(podspec.FlagHTTPPort, relay.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1))
 	beside.Stdout, beside.Stderr = &out, &out
 	if err := startWithUs(beside); err != nil {
 		t.Fatal(err)
 	}
 	kept := func() (players int) {
-		file, err := os.ReadFile(filepath.Join(c.dir, "state-"+relay.name, pod.FarewellsFile))
+		file, err := os.ReadFile(filepath.Join(state, pod.FarewellsFile))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,6 +56,8 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		a.playing(3)
 		relay.wait("their connections are parked", func() bool { return kept() == 3 })
 		if round == 2 { // a pod that is being deleted: both are asked to end, and the relay drains
+			relay.term()
+			relay.wait("it drains", func() bool { return !relay.ready() })
 			if err := beside.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}

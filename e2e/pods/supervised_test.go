@@ -12,19 +12,26 @@ import (
 	"github.com/millrace/millrace/dataplane/testsrc"
 )
 
-// The process of a relay that serves is killed: its parent starts it again at once, its players are told, and can join. One that does not last ends the
-// parent too; SIGTERM ends both.
-func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
+// supervisedRelay runs an ingest and a relay with a parent process, which keeps its addresses when it is started with the same arguments again.
+func supervisedRelay(t *testing.T) (ingest, relay *proc, args []string) {
+	t.Helper()
 	c := newCluster(t)
 	c.mkdirs()
 	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
 		c.deliver(role, service(0), false)
 	}
-	ingest := c.place(podspec.Ingest, "ingest-0")
+	ingest = c.place(podspec.Ingest, "ingest-0")
 	ingest.start()
-	supervised := []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
-	relay := c.place(podspec.Relay, "relay-0")
-	relay.start(supervised...)
+	args = []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
+	relay = c.place(podspec.Relay, "relay-0")
+	relay.start(args...)
+	return ingest, relay, args
+}
+
+// The process of a relay that serves is killed: its parent starts it again at once, its players are told, and can join. One that does not last ends the
+// parent too; SIGTERM ends both.
+func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
+	ingest, relay, supervised := supervisedRelay(t)
 	ingest.publish("one", testsrc.Options{GOPSeconds: 1})
 	a := relay.watch("one", 3)
 	a.playing(3)

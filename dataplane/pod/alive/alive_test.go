@@ -4,12 +4,38 @@ package alive
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 const patience = 30 * time.Second
+
+// waits returns when the watcher of a folder waits for the end of those who hold it: the kernel lists such waiters (proc(5), /proc/locks).
+func waits(t *testing.T, dir string) {
+	t.Helper()
+	info, err := os.Stat(filepath.Join(dir, Process))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
+	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+		list, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(list)) {
+			if strings.Contains(line, "-> FLOCK") && strings.Contains(line, inode) {
+				return
+			}
+		}
+	}
+	t.Fatal("nobody waits")
+}
 
 // What is watched is gone when the last of its processes has ended, each time; and nobody begins while its end is dealt with.
 func TestTheEndOfTheLastIsSeen(t *testing.T) {
@@ -69,6 +95,7 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	}
 	deal <- struct{}{}
 	third := <-held
+	waits(t, dir) // it has seen the next one
 	silent("while the next holds it")
 	stop()
 	silent("since it was asked to end") // it outlives whom it watches
@@ -104,7 +131,8 @@ func TestNobodyAtFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.AfterFunc(6*again, func() { _ = f.Close() }) // it is seen until then
+	waits(t, dir)
+	_ = f.Close()
 	if <-gone {
 		t.Error("one was there")
 	}
@@ -117,12 +145,14 @@ func TestSomebodyIsAwaited(t *testing.T) {
 	if err := Await(ctx, dir, Ports); err == nil {
 		t.Error("nobody came")
 	}
-	time.AfterFunc(20*soon, func() {
-		if _, err := Hold(dir, Ports); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := Await(t.Context(), dir, Ports); err != nil {
+	awaited := make(chan error, 1)
+	go func() { awaited <- Await(t.Context(), dir, Ports) }()
+	f, err := Hold(dir, Ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := <-awaited; err != nil {
 		t.Error(err)
 	}
 }

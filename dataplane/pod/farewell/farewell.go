@@ -58,7 +58,7 @@ func Run(ctx context.Context, o Options) error {
 type beside struct {
 	Options
 	detours sync.WaitGroup
-	active  atomic.Int32 // of them
+	active  atomic.Int32 // of them: ports that are answered, or about to be
 }
 
 // gone is called when there is no relay. At first that is because there was none yet, or because there was none like this to see it.
@@ -91,18 +91,20 @@ func (b *beside) gone(ctx context.Context, first bool) {
 
 // detour answers on a port of the relay until the next one is about to open it: by HTTPS if there is a source of certificates.
 func (b *beside) detour(ctx context.Context, port int, certs func() (*certificates.Store, error)) {
-	defer b.active.Add(-1)
+	leave := sync.OnceFunc(func() { b.active.Add(-1) })
+	defer leave()
 	if port < 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, detourLimit)
 	defer cancel()
-	if err := b.answer(ctx, port, certs); err != nil {
+	if err := b.answer(ctx, port, certs, leave); err != nil {
 		b.Log.Error(err, "Players who ask this pod while it has no relay are refused", "port", port)
 	}
 }
 
-func (b *beside) answer(ctx context.Context, port int, certs func() (*certificates.Store, error)) error {
+// answer calls leave when the port is given up: the next relay may end while the last answers are given.
+func (b *beside) answer(ctx context.Context, port int, certs func() (*certificates.Store, error), leave func()) error {
 	l, err := pod.Listen(net.JoinHostPort(b.Address, strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("listening in place of the relay: %w", err)
@@ -131,6 +133,7 @@ func (b *beside) answer(ctx context.Context, port int, certs func() (*certificat
 	if ctx.Err() != nil {
 		err = nil // that is long enough
 	}
+	leave()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
 	defer cancel()
 	if s.Shutdown(last) != nil { // the port is free from here on; who is being answered gets the answer

@@ -67,8 +67,8 @@ func TestADetourByHTTPS(t *testing.T) {
 	at := l.Addr().(*net.TCPAddr)
 	_ = l.Close()
 	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", Log: logr.Discard()}}
-	ended := make(chan error, 1)
-	go func() { ended <- b.answer(t.Context(), at.Port, b.certificates) }()
+	ended, left := make(chan error, 1), make(chan struct{})
+	go func() { ended <- b.answer(t.Context(), at.Port, b.certificates, func() { close(left) }) }()
 	for { // until the port is open
 		if c, err := net.Dial("tcp", at.String()); err == nil {
 			_ = c.Close()
@@ -108,6 +108,7 @@ func TestADetourByHTTPS(t *testing.T) {
 		t.Fatalf("the port is not free while one is answered: %v", err)
 	}
 	defer next.Close()
+	<-left // the next end of a relay is answered, whoever is still here
 	_ = content.Close()
 	res := <-got
 	if res == nil {

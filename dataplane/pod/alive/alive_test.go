@@ -142,11 +142,11 @@ func TestSomebodyIsAwaited(t *testing.T) {
 	dir := t.TempDir()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*soon)
 	defer cancel()
-	if err := Await(ctx, dir, Ports); err == nil {
+	if err := Await(ctx, dir, Ports, true); err == nil {
 		t.Error("nobody came")
 	}
 	awaited := make(chan error, 1)
-	go func() { awaited <- Await(t.Context(), dir, Ports) }()
+	go func() { awaited <- Await(t.Context(), dir, Ports, true) }()
 	f, err := Hold(dir, Ports)
 	if err != nil {
 		t.Fatal(err)

@@ -58,8 +58,8 @@ func Watch(ctx context.Context, dir string, gone func(first bool)) error {
 	}
 }
 
-// Await waits until a process holds a file of a folder, or the context is done.
-func Await(ctx context.Context, dir, name string) error {
+// Await waits until a process holds a file of a folder, or none does, or the context is done.
+func Await(ctx context.Context, dir, name string, held bool) error {
 	f, err := open(dir, name)
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func Await(ctx context.Context, dir, name string) error {
 		switch none, err := free(f); {
 		case err != nil:
 			return err
-		case !none:
+		case none != held:
 			return nil
 		}
 		if err := flock(f, syscall.LOCK_UN); err != nil {

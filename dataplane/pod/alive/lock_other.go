@@ -17,4 +17,4 @@ func Hold(string, string) (*os.File, error) { return nil, nil } //nolint:nilnil 
 func Watch(context.Context, string, func(bool)) error { return errElsewhere }
 
 // Await is there on Linux only, where containers are.
-func Await(context.Context, string, string) error { return errElsewhere }
+func Await(context.Context, string, string, bool) error { return errElsewhere }

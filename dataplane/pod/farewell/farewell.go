@@ -37,11 +37,12 @@ type Options struct {
 }
 
 const (
-	tellLimit   = 10 * time.Second // most of it would be for tens of thousands of players
-	redirects   = 3 * time.Second  // the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
-	detourLimit = time.Minute      // the pod is known not to be ready by then
-	maxConns    = 256              // of the detour, per port; others wait in the kernel
-	lastAnswers = 5 * time.Second  // for requests that are there when the next relay begins
+	tellLimit    = 10 * time.Second // most of it would be for tens of thousands of players
+	redirects    = 3 * time.Second  // the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
+	releaseLimit = time.Second      // some microseconds are expected
+	detourLimit  = time.Minute      // the pod is known not to be ready by then
+	maxConns     = 256              // of the detour, per port; others wait in the kernel
+	lastAnswers  = 5 * time.Second  // for requests that are there when the next relay begins
 )
 
 // Run waits for the end of all processes of the relay, tells the players that were left without a word to come again, and answers those who ask here until there is
@@ -72,6 +73,7 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	}
 	// Nothing leads to a pod that ends. A relay that ended before it came to its ports left the detours as they were.
 	if ctx.Err() == nil && b.active.Load() == 0 {
+		b.released(ctx)
 		b.active.Add(2)
 		b.detours.Go(func() { b.detour(ctx, b.HTTPPort, nil) })
 		b.detours.Go(func() { b.detour(ctx, b.HTTPSPort, b.certificates) })
@@ -79,14 +81,24 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	if len(orphans) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit) // the relay may be killed while the pod ends
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit) // the relay may be killed while the pod ends
 	defer cancel()
-	told, err := relay.Tell(ctx, orphans)
+	told, err := relay.Tell(telling, orphans)
 	if err != nil {
 		b.Log.Error(err, "Players of a relay that was killed were not told", "players", len(orphans), "told", told)
 		return
 	}
 	b.Log.Info("Players of the relay, which was killed, were told to come again", "players", len(orphans), "told", told)
+}
+
+// released waits until the relay that has ended has let go of its last lock, too: the kernel takes them one after the other, and nobody is to take it for the next
+// relay, which cannot begin yet.
+func (b *beside) released(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, releaseLimit)
+	defer cancel()
+	if err := alive.Await(ctx, b.StateDir, alive.Ports, false); err != nil {
+		b.Log.Error(err, "The relay has ended and holds its ports")
+	}
 }
 
 // detour answers on a port of the relay until the next one is about to open it: by HTTPS if there is a source of certificates.
@@ -129,7 +141,7 @@ func (b *beside) answer(ctx context.Context, port int, certs func() (*certificat
 		defer close(served)
 		_ = serve(limited) // until it is shut down
 	}()
-	err = alive.Await(ctx, b.StateDir, alive.Ports)
+	err = alive.Await(ctx, b.StateDir, alive.Ports, true)
 	if ctx.Err() != nil {
 		err = nil // that is long enough
 	}

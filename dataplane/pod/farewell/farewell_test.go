@@ -1,6 +1,7 @@
 package farewell
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -11,6 +12,7 @@ import (
 	"net/http/httptest"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 
@@ -121,4 +123,41 @@ func TestADetourByHTTPS(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// The kernel takes the locks of a process that was killed one after the other. The one on its ports, when it is the last, is not the next relay's.
+func TestAPortThatIsGivenBackLast(t *testing.T) {
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := l.Addr().(*net.TCPAddr)
+	_ = l.Close()
+	dying, err := alive.Hold(dir, alive.Ports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = dying.Close() })
+	ctx, stop := context.WithCancel(t.Context())
+	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: at.Port, HTTPSPort: -1, Log: logr.Discard()}}
+	b.gone(ctx, false)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for n := 0; n < 2; {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+at.String()+"/live/one", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if n == 0 && errors.Is(err, syscall.ECONNREFUSED) && b.active.Load() > 0 {
+			continue // it is about to listen
+		}
+		if err != nil {
+			t.Fatalf("answer %d: %v", n, err)
+		}
+		_ = res.Body.Close() // it is not read
+		n++
+	}
+	stop()
+	b.detours.Wait()
 }

@@ -42,6 +42,7 @@ const (
 	releaseLimit = time.Second      // some microseconds are expected
 	detourLimit  = time.Minute      // the pod is known not to be ready by then
 	maxConns     = 256              // of the detour, per port; others wait in the kernel
+	lastOffers   = time.Second      // to come in from who has connected before the next relay begins
 	lastAnswers  = 5 * time.Second  // for requests that are there when the next relay begins
 )
 
@@ -146,9 +147,11 @@ func (b *beside) answer(ctx context.Context, port int, certs func() (*certificat
 		err = nil // that is long enough
 	}
 	leave()
+	_ = limited.Close()    // the port is free from here on
+	time.Sleep(lastOffers) // who has a connection sends its offer: a server that shuts down answers none that comes in
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
 	defer cancel()
-	if s.Shutdown(last) != nil { // the port is free from here on; who is being answered gets the answer
+	if s.Shutdown(last) != nil { // who is being answered gets the answer
 		_ = s.Close() // the rest
 	}
 	<-served

@@ -23,9 +23,8 @@ const (
 // 1.6 times the CPU.
 const opusComplexity = "5"
 
-// command makes the arguments of ffmpeg. Frames before from, on the source's timeline, are decoded but not encoded. Each output has one
-// track, so that none waits for another.
-func command(e Encoder, w Work, from time.Duration, threads int) []string {
+// command makes the arguments of ffmpeg. Each output has one track, so that none waits for another.
+func command(e Encoder, w Work, from start, threads int) []string {
 	args := []string{"-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning"}
 	if w.Video == Encode {
 		args = append(args, e.device()...)
@@ -38,7 +37,7 @@ func command(e Encoder, w Work, from time.Duration, threads int) []string {
 	}
 	args = append(args, "-f", "nut", "-i", "pipe:0", "-filter_threads", "1", "-copyts", "-vsync", "passthrough")
 	if w.Video == Encode {
-		args = append(args, "-map", "0:v:0", "-vf", videoFilter(e, w, from), "-enc_time_base:v", "1:90000")
+		args = append(args, "-map", "0:v:0", "-vf", videoFilter(e, w, from.picture), "-enc_time_base:v", "1:90000")
 		args = append(args, e.options(w, threads)...)
 		frame := 1 / w.FPS
 		args = append(args, "-g", strconv.Itoa(int(2*w.GOP.Seconds()*w.FPS)+1), "-force_key_frames",
@@ -46,7 +45,7 @@ func command(e Encoder, w Work, from time.Duration, threads int) []string {
 		args = append(args, output(videoOut)...)
 	}
 	if w.Audio == Encode {
-		args = append(args, "-map", "0:a:0", "-af", audioFilter(w), "-ac", strconv.Itoa(w.Channels), "-ar", strconv.Itoa(w.SampleRate))
+		args = append(args, "-map", "0:a:0", "-af", audioFilter(w, from.sound), "-ac", strconv.Itoa(w.Channels), "-ar", strconv.Itoa(w.SampleRate))
 		if w.AudioCodec == media.AAC {
 			args = append(args, "-c:a", "aac")
 		} else {
@@ -82,6 +81,11 @@ func videoFilter(e Encoder, w Work, from time.Duration) string {
 // audioFilter changes the rate. The number of samples follows the source's time stamps: what they are apart by less than 5 ms stays,
 // more is stretched away by 1 % at most, and beyond 100 ms silence is put in or samples are left out. So sound does not drift from the
 // picture, and the time stamps of the result go in steps of exactly one frame.
-func audioFilter(w Work) string {
-	return fmt.Sprintf("aresample=%d:async=%d:min_comp=0.005:min_hard_comp=0.1", w.SampleRate, w.SampleRate/100)
+// From is the first sample, 0: the first that comes.
+func audioFilter(w Work, from int64) string {
+	f := fmt.Sprintf("aresample=%d:async=%d:min_comp=0.005:min_hard_comp=0.1", w.SampleRate, w.SampleRate/100)
+	if from > 0 {
+		f += fmt.Sprintf(",atrim=start_pts=%d", from)
+	}
+	return f
 }

@@ -126,10 +126,10 @@ func TestCommandLines(t *testing.T) {
 	keep.BFrames, keep.Scale, keep.MaxFPS, keep.Deinterlace, keep.Reordered, keep.Audio = true, false, 0, true, false, None
 	var b strings.Builder
 	for _, e := range []Encoder{X264, NVENC, VAAPI, QSV} {
-		fmt.Fprintf(&b, "# %s, all there is\n%s\n", e, strings.Join(command(e, full, time.Minute, 2), " "))
-		fmt.Fprintf(&b, "# %s, B-frames kept, interlaced source\n%s\n", e, strings.Join(command(e, keep, 0, 1), " "))
+		fmt.Fprintf(&b, "# %s, all there is\n%s\n", e, strings.Join(command(e, full, start{picture: time.Minute, sound: 3_360_000}, 2), " "))
+		fmt.Fprintf(&b, "# %s, B-frames kept, interlaced source\n%s\n", e, strings.Join(command(e, keep, start{}, 1), " "))
 	}
-	fmt.Fprintf(&b, "# sound beside a picture that is passed through\n%s\n", strings.Join(command(X264, sound, 0, 2), " "))
+	fmt.Fprintf(&b, "# sound beside a picture that is passed through\n%s\n", strings.Join(command(X264, sound, start{}, 2), " "))
 	const golden = "testdata/commands.txt"
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {

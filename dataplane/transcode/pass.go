@@ -26,8 +26,8 @@ type pass struct {
 	queue     chan nut.Frame
 	trackOf   [3]int // by media.Kind: the track in what goes to ffmpeg
 	clocks    [3]clock
-	from      time.Duration // frames before it were old when the pass began
-	edge      time.Duration // the stream's live edge then
+	from      start
+	edge      time.Duration // the stream's live edge when the pass began
 
 	fed      atomic.Int64 // Unix nanoseconds of the first frame that was given since the last came out; 0: none
 	lateness atomic.Int64 // added, ns, smoothed
@@ -43,6 +43,11 @@ func (p *pass) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var shown, heard time.Duration
+	if pub := p.session.pub; pub != nil {
+		shown, heard = pub.newest(media.Video), pub.newest(media.Audio)
+	}
+	p.from = findStart(p.work, backlog, p.edge, shown, heard)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -116,12 +121,6 @@ func (p *pass) backlog(ctx context.Context, r frames) ([]*media.Frame, error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if p.work.Video == Encode {
-		p.from = p.edge
-		if pub := p.session.pub; pub != nil { // what was shown is not shown again: it would be the key frame that is left out
-			p.from = max(p.from, pub.shown()+time.Millisecond)
-		}
 	}
 	return all, nil
 }
@@ -210,10 +209,10 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 		out := *f // the hub writes into frames that are published
 		return p.session.pub.write(&out)
 	case Encode:
-		if kind == media.Audio && f.DTS < p.from-200*time.Millisecond {
+		if kind == media.Audio && f.DTS < p.from.heard {
 			return nil
 		}
-		if f.Disposable && f.PTS < p.from { // it would be decoded for nobody: no picture refers to it, and it is not shown
+		if f.Disposable && f.PTS < p.from.picture { // it would be decoded for nobody: no picture refers to it, and it is not shown
 			return nil
 		}
 		return p.feed(ctx, f)

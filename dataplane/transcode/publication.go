@@ -69,11 +69,11 @@ func (p *publication) write(f *media.Frame) error {
 	return p.pub.Write(f)
 }
 
-// shown is the DTS of the newest picture.
-func (p *publication) shown() time.Duration {
+// newest is the DTS of the newest frame of a kind, 0 before there is one.
+func (p *publication) newest(kind media.Kind) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last[media.Video]
+	return p.last[kind]
 }
 
 func (p *publication) end() { p.pub.End() }

@@ -37,17 +37,19 @@ type pass struct {
 const queueSize = 2048
 
 func (p *pass) run(ctx context.Context) error {
-	r := p.session.source.NewReader()
+	published := [3]time.Duration{never, never, never}
+	read := p.session.source.NewReader
+	if pub := p.session.pub; pub != nil { // it goes on where the rendition ended
+		published, read = pub.newest(), p.session.source.NewReplay
+	}
+	r := read()
 	defer r.Close()
 	backlog, err := p.backlog(ctx, r)
 	if err != nil {
 		return err
 	}
-	var shown, heard time.Duration
-	if pub := p.session.pub; pub != nil {
-		shown, heard = pub.newest(media.Video), pub.newest(media.Audio)
-	}
-	p.from = findStart(p.work, backlog, p.edge, shown, heard)
+	backlog = p.current(backlog)
+	p.from = findStart(p.work, backlog, p.edge, published)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -206,10 +208,13 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 	}
 	switch task {
 	case Copy:
+		if f.DTS <= p.from.published[kind] {
+			return nil
+		}
 		out := *f // the hub writes into frames that are published
 		return p.session.pub.write(&out)
 	case Encode:
-		if kind == media.Audio && f.DTS < p.from.heard {
+		if kind == media.Audio && f.DTS < p.from.decode {
 			return nil
 		}
 		if f.Disposable && f.PTS < p.from.picture { // it would be decoded for nobody: no picture refers to it, and it is not shown

@@ -157,6 +157,9 @@ func (p *pass) sounds() error {
 		}
 		t := r.Tracks()[0]
 		pts := duration(n.PTS*t.Num, t.Den) - timeShift
+		if pts <= p.from.published[media.Audio] {
+			continue
+		}
 		f := &media.Frame{Track: p.opusOrAAC, Key: p.work.Video == None, PTS: pts, DTS: pts, Units: [][]byte{n.Data}, Size: len(n.Data)}
 		if err := p.put(f); err != nil {
 			return err

@@ -23,7 +23,7 @@ type publication struct {
 }
 
 func newPublication(pub *hub.Publication, onFirst func()) *publication {
-	return &publication{pub: pub, inspector: media.NewInspector(), onFirst: onFirst}
+	return &publication{pub: pub, inspector: media.NewInspector(), onFirst: onFirst, last: [3]time.Duration{never, never, never}}
 }
 
 // tracks announces the tracks; nil ones are left out.
@@ -69,11 +69,11 @@ func (p *publication) write(f *media.Frame) error {
 	return p.pub.Write(f)
 }
 
-// newest is the DTS of the newest frame of a kind, 0 before there is one.
-func (p *publication) newest(kind media.Kind) time.Duration {
+// newest is the DTS of the newest frame of each kind, never where there is none.
+func (p *publication) newest() [3]time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last[kind]
+	return p.last
 }
 
 func (p *publication) end() { p.pub.End() }

@@ -58,7 +58,8 @@ func Watch(ctx context.Context, dir string, gone func(first bool)) error {
 	}
 }
 
-// Await waits until a process holds a file of a folder, or none does, or the context is done.
+// Await waits until a process holds a file of a folder, or none does, or the context is done. To look is to hold the file for a moment: two that await the same
+// one take each other for what they wait for.
 func Await(ctx context.Context, dir, name string, held bool) error {
 	f, err := open(dir, name)
 	if err != nil {

@@ -41,8 +41,8 @@ const (
 	redirects    = 3 * time.Second  // the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
 	releaseLimit = time.Second      // some microseconds are expected
 	detourLimit  = time.Minute      // the pod is known not to be ready by then
-	maxConns     = 256              // of the detour, per port; others wait in the kernel
-	lastOffers   = time.Second      // to come in from who has connected before the next relay begins
+	maxConns     = 256              // of the detour, per port; others wait in the kernel, and are reset when the port is given up
+	lastOffers   = time.Second      // to come in on connections that were accepted before the next relay begins
 	lastAnswers  = 5 * time.Second  // for requests that are there when the next relay begins
 )
 
@@ -60,7 +60,7 @@ func Run(ctx context.Context, o Options) error {
 type beside struct {
 	Options
 	detours sync.WaitGroup
-	active  atomic.Int32 // of them: ports that are answered, or about to be
+	active  atomic.Bool // the ports are answered, or about to be
 }
 
 // gone is called when there is no relay. At first that is because there was none yet, or because there was none like this to see it.
@@ -73,11 +73,16 @@ func (b *beside) gone(ctx context.Context, first bool) {
 		return
 	}
 	// Nothing leads to a pod that ends. A relay that ended before it came to its ports left the detours as they were.
-	if ctx.Err() == nil && b.active.Load() == 0 {
+	if ctx.Err() == nil && b.active.CompareAndSwap(false, true) {
 		b.released(ctx)
-		b.active.Add(2)
-		b.detours.Go(func() { b.detour(ctx, b.HTTPPort, nil) })
-		b.detours.Go(func() { b.detour(ctx, b.HTTPSPort, b.certificates) })
+		turn, end := context.WithTimeout(ctx, detourLimit)
+		b.detours.Go(func() { b.detour(turn, b.HTTPPort, nil) })
+		b.detours.Go(func() { b.detour(turn, b.HTTPSPort, b.certificates) })
+		b.detours.Go(func() { // once for both: whoever looks holds the lock for a moment
+			b.next(turn)
+			end()
+			b.active.Store(false)
+		})
 	}
 	if len(orphans) == 0 {
 		return
@@ -102,32 +107,34 @@ func (b *beside) released(ctx context.Context) {
 	}
 }
 
-// detour answers on a port of the relay until the next one is about to open it: by HTTPS if there is a source of certificates.
-func (b *beside) detour(ctx context.Context, port int, certs func() (*certificates.Store, error)) {
-	leave := sync.OnceFunc(func() { b.active.Add(-1) })
-	defer leave()
+// next waits until the next relay is about to open its ports. It may end while the last answers are given: then the ports are answered anew.
+func (b *beside) next(turn context.Context) {
+	if err := alive.Await(turn, b.StateDir, alive.Ports, true); err != nil && turn.Err() == nil {
+		b.Log.Error(err, "Players who ask this pod while it has no relay are refused")
+	}
+}
+
+// detour answers on a port of the relay until its turn is over: by HTTPS if there is a source of certificates.
+func (b *beside) detour(turn context.Context, port int, certs func() (*certificates.Store, error)) {
 	if port < 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, detourLimit)
-	defer cancel()
-	if err := b.answer(ctx, port, certs, leave); err != nil {
+	if err := b.answer(turn, port, certs); err != nil {
 		b.Log.Error(err, "Players who ask this pod while it has no relay are refused", "port", port)
 	}
 }
 
-// answer calls leave when the port is given up: the next relay may end while the last answers are given.
-func (b *beside) answer(ctx context.Context, port int, certs func() (*certificates.Store, error), leave func()) error {
+func (b *beside) answer(turn context.Context, port int, certs func() (*certificates.Store, error)) error {
 	l, err := pod.Listen(net.JoinHostPort(b.Address, strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("listening in place of the relay: %w", err)
 	}
+	defer context.AfterFunc(turn, func() { _ = l.Close() })() // the port is free from then on, whatever is still done here
 	s := &http.Server{
 		Handler: relay.Detour(time.Now().Add(redirects)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
 	}
 	s.SetKeepAlivesEnabled(false)
-	limited := netutil.LimitListener(l, maxConns)
 	serve := s.Serve
 	if certs != nil {
 		store, err := certs() // who asks meanwhile waits in the kernel
@@ -140,22 +147,17 @@ func (b *beside) answer(ctx context.Context, port int, certs func() (*certificat
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = serve(limited) // until it is shut down
+		_ = serve(netutil.LimitListener(l, maxConns)) // until the port is given up
 	}()
-	err = alive.Await(ctx, b.StateDir, alive.Ports, true)
-	if ctx.Err() != nil {
-		err = nil // that is long enough
-	}
-	leave()
-	_ = limited.Close()    // the port is free from here on
+	<-turn.Done()
 	time.Sleep(lastOffers) // who has a connection sends its offer: a server that shuts down answers none that comes in
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastAnswers)
+	last, cancel := context.WithTimeout(context.WithoutCancel(turn), lastAnswers)
 	defer cancel()
 	if s.Shutdown(last) != nil { // who is being answered gets the answer
 		_ = s.Close() // the rest
 	}
 	<-served
-	return err
+	return nil
 }
 
 // certificates are those of the Plan that the relay ran on.

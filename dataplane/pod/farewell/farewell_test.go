@@ -6,15 +6,18 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/testr"
 
 	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/plan/bundle"
@@ -56,35 +59,51 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 	return trust
 }
 
-// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay comes to its ports, who is being answered
-// gets the answer, and the port is free at once.
-func TestADetourByHTTPS(t *testing.T) {
-	const host = "example.com"
-	dir := t.TempDir()
-	trust := remember(t, dir, host)
+// freePort is one that nobody has.
+func freePort(t *testing.T) int {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := l.Addr().(*net.TCPAddr)
-	_ = l.Close()
-	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", Log: logr.Discard()}}
-	ended, left := make(chan error, 1), make(chan struct{})
-	go func() { ended <- b.answer(t.Context(), at.Port, b.certificates, func() { close(left) }) }()
-	for { // until the port is open
-		if c, err := net.Dial("tcp", at.String()); err == nil {
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// opened returns when somebody listens on a port.
+func opened(t *testing.T, at string) {
+	t.Helper()
+	for {
+		c, err := net.Dial("tcp", at)
+		if err == nil {
 			_ = c.Close()
-			break
-		} else if !errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay comes to its ports, who is being answered
+// gets the answer, and both ports are free at once.
+func TestADetourByHTTPS(t *testing.T) {
+	const host = "example.com"
+	dir := t.TempDir()
+	trust := remember(t, dir, host)
+	plain, secure := freePort(t), freePort(t)
+	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: plain, HTTPSPort: secure, Log: testr.New(t)}}
+	t.Cleanup(b.detours.Wait)
+	b.gone(t.Context(), false)
+	at := fmt.Sprintf("127.0.0.1:%d", secure)
+	opened(t, at)
+	opened(t, fmt.Sprintf("127.0.0.1:%d", plain))
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
 	}
 	asking, content := io.Pipe() // the request is there until its content ends
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at.String()+"/live/one", asking)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at+"/live/one", asking)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,12 +124,16 @@ func TestADetourByHTTPS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer held.Close()
-	next, err := pod.Listen(at.String())
-	if err != nil {
-		t.Fatalf("the port is not free while one is answered: %v", err)
+	for _, port := range []int{plain, secure} {
+		next, err := pod.Listen(fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			t.Fatalf("the port is not free while one is answered: %v", err)
+		}
+		defer next.Close()
 	}
-	defer next.Close()
-	<-left // the next end of a relay is answered, whoever is still here
+	for b.active.Load() { // the next end of a relay is answered, whoever is still here
+		runtime.Gosched()
+	}
 	_ = content.Close()
 	res := <-got
 	if res == nil {
@@ -120,36 +143,30 @@ func TestADetourByHTTPS(t *testing.T) {
 	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" || res.ProtoMajor != 1 || !res.Close {
 		t.Errorf("an offer is answered %s %s, %v, connection closed %v", res.Proto, res.Status, res.Header, res.Close)
 	}
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
+	b.detours.Wait()
 }
 
 // The kernel takes the locks of a process that was killed one after the other. The one on its ports, when it is the last, is not the next relay's.
 func TestAPortThatIsGivenBackLast(t *testing.T) {
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().(*net.TCPAddr)
-	_ = l.Close()
+	port := freePort(t)
 	dying, err := alive.Hold(dir, alive.Ports)
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.AfterFunc(50*time.Millisecond, func() { _ = dying.Close() })
 	ctx, stop := context.WithCancel(t.Context())
-	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: at.Port, HTTPSPort: -1, Log: logr.Discard()}}
+	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: port, HTTPSPort: -1, Log: logr.Discard()}}
+	t.Cleanup(b.detours.Wait)
 	b.gone(ctx, false)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for n := 0; n < 2; {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+at.String()+"/live/one", http.NoBody)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/live/one", port), http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}
 		res, err := client.Do(req)
-		if n == 0 && errors.Is(err, syscall.ECONNREFUSED) && b.active.Load() > 0 {
+		if n == 0 && errors.Is(err, syscall.ECONNREFUSED) && b.active.Load() {
 			continue // it is about to listen
 		}
 		if err != nil {

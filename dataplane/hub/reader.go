@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,10 +25,21 @@ type Reader struct {
 func (s *Stream) NewReader() *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.read(s.ring.newestKey())
+}
+
+// NewReaderAt makes a reader that starts at the newest key frame whose DTS is not after a time, or at the oldest one in the ring: for those that go on where they
+// were.
+func (s *Stream) NewReaderAt(dts time.Duration) *Reader {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	seq := s.ring.newestKey()
-	s.readers++
-	s.idle = time.Time{}
-	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
+	for _, key := range slices.Backward(s.ring.keys) {
+		if seq = key; s.ring.at(key).DTS <= dts {
+			break
+		}
+	}
+	return s.read(seq)
 }
 
 // NewReplay makes a reader that starts at the oldest key frame in the ring: for those that make segments of what has been already.
@@ -38,9 +50,14 @@ func (s *Stream) NewReplay() *Reader {
 	if len(s.ring.keys) > 0 {
 		seq = s.ring.keys[0]
 	}
+	return s.read(seq)
+}
+
+// read makes a reader; the stream is locked.
+func (s *Stream) read(from uint64) *Reader {
 	s.readers++
 	s.idle = time.Time{}
-	return &Reader{s: s, next: seq, wake: make(chan struct{}, 1)}
+	return &Reader{s: s, next: from, wake: make(chan struct{}, 1)}
 }
 
 // Next gives the next frame, waiting for it. It returns io.EOF when the stream has ended and all its frames were read, or the

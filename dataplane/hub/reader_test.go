@@ -32,6 +32,25 @@ func TestReaderStartsAtTheNewestKeyFrame(t *testing.T) {
 	}
 }
 
+// Who goes on where it was begins with the last key frame before, or with the oldest that there is.
+func TestReaderAt(t *testing.T) {
+	h := New(Options{})
+	defer h.Close()
+	p := publish(t, h, Publisher{})
+	if r := p.Stream().NewReaderAt(time.Second); r.next != 0 {
+		t.Errorf("before any frame it starts at %d", r.next)
+	}
+	for i := range 4 {
+		write(t, p, time.Duration(i+1)*400*time.Millisecond, 10)
+	}
+	first, third := p.Stream().ring.at(0).DTS, p.Stream().ring.at(20).DTS
+	for at, want := range map[time.Duration]uint64{first - time.Hour: 0, first: 0, third - 1: 10, third: 20, third + 1: 20, third + time.Hour: 30} {
+		if f := next(t, p.Stream().NewReaderAt(at)); f.Seq != want || !f.Key {
+			t.Errorf("from %s on it starts at %d, want %d", at, f.Seq, want)
+		}
+	}
+}
+
 func TestSlowReaderSkipsToTheNewestKeyFrame(t *testing.T) {
 	h := New(Options{MaxBytes: 10 * (100 + frameOverhead)})
 	defer h.Close()

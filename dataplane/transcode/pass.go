@@ -28,6 +28,8 @@ type pass struct {
 	clocks    [3]clock
 	from      start
 	edge      time.Duration // the stream's live edge when the pass began
+	afresh    bool          // the picture is passed through, and what was shown before was encoded
+	joined    bool          // of such a picture a key frame has come
 
 	fed      atomic.Int64 // Unix nanoseconds of the first frame that was given since the last came out; 0: none
 	lateness atomic.Int64 // added, ns, smoothed
@@ -37,12 +39,11 @@ type pass struct {
 const queueSize = 2048
 
 func (p *pass) run(ctx context.Context) error {
-	published := [3]time.Duration{never, never, never}
-	read := p.session.source.NewReader
-	if pub := p.session.pub; pub != nil { // it goes on where the rendition ended
-		published, read = pub.newest(), p.session.source.NewReplay
+	published := nothing()
+	if pub := p.session.pub; pub != nil {
+		published = pub.reached()
 	}
-	r := read()
+	r := p.reader(published)
 	defer r.Close()
 	backlog, err := p.backlog(ctx, r)
 	if err != nil {
@@ -208,11 +209,11 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 	}
 	switch task {
 	case Copy:
-		if f.DTS <= p.from.published[kind] {
-			return nil
-		}
 		out := *f // the hub writes into frames that are published
-		return p.session.pub.write(&out)
+		if p.continues(&out) {
+			return p.session.pub.write(&out)
+		}
+		return nil
 	case Encode:
 		if kind == media.Audio && f.DTS < p.from.decode {
 			return nil

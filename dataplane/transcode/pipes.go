@@ -157,7 +157,7 @@ func (p *pass) sounds() error {
 		}
 		t := r.Tracks()[0]
 		pts := duration(n.PTS*t.Num, t.Den) - timeShift
-		if pts <= p.from.published[media.Audio] {
+		if pts <= p.from.published.dts[media.Audio] {
 			continue
 		}
 		f := &media.Frame{Track: p.opusOrAAC, Key: p.work.Video == None, PTS: pts, DTS: pts, Units: [][]byte{n.Data}, Size: len(n.Data)}

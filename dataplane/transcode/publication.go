@@ -17,13 +17,13 @@ type publication struct {
 	facts     time.Time
 	begun     bool
 	begin     time.Duration // DTS of the first frame
-	last      [3]time.Duration
+	reach     extent
 	onFirst   func()
 	now       [2]*media.Track
 }
 
 func newPublication(pub *hub.Publication, onFirst func()) *publication {
-	return &publication{pub: pub, inspector: media.NewInspector(), onFirst: onFirst, last: [3]time.Duration{never, never, never}}
+	return &publication{pub: pub, inspector: media.NewInspector(), onFirst: onFirst, reach: nothing()}
 }
 
 // tracks announces the tracks; nil ones are left out.
@@ -57,10 +57,13 @@ func (p *publication) write(f *media.Frame) error {
 		defer p.onFirst()
 	}
 	kind := f.Kind()
-	if f.DTS < p.begin || f.DTS < p.last[kind] {
+	if f.DTS < p.begin || f.DTS < p.reach.dts[kind] {
 		return nil
 	}
-	p.last[kind] = f.DTS
+	p.reach.dts[kind] = f.DTS
+	if kind == media.Video {
+		p.reach.shown = max(p.reach.shown, f.PTS)
+	}
 	p.inspector.Frame(f)
 	if now := time.Now(); now.Sub(p.facts) > time.Second {
 		p.facts = now
@@ -69,11 +72,11 @@ func (p *publication) write(f *media.Frame) error {
 	return p.pub.Write(f)
 }
 
-// newest is the DTS of the newest frame of each kind, never where there is none.
-func (p *publication) newest() [3]time.Duration {
+// reached tells how far it has come.
+func (p *publication) reached() extent {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last
+	return p.reach
 }
 
 func (p *publication) end() { p.pub.End() }

@@ -35,10 +35,11 @@ type session struct {
 	err    error
 
 	// Owned by the goroutine of run.
-	tpl    *plan.Template
-	source *hub.Stream
-	pub    *publication
-	epoch  uint64
+	tpl     *plan.Template
+	source  *hub.Stream
+	pub     *publication
+	epoch   uint64
+	encoded bool // the newest picture was, or was to be
 
 	mu    sync.Mutex
 	shown Info
@@ -204,7 +205,8 @@ func (s *session) pass(ctx context.Context) error {
 	if work.Video == None && work.Audio == None {
 		return unavailable("SourceNotTranscoded", 10*time.Second, "the source has neither picture nor sound")
 	}
-	p := &pass{session: s, work: work, video: video, audio: audio, epoch: s.epoch}
+	p := &pass{session: s, work: work, video: video, audio: audio, epoch: s.epoch, afresh: s.encoded}
+	s.encoded = s.encoded || work.Video == Encode
 	return p.run(ctx)
 }
 

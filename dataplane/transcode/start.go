@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 )
 
@@ -12,11 +13,20 @@ const never = time.Duration(math.MinInt64)
 
 // start is where a pass begins, on the source's timeline.
 type start struct {
-	picture   time.Duration    // pictures before it are decoded but not encoded
-	decode    time.Duration    // frames of sound before it are not decoded
-	sound     int64            // the first sample that is encoded, counted from -timeShift; 0: the first that comes
-	published [3]time.Duration // by media.Kind: what comes of the rendition until then has been published before
+	picture   time.Duration // pictures before it are decoded but not encoded
+	decode    time.Duration // frames of sound before it are left out
+	sound     int64         // the first sample that is encoded, counted from -timeShift; 0: the first that comes
+	published extent        // before the pass
 }
+
+// extent is how far a rendition has come.
+type extent struct {
+	dts   [3]time.Duration // by media.Kind, of the newest frame; never: there is none
+	shown time.Duration    // the highest PTS of a picture, or never
+}
+
+// nothing is that of a rendition that has just begun.
+func nothing() extent { return extent{[3]time.Duration{never, never, never}, never} }
 
 // How far before the newest sound it is taken up. What was published stays, so that sound goes on where it ended; what is older than soundAgain is
 // too late to be heard.
@@ -26,17 +36,11 @@ const (
 	soundBefore = 300 * time.Millisecond // decoded for nobody: AAC needs the frame before, which at 8 kHz takes 128 ms
 )
 
-// findStart decides it from what is at hand of the source, in order of decoding. Edge is the source's live edge, published what the rendition has already,
-// never where it has nothing.
-func findStart(w Work, backlog []*media.Frame, edge time.Duration, published [3]time.Duration) start {
+// findStart decides it from what is at hand of the source, in order of decoding. Edge is the source's live edge.
+func findStart(w Work, backlog []*media.Frame, edge time.Duration, published extent) start {
 	s := start{decode: never, published: published}
 	if w.Video == Encode { // what was shown is not shown again: it would be the key frame that is left out
-		s.picture = max(edge, published[media.Video]+time.Millisecond)
-		s.decode = s.picture - soundBack
-	}
-	heard := published[media.Audio]
-	if w.Audio != Encode || heard == never {
-		return s
+		s.picture = max(edge, published.shown+time.Millisecond)
 	}
 	newest := edge
 	for _, f := range backlog {
@@ -44,7 +48,20 @@ func findStart(w Work, backlog []*media.Frame, edge time.Duration, published [3]
 			newest = f.PTS
 		}
 	}
-	late := newest - soundAgain
+	heard, late := published.dts[media.Audio], newest-soundAgain
+	switch {
+	case heard == never && w.Video == Encode:
+		s.decode = s.picture - soundBack
+		return s
+	case heard == never && published.shown != never:
+		s.decode = newest - soundBack
+		return s
+	case w.Audio == Copy && w.Video == Encode:
+		s.decode = late
+		return s
+	case heard == never, w.Audio != Encode: // all there is
+		return s
+	}
 	s.decode = max(heard, late) - soundBefore
 	have := newest
 	for _, f := range backlog {
@@ -72,6 +89,40 @@ func (w Work) frameOfSound() (frame, before int64) {
 		return 1024, 1024
 	}
 	return 960, 312
+}
+
+// reader begins to read the source: at its newest key frame, or where the rendition has come to.
+func (p *pass) reader(published extent) *hub.Reader {
+	from := never
+	for kind, task := range map[media.Kind]Task{media.Video: p.work.Video, media.Audio: p.work.Audio} {
+		if dts := published.dts[kind]; task != None && dts != never && (from == never || dts < from) {
+			from = dts
+		}
+	}
+	if from == never {
+		return p.session.source.NewReader()
+	}
+	return p.session.source.NewReaderAt(from - soundBefore)
+}
+
+// continues tells whether a frame that is passed through comes after what was published, and puts it there in the order of decoding. A picture that was encoded
+// before goes on with a key frame.
+func (p *pass) continues(f *media.Frame) bool {
+	published := &p.from.published
+	kind := f.Kind()
+	switch {
+	case kind == media.Audio && f.DTS < p.from.decode:
+		return false
+	case kind != media.Video || !p.afresh:
+		return f.DTS > published.dts[kind]
+	case f.PTS <= published.shown:
+		return false
+	}
+	if f.Key {
+		p.joined, p.session.encoded = true, false
+	}
+	f.DTS = max(f.DTS, published.dts[kind])
+	return p.joined
 }
 
 // current leaves out what a rendition has no use for when a pass begins: frames of what the source was before, and pictures before the last key frame

@@ -45,6 +45,8 @@ func (r *rig) takeover(s *hub.Stream, kill ...int) []*media.Frame {
 				if process > slices.Max(kill) {
 					return all
 				}
+			} else if i.PID <= 0 {
+				r.t.Fatalf("no process: %+v", i)
 			} else if err := syscall.Kill(i.PID, syscall.SIGKILL); err != nil {
 				r.t.Fatal(err)
 			}
@@ -53,8 +55,14 @@ func (r *rig) takeover(s *hub.Stream, kill ...int) []*media.Frame {
 }
 
 func (r *rig) info(s *hub.Stream) Info {
-	list := r.trans.List()
-	return list[slices.IndexFunc(list, func(i Info) bool { return i.Rendition == s.Key.String() })]
+	r.t.Helper()
+	for _, i := range r.trans.List() {
+		if i.Rendition == s.Key.String() {
+			return i
+		}
+	}
+	r.t.Fatalf("%s is not made any more", s.Key)
+	return Info{}
 }
 
 // A picture that is passed through until its GOP turns out to be too long is encoded by another process. The sound goes on, a frame after the other. When
@@ -68,12 +76,16 @@ func TestSoundGoesOnWhenPicturesAreEncodedAfterAll(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, []plan.Template{origin(), aac}, nil)
 			var s *hub.Stream
+			var source *testsrc.Publisher
 			for n := 0; s == nil || r.info(s).Video != Copy; n++ { // else it was found when its GOP was known to be long, by a machine that is slow
 				if n == 5 {
 					t.Fatalf("the picture is not passed through at first: %+v", r.info(s))
 				}
 				name := fmt.Sprintf("a%d", n)
-				r.publish(name, testsrc.Options{Audio: true, GOPSeconds: 30, ExtraArgs: []string{"-ar", "44100"}})
+				if n > 0 {
+					source.Kill()
+				}
+				source = r.publish(name, testsrc.Options{Audio: true, GOPSeconds: 30, ExtraArgs: []string{"-ar", "44100"}})
 				r.await(name)
 				s = r.find(name + "_" + id)
 			}
@@ -129,9 +141,11 @@ func TestStart(t *testing.T) {
 		"what is not there any more is left out":       {opus, sound(4755*ms, 5000*ms), 5000 * ms, 4400 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4760*48 + 312}},
 		"no sound is there":                            {opus, nil, 5000 * ms, 4400 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 5000*48 + 312}},
 		"sound that is far behind the picture":         {opus, sound(0, 2000*ms), 5000 * ms, 4900 * ms, 1900 * ms, start{picture: 5000 * ms, decode: 1600 * ms, sound: shifted + 1900*48 + 312}},
+		"sound that never came beside a picture":       {beside, sound(0, 5000*ms), 5000 * ms, 4900 * ms, never, start{decode: 4800 * ms}},
+		"sound that is passed through":                 {video, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms, start{picture: 5000 * ms, decode: 4000 * ms}},
 		"a picture beyond the edge is not shown again": {video, nil, 5000 * ms, 5010 * ms, never, start{picture: 5011 * ms, decode: 4811 * ms}},
 	} {
-		c.want.published = [3]time.Duration{never, c.shown, c.heard}
+		c.want.published = extent{[3]time.Duration{never, c.shown, c.heard}, c.shown}
 		if got := findStart(c.work, c.backlog, c.edge, c.want.published); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
@@ -228,6 +242,43 @@ func TestBacklogIsOfWhatTheSourceIsNow(t *testing.T) {
 		p := &pass{video: now, audio: sound, epoch: 2, work: Work{Video: task}}
 		if got := p.current(all); !slices.Equal(got, want) {
 			t.Errorf("%s: %d frames, want %d: %v", task, len(got), len(want), got)
+		}
+	}
+}
+
+// A picture that was encoded so far and is passed through from now on begins with a key frame, also one that comes before its time in the order of decoding.
+func TestPassingThroughBeginsWithAKeyFrame(t *testing.T) {
+	const ms = time.Millisecond
+	video, sound := &media.Track{Codec: media.H264}, &media.Track{Codec: media.AAC}
+	frames := []*media.Frame{
+		{Track: video, Key: true, DTS: 900 * ms, PTS: 980 * ms}, // shown
+		{Track: video, DTS: 940 * ms, PTS: 1100 * ms},           // refers to it
+		{Track: sound, DTS: 1000 * ms, PTS: 1000 * ms},
+		{Track: sound, DTS: 1020 * ms, PTS: 1020 * ms},
+		{Track: video, Key: true, DTS: 980 * ms, PTS: 1060 * ms},
+		{Track: video, DTS: 1000 * ms, PTS: 990 * ms}, // of the GOP before
+		{Track: video, DTS: 1020 * ms, PTS: 1140 * ms},
+	}
+	type stamp struct{ dts, pts time.Duration }
+	for name, c := range map[string]struct {
+		encoded bool
+		want    []stamp
+	}{
+		"encoded":        {true, []stamp{{1020 * ms, 1020 * ms}, {1000 * ms, 1060 * ms}, {1020 * ms, 1140 * ms}}},
+		"passed through": {false, []stamp{{1020 * ms, 1020 * ms}, {1020 * ms, 1140 * ms}}},
+	} {
+		p := &pass{
+			session: &session{encoded: c.encoded}, afresh: c.encoded,
+			from: start{decode: never, published: extent{[3]time.Duration{never, 1000 * ms, 1000 * ms}, 1000 * ms}},
+		}
+		var got []stamp
+		for _, f := range frames {
+			if out := *f; p.continues(&out) {
+				got = append(got, stamp{out.DTS, out.PTS})
+			}
+		}
+		if !slices.Equal(got, c.want) || p.session.encoded {
+			t.Errorf("%s: %v, want %v; encoded %t", name, got, c.want, p.session.encoded)
 		}
 	}
 }

@@ -76,12 +76,17 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	if ctx.Err() == nil && b.active.CompareAndSwap(false, true) {
 		b.released(ctx)
 		turn, end := context.WithTimeout(ctx, detourLimit)
-		b.detours.Go(func() { b.detour(turn, b.HTTPPort, nil) })
-		b.detours.Go(func() { b.detour(turn, b.HTTPSPort, b.certificates) })
 		b.detours.Go(func() { // once for both: whoever looks holds the lock for a moment
 			b.next(turn)
 			end()
 			b.active.Store(false)
+		})
+		b.detours.Go(func() {
+			defer end() // also when neither can answer
+			var both sync.WaitGroup
+			both.Go(func() { b.detour(turn, b.HTTPPort, nil) })
+			both.Go(func() { b.detour(turn, b.HTTPSPort, b.certificates) })
+			both.Wait()
 		})
 	}
 	if len(orphans) == 0 {

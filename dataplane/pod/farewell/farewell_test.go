@@ -59,21 +59,24 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 	return trust
 }
 
-// freePort is one that nobody has.
-func freePort(t *testing.T) int {
+// freePorts are some that nobody has.
+func freePorts(t *testing.T, n int) (ports []int) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return ports
 }
 
 // opened returns when somebody listens on a port.
-func opened(t *testing.T, at string) {
+func (b *beside) opened(t *testing.T, at string) {
 	t.Helper()
-	for {
+	for b.active.Load() {
 		c, err := net.Dial("tcp", at)
 		if err == nil {
 			_ = c.Close()
@@ -83,6 +86,7 @@ func opened(t *testing.T, at string) {
 			t.Fatal(err)
 		}
 	}
+	t.Fatalf("nobody listens on %s", at)
 }
 
 // By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay comes to its ports, who is being answered
@@ -91,13 +95,14 @@ func TestADetourByHTTPS(t *testing.T) {
 	const host = "example.com"
 	dir := t.TempDir()
 	trust := remember(t, dir, host)
-	plain, secure := freePort(t), freePort(t)
+	ports := freePorts(t, 2)
+	plain, secure := ports[0], ports[1]
 	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: plain, HTTPSPort: secure, Log: testr.New(t)}}
 	t.Cleanup(b.detours.Wait)
 	b.gone(t.Context(), false)
 	at := fmt.Sprintf("127.0.0.1:%d", secure)
-	opened(t, at)
-	opened(t, fmt.Sprintf("127.0.0.1:%d", plain))
+	b.opened(t, at)
+	b.opened(t, fmt.Sprintf("127.0.0.1:%d", plain))
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
@@ -131,8 +136,10 @@ func TestADetourByHTTPS(t *testing.T) {
 		}
 		defer next.Close()
 	}
-	for b.active.Load() { // the next end of a relay is answered, whoever is still here
-		runtime.Gosched()
+	for until := time.Now().Add(time.Minute); b.active.Load(); runtime.Gosched() { // the next end of a relay is answered, whoever is still here
+		if time.Now().After(until) {
+			t.Fatal("the turn does not end")
+		}
 	}
 	_ = content.Close()
 	res := <-got
@@ -149,7 +156,7 @@ func TestADetourByHTTPS(t *testing.T) {
 // The kernel takes the locks of a process that was killed one after the other. The one on its ports, when it is the last, is not the next relay's.
 func TestAPortThatIsGivenBackLast(t *testing.T) {
 	dir := t.TempDir()
-	port := freePort(t)
+	port := freePorts(t, 1)[0]
 	dying, err := alive.Hold(dir, alive.Ports)
 	if err != nil {
 		t.Fatal(err)

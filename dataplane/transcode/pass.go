@@ -28,8 +28,7 @@ type pass struct {
 	clocks    [3]clock
 	from      start
 	edge      time.Duration // the stream's live edge when the pass began
-	afresh    bool          // the picture is passed through, and what was shown before was encoded
-	joined    bool          // of such a picture a key frame has come
+	joined    bool          // of a picture that is passed through after it was encoded, a key frame has come
 
 	fed      atomic.Int64 // Unix nanoseconds of the first frame that was given since the last came out; 0: none
 	lateness atomic.Int64 // added, ns, smoothed
@@ -211,7 +210,7 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 	case Copy:
 		out := *f // the hub writes into frames that are published
 		if p.continues(&out) {
-			return p.session.pub.write(&out)
+			return p.session.pub.write(&out, f.DTS <= p.from.published.dts[kind])
 		}
 		return nil
 	case Encode:

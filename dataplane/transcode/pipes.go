@@ -178,7 +178,7 @@ func (p *pass) put(f *media.Frame) error {
 		}
 	}
 	p.fed.Store(0)
-	return p.session.pub.write(f)
+	return p.session.pub.write(f, true)
 }
 
 // late counts the time that a frame took on its way through here.

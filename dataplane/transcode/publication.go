@@ -8,6 +8,10 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
+// reorderMost is how much later than decoded a picture is taken to be shown: 16 frames of 5 per second are 3.2 s. What a source says beyond that is no
+// time to wait for.
+const reorderMost = 4 * time.Second
+
 // publication is the rendition in the hub. Video and audio are written by goroutines of their own.
 type publication struct {
 	pub *hub.Publication
@@ -46,7 +50,8 @@ func (p *publication) tracks(video, audio *media.Track) {
 }
 
 // write publishes a frame, which it takes over. Sound before the first picture is left out, as is what would go back in time.
-func (p *publication) write(f *media.Frame) error {
+// Own tells of a picture that frames of the source do not follow: it was encoded here, or has another place in the order of decoding.
+func (p *publication) write(f *media.Frame, own bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.begun {
@@ -62,7 +67,7 @@ func (p *publication) write(f *media.Frame) error {
 	}
 	p.reach.dts[kind] = f.DTS
 	if kind == media.Video {
-		p.reach.shown = max(p.reach.shown, f.PTS)
+		p.reach.shown, p.reach.own = max(p.reach.shown, min(f.PTS, f.DTS+reorderMost)), own
 	}
 	p.inspector.Frame(f)
 	if now := time.Now(); now.Sub(p.facts) > time.Second {

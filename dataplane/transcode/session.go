@@ -35,11 +35,10 @@ type session struct {
 	err    error
 
 	// Owned by the goroutine of run.
-	tpl     *plan.Template
-	source  *hub.Stream
-	pub     *publication
-	epoch   uint64
-	encoded bool // the newest picture was, or was to be
+	tpl    *plan.Template
+	source *hub.Stream
+	pub    *publication
+	epoch  uint64
 
 	mu    sync.Mutex
 	shown Info
@@ -205,8 +204,7 @@ func (s *session) pass(ctx context.Context) error {
 	if work.Video == None && work.Audio == None {
 		return unavailable("SourceNotTranscoded", 10*time.Second, "the source has neither picture nor sound")
 	}
-	p := &pass{session: s, work: work, video: video, audio: audio, epoch: s.epoch, afresh: s.encoded}
-	s.encoded = s.encoded || work.Video == Encode
+	p := &pass{session: s, work: work, video: video, audio: audio, epoch: s.epoch}
 	return p.run(ctx)
 }
 

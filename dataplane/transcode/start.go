@@ -23,10 +23,11 @@ type start struct {
 type extent struct {
 	dts   [3]time.Duration // by media.Kind, of the newest frame; never: there is none
 	shown time.Duration    // the highest PTS of a picture, or never
+	own   bool             // frames of the source do not follow the newest picture
 }
 
 // nothing is that of a rendition that has just begun.
-func nothing() extent { return extent{[3]time.Duration{never, never, never}, never} }
+func nothing() extent { return extent{[3]time.Duration{never, never, never}, never, false} }
 
 // How far before the newest sound it is taken up. What was published stays, so that sound goes on where it ended; what is older than soundAgain is
 // too late to be heard.
@@ -113,14 +114,12 @@ func (p *pass) continues(f *media.Frame) bool {
 	switch {
 	case kind == media.Audio && f.DTS < p.from.decode:
 		return false
-	case kind != media.Video || !p.afresh:
+	case kind != media.Video || !published.own:
 		return f.DTS > published.dts[kind]
 	case f.PTS <= published.shown:
 		return false
 	}
-	if f.Key {
-		p.joined, p.session.encoded = true, false
-	}
+	p.joined = p.joined || f.Key
 	f.DTS = max(f.DTS, published.dts[kind])
 	return p.joined
 }

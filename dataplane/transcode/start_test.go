@@ -145,7 +145,7 @@ func TestStart(t *testing.T) {
 		"sound that is passed through":                 {video, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms, start{picture: 5000 * ms, decode: 4000 * ms}},
 		"a picture beyond the edge is not shown again": {video, nil, 5000 * ms, 5010 * ms, never, start{picture: 5011 * ms, decode: 4811 * ms}},
 	} {
-		c.want.published = extent{[3]time.Duration{never, c.shown, c.heard}, c.shown}
+		c.want.published = extent{[3]time.Duration{never, c.shown, c.heard}, c.shown, false}
 		if got := findStart(c.work, c.backlog, c.edge, c.want.published); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
@@ -267,18 +267,48 @@ func TestPassingThroughBeginsWithAKeyFrame(t *testing.T) {
 		"encoded":        {true, []stamp{{1020 * ms, 1020 * ms}, {1000 * ms, 1060 * ms}, {1020 * ms, 1140 * ms}}},
 		"passed through": {false, []stamp{{1020 * ms, 1020 * ms}, {1020 * ms, 1140 * ms}}},
 	} {
-		p := &pass{
-			session: &session{encoded: c.encoded}, afresh: c.encoded,
-			from: start{decode: never, published: extent{[3]time.Duration{never, 1000 * ms, 1000 * ms}, 1000 * ms}},
-		}
+		p := &pass{from: start{decode: never, published: extent{[3]time.Duration{never, 1000 * ms, 1000 * ms}, 1000 * ms, c.encoded}}}
 		var got []stamp
 		for _, f := range frames {
 			if out := *f; p.continues(&out) {
 				got = append(got, stamp{out.DTS, out.PTS})
 			}
 		}
-		if !slices.Equal(got, c.want) || p.session.encoded {
-			t.Errorf("%s: %v, want %v; encoded %t", name, got, c.want, p.session.encoded)
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// What a publication tells of itself is what the next pass goes on from; a source's wild time stamp does not keep its pictures away for hours.
+func TestPublicationTellsHowFarItHasCome(t *testing.T) {
+	h := hub.New(hub.Options{})
+	defer h.Close()
+	pub, err := h.Publish(key("a_web"), hub.Publisher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPublication(pub, func() {})
+	if got := p.reached(); got != nothing() {
+		t.Errorf("before anything: %+v", got)
+	}
+	video, sound := &media.Track{Codec: media.H264}, &media.Track{Codec: media.Opus}
+	for i, c := range []struct {
+		f    media.Frame
+		own  bool
+		want extent
+	}{
+		{media.Frame{Track: sound, DTS: 0}, false, nothing()}, // before the first picture
+		{media.Frame{Track: video, Key: true, DTS: time.Second, PTS: 3 * time.Hour}, true, extent{[3]time.Duration{never, time.Second, never}, 5 * time.Second, true}},
+		{media.Frame{Track: sound, DTS: 2 * time.Second}, false, extent{[3]time.Duration{never, time.Second, 2 * time.Second}, 5 * time.Second, true}},
+		{media.Frame{Track: video, DTS: 6 * time.Second, PTS: 7 * time.Second}, false, extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
+		{media.Frame{Track: video, DTS: 5 * time.Second, PTS: 9 * time.Second}, true, extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
+	} {
+		if err := p.write(&c.f, c.own); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.reached(); got != c.want {
+			t.Errorf("after frame %d: %+v, want %+v", i, got, c.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"io"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -44,13 +45,7 @@ func (s *Stream) NewReaderAt(dts time.Duration) *Reader {
 
 // NewReplay makes a reader that starts at the oldest key frame in the ring: for those that make segments of what has been already.
 func (s *Stream) NewReplay() *Reader {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	seq := s.ring.newestKey()
-	if len(s.ring.keys) > 0 {
-		seq = s.ring.keys[0]
-	}
-	return s.read(seq)
+	return s.NewReaderAt(math.MinInt64)
 }
 
 // read makes a reader; the stream is locked.

@@ -23,7 +23,11 @@ func waits(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
-	for until := time.Now().Add(patience); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for {
 		list, err := os.ReadFile("/proc/locks")
 		if err != nil {
 			t.Fatal(err)
@@ -33,8 +37,12 @@ func waits(t *testing.T, dir string) {
 				return
 			}
 		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			t.Fatal("nobody waits")
+		}
 	}
-	t.Fatal("nobody waits")
 }
 
 // What is watched is gone when the last of its processes has ended, each time; and nobody begins while its end is dealt with.

@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,40 +89,96 @@ func below(folder string, roots ...string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool { return folder == root || strings.HasPrefix(folder, root+"/") })
 }
 
+// arrow forbids packages to reach others, through whatever lies between.
+type arrow struct {
+	from   []string // folders, with all below
+	except []string // folders below from that may
+	never  []string // import paths, with all below
+	why    string
+}
+
+// own gives import paths of this module.
+func own(folders ...string) []string {
+	out := make([]string, len(folders))
+	for i, f := range folders {
+		out[i] = module + "/" + f
+	}
+	return out
+}
+
+// arrows are the directions of imports.
+func arrows() []arrow {
+	kubernetes := []string{"k8s.io", "sigs.k8s.io"}
+	return []arrow{
+		{from: []string{"api"}, never: own("controllers", "dataplane", "internal"), why: "the API stands alone"},
+		{from: []string{"dataplane"}, never: own("controllers"), why: "pods know nothing of the operator"},
+		{from: []string{"internal"}, except: []string{"internal/cli", "internal/testkit"}, never: own("controllers"), why: "both sides use it"},
+		{
+			from: []string{"dataplane"}, except: []string{"dataplane/standalone"}, never: own("internal/compile", "internal/cli", "internal/play", "internal/testsrc"),
+			why: "a role serves a Plan, wherever it comes from",
+		},
+		{
+			from: []string{"dataplane/media", "dataplane/flv", "dataplane/mux"}, never: own("internal", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/edge", "dataplane/pod"),
+			why: "formats have no policy and know no Plan",
+		},
+		{
+			from: []string{"internal/compile"}, never: append(own("dataplane"), "net/http"),
+			why: "what it decides depends on objects alone",
+		},
+		{
+			from: []string{
+				"dataplane/media", "dataplane/flv", "dataplane/mux", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/edge", "dataplane/transcode",
+				"dataplane/pull", "dataplane/announce", "dataplane/directory", "dataplane/urlauth", "dataplane/certificates",
+				"internal/contract", "internal/play", "internal/testsrc",
+			}, never: kubernetes, why: "the media path runs without Kubernetes",
+		},
+	}
+}
+
 func TestImportsPointOneWay(t *testing.T) {
 	graph := importGraph(t)
-	kubernetes := []string{"k8s.io", "sigs.k8s.io"}
-	media := []string{
-		"dataplane/media", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/plan", "dataplane/urlauth", "dataplane/play", "dataplane/pull", "dataplane/pod/podspec", "dataplane/pod/identity", "dataplane/announce", "dataplane/directory",
-		"dataplane/certificates", "dataplane/testsrc", "dataplane/transcode", "dataplane/edge",
-	}
-	for _, root := range media {
-		if _, ok := graph[root]; !ok {
-			t.Errorf("%s is named by the rules but is no package", root)
+	for _, a := range arrows() {
+		for _, root := range append(slices.Clone(a.from), a.except...) {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(graph)), func(folder string) bool { return below(folder, root) }) {
+				t.Errorf("%s is named by the rules but is no package", root)
+			}
 		}
-	}
-	for folder := range graph {
-		var forbidden []string
-		if below(folder, "dataplane", "api") {
-			forbidden = append(forbidden, module+"/controllers")
-		}
-		if below(folder, "api") {
-			forbidden = append(forbidden, module+"/dataplane")
-		}
-		if below(folder, media...) {
-			forbidden = append(forbidden, kubernetes...)
-		}
-		if below(folder, "dataplane/compile") {
-			forbidden = append(forbidden, module+"/dataplane/hub", module+"/dataplane/ingest", module+"/dataplane/relay", "net/http")
-		}
-		if way := reaches(graph, folder, forbidden...); way != nil {
-			t.Errorf("%s must not import this: %s", folder, strings.Join(way, " -> "))
+		for folder := range graph {
+			if !below(folder, a.from...) || below(folder, a.except...) {
+				continue
+			}
+			if way := reaches(graph, folder, a.never...); way != nil {
+				t.Errorf("%s must not import this (%s): %s", folder, a.why, strings.Join(way, " -> "))
+			}
 		}
 	}
 	// What shows that the search finds ways: compile reaches Kubernetes itself, the root through other packages.
-	for _, folder := range []string{"dataplane/compile", "."} {
-		if reaches(graph, folder, kubernetes...) == nil {
+	for _, folder := range []string{"internal/compile", "."} {
+		if reaches(graph, folder, "k8s.io", "sigs.k8s.io") == nil {
 			t.Errorf("%s is not seen to reach Kubernetes, so the search is broken", folder)
+		}
+	}
+}
+
+// TestTheControlPlaneKnowsPodsByTheirContract looks at what controllers import themselves: of the data plane only what pods announce.
+func TestTheControlPlaneKnowsPodsByTheirContract(t *testing.T) {
+	allowed := own("dataplane/announce", "dataplane/media")
+	for folder, imports := range importGraph(t) {
+		for _, imported := range imports {
+			if below(folder, "controllers") && strings.HasPrefix(imported, module+"/dataplane/") && !slices.Contains(allowed, imported) {
+				t.Errorf("%s imports %s; what both sides agree on belongs to internal/contract", folder, imported)
+			}
+		}
+	}
+}
+
+// TestOnlyTestsUseTheTestkit: what the product needs does not live among the tools of tests.
+func TestOnlyTestsUseTheTestkit(t *testing.T) {
+	for folder, imports := range importGraph(t) {
+		for _, imported := range imports {
+			if !below(folder, "internal/testkit", "e2e") && strings.HasPrefix(imported, module+"/internal/testkit") {
+				t.Errorf("%s imports %s", folder, imported)
+			}
 		}
 	}
 }
@@ -140,7 +197,7 @@ func TestEveryPackageStandsInTheArchitecture(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		if rest, ok := strings.CutPrefix(line, "| `"); ok {
 			folder, _, _ := strings.Cut(rest, "`")
-			if _, exists := graph[folder]; !exists && below(folder, "api", "config", "controllers", "dataplane") {
+			if _, exists := graph[folder]; !exists && below(folder, "api", "config", "controllers", "dataplane", "internal") {
 				t.Errorf("docs/architecture.md names %s, which is no package", folder)
 			}
 		}

@@ -19,7 +19,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/millrace/millrace/controllers/operator"
-	"github.com/millrace/millrace/dataplane/cli"
+	"github.com/millrace/millrace/internal/cli"
 )
 
 // The statuses that millrace exits with.

@@ -13,7 +13,7 @@ import (
 	"github.com/millrace/millrace/controllers/board"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=domainassociations,verbs=get;list;watch
@@ -114,7 +114,7 @@ func (r associations) gone(ctx context.Context, namespace string, ref *v1alpha1.
 // poolOf says which pods serve a domain, and as which part of their Plan.
 func poolOf(d *board.Decision) (fleet.PoolKey, string) {
 	if d.Kind == v1alpha1.KindPushDomain {
-		return fleet.PoolKey{Class: d.Class, Role: podspec.Ingest}, fleet.PushEntry(d.Hostname)
+		return fleet.PoolKey{Class: d.Class, Role: contract.Ingest}, fleet.PushEntry(d.Hostname)
 	}
 	return fleet.PoolKey{Class: d.Class, Role: playRole(v1alpha1.PlayType(d.Type))}, fleet.PlayEntry(d.Hostname)
 }

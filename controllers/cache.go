@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Scheme has all kinds that the operator reads and writes.
@@ -34,7 +34,7 @@ func Scheme() (*runtime.Scheme, error) {
 // Secrets no data at all. Nothing keeps the record of who owns which field.
 func CacheOptions(opt Options) cache.Options {
 	opt.fill()
-	mine := labels.SelectorFromSet(labels.Set{podspec.LabelManagedBy: podspec.ManagedBy})
+	mine := labels.SelectorFromSet(labels.Set{contract.LabelManagedBy: contract.ManagedBy})
 	media := cache.ByObject{Namespaces: map[string]cache.Config{opt.MediaNamespace: {LabelSelector: mine}}}
 	out := cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: map[client.Object]cache.ByObject{
 		&corev1.Node{}: {Transform: onlyAddresses},

@@ -14,7 +14,7 @@ import (
 
 	"github.com/millrace/millrace/controllers/apply"
 	"github.com/millrace/millrace/controllers/fleet"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // The key of the certificates of all authorities in a Secret of type kubernetes.io/tls.
@@ -26,7 +26,7 @@ func (r mediaClasses) certificate(ctx context.Context, k fleet.PoolKey, labels m
 	if r.Certificates == nil {
 		return 0, nil
 	}
-	key := client.ObjectKey{Namespace: r.MediaNamespace, Name: podspec.TLSSecretName(k.Class, k.Role)}
+	key := client.ObjectKey{Namespace: r.MediaNamespace, Name: contract.TLSSecretName(k.Class, k.Role)}
 	var live corev1.Secret
 	err := r.live.Get(ctx, key, &live)
 	if client.IgnoreNotFound(err) != nil {
@@ -49,7 +49,7 @@ func (r mediaClasses) certificate(ctx context.Context, k fleet.PoolKey, labels m
 		}
 		until = issued.RenewAt
 		data = map[string][]byte{corev1.TLSCertKey: issued.Cert, corev1.TLSPrivateKeyKey: issued.Key, keyBundle: issued.Bundle}
-		log.FromContext(ctx).V(1).Info("Issued a certificate for pods", "pool", podspec.PoolName(k.Class, k.Role), "notAfter", issued.NotAfter)
+		log.FromContext(ctx).V(1).Info("Issued a certificate for pods", "pool", contract.PoolName(k.Class, k.Role), "notAfter", issued.NotAfter)
 	}
 	wanted, err := apply.Plain(&corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},

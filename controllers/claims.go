@@ -14,7 +14,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/apply"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Finalizer of domains that have claimed their hostname: it stays until the pods have dropped the domain and the claim is released.
@@ -47,7 +47,7 @@ func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 		return ctrl.Result{}, err
 	}
 	claim := &v1alpha1.DomainClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: o.hostname, Labels: map[string]string{podspec.LabelManagedBy: podspec.ManagedBy}},
+		ObjectMeta: metav1.ObjectMeta{Name: o.hostname, Labels: map[string]string{contract.LabelManagedBy: contract.ManagedBy}},
 		Spec:       v1alpha1.DomainClaimSpec{Namespace: o.object.GetNamespace(), ClaimRef: o.reference()},
 	}
 	err := c.client.Create(ctx, claim, apply.FieldOwner)
@@ -108,12 +108,12 @@ func (c *core) release(ctx context.Context, o owner) (ctrl.Result, error) {
 
 // releaseAfter is how long a hostname is kept for pods that do not say that they have dropped it: the longest drain, and the time to kill.
 func releaseAfter() time.Duration {
-	return (podspec.DefaultDrainSeconds + podspec.KillAfterDrain) * time.Second
+	return (contract.DefaultDrainSeconds + contract.KillAfterDrain) * time.Second
 }
 
 // free deletes a claim as it was read, or empties it when an admin made it.
 func (c *core) free(ctx context.Context, claim *v1alpha1.DomainClaim) error {
-	if claim.Labels[podspec.LabelManagedBy] == podspec.ManagedBy {
+	if claim.Labels[contract.LabelManagedBy] == contract.ManagedBy {
 		err := c.client.Delete(ctx, claim, client.Preconditions{UID: &claim.UID, ResourceVersion: &claim.ResourceVersion})
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("delete DomainClaim %s: %w", claim.Name, err)

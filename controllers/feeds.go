@@ -6,7 +6,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/board"
 	"github.com/millrace/millrace/controllers/fleet"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // feeds tell the controllers what to look at, beyond what they watch themselves.
@@ -50,7 +50,7 @@ func (c *core) poolChanged(f *feeds, k fleet.PoolKey) {
 				}
 			}
 		case v1alpha1.KindRTSTranscodeTemplate:
-			if main := result.Domain(d.Main); main != nil && main.Class == k.Class && k.Role != podspec.Ingest {
+			if main := result.Domain(d.Main); main != nil && main.Class == k.Class && k.Role != contract.Ingest {
 				f.add(key)
 			}
 		}

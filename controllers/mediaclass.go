@@ -16,8 +16,8 @@ import (
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/render"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=mediaclasses,verbs=get;list;watch
@@ -65,7 +65,7 @@ func (r mediaClasses) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 		errs    []error
 		wait    time.Duration
 	)
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		s := &scope{class: &o, key: fleet.PoolKey{Class: o.Name, Role: role}, image: image}
 		s.idle(poolStatus(&o, role), d.Accepted && fleet.Needs(r.board.Result().Plan(o.Name), role), r.Now(), r.IdleFor)
 		if err := r.pool(ctx, s); err != nil {
@@ -98,7 +98,7 @@ func calmClass(s v1alpha1.MediaClassStatus, old *v1alpha1.MediaClassStatus) *v1a
 	return &s
 }
 
-func poolStatus(o *v1alpha1.MediaClass, role podspec.Role) *v1alpha1.PoolStatus {
+func poolStatus(o *v1alpha1.MediaClass, role contract.Role) *v1alpha1.PoolStatus {
 	for i := range o.Status.Pools {
 		if o.Status.Pools[i].Role == string(role) {
 			return &o.Status.Pools[i]

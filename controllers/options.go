@@ -7,15 +7,15 @@ import (
 
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/pki"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Certificates gives media pods their identities.
 type Certificates interface {
 	// IssuePod signs a leaf for the pods of a pool.
-	IssuePod(class string, role podspec.Role) (pki.Issued, error)
+	IssuePod(class string, role contract.Role) (pki.Issued, error)
 	// KeepPod tells until when a leaf may stay, and false when a new one is due.
-	KeepPod(certPEM []byte, class string, role podspec.Role) (time.Time, bool)
+	KeepPod(certPEM []byte, class string, role contract.Role) (time.Time, bool)
 	// Bundle is every CA that a leaf in use may be signed by.
 	Bundle() []byte
 	// Changes gives a channel that gets a value after each change of the CA or of the bundle.
@@ -52,8 +52,8 @@ type Options struct {
 // DefaultOptions are those of a small cluster; the command line changes them.
 func DefaultOptions() Options {
 	return Options{
-		OperatorNamespace: podspec.OperatorNamespace,
-		MediaNamespace:    podspec.MediaNamespace,
+		OperatorNamespace: contract.OperatorNamespace,
+		MediaNamespace:    contract.MediaNamespace,
 		IdleFor:           5 * time.Minute,
 		CountsEvery:       15 * time.Second,
 		Concurrency:       4,

@@ -20,9 +20,9 @@ import (
 	"github.com/millrace/millrace/controllers/board"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
@@ -61,7 +61,7 @@ func (r *plans) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, e
 		return ctrl.Result{}, nil // not decided yet, or not accepted: pods keep what they have
 	}
 	var errs []error
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		k := fleet.PoolKey{Class: class.Name, Role: role}
 		if !fleet.Needs(all, role) && !r.fleet.Facts(k).Exists {
 			continue
@@ -91,15 +91,15 @@ func (r *plans) deliver(ctx context.Context, class *v1alpha1.MediaClass, k fleet
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("encode the plan of pool %s: %w", podspec.PoolName(k.Class, k.Role), err)
+		return fmt.Errorf("encode the plan of pool %s: %w", contract.PoolName(k.Class, k.Role), err)
 	}
 	if chunks[0][bundle.KeyAddresses], err = r.addresses(ctx, class, k); err != nil {
 		return err
 	}
 	// Number 0 is what pods watch: it is written last, when the others are there.
 	for n := len(chunks) - 1; n >= 0; n-- {
-		name := podspec.PlanSecretName(k.Class, k.Role, n)
-		if err := r.write(ctx, name, podspec.Labels(k.Class, class.Spec.Region, k.Role), chunks[n]); err != nil {
+		name := contract.PlanSecretName(k.Class, k.Role, n)
+		if err := r.write(ctx, name, contract.Labels(k.Class, class.Spec.Region, k.Role), chunks[n]); err != nil {
 			return err
 		}
 	}
@@ -107,7 +107,7 @@ func (r *plans) deliver(ctx context.Context, class *v1alpha1.MediaClass, k fleet
 	r.last[k] = delivered{p, hash, shrink}
 	r.mu.Unlock()
 	if hash != last.hash {
-		log.FromContext(ctx).V(1).Info("Delivered a plan", "pool", podspec.PoolName(k.Class, k.Role), "hash", hash)
+		log.FromContext(ctx).V(1).Info("Delivered a plan", "pool", contract.PoolName(k.Class, k.Role), "hash", hash)
 	}
 	r.fleet.Delivered(k, hash, p)
 	return nil
@@ -121,10 +121,10 @@ func (r *plans) previous(ctx context.Context, k fleet.PoolKey) (delivered, error
 	if known {
 		return last, nil
 	}
-	secrets := make([]map[string][]byte, podspec.PlanChunks)
+	secrets := make([]map[string][]byte, contract.PlanChunks)
 	for n := range secrets {
 		var s corev1.Secret
-		key := client.ObjectKey{Namespace: r.MediaNamespace, Name: podspec.PlanSecretName(k.Class, k.Role, n)}
+		key := client.ObjectKey{Namespace: r.MediaNamespace, Name: contract.PlanSecretName(k.Class, k.Role, n)}
 		if err := r.live.Get(ctx, key, &s); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
@@ -155,7 +155,7 @@ func (r *plans) mayShrink(ctx context.Context, k fleet.PoolKey, last delivered, 
 		return last.shrink && v.Programmed < len(v.Pods), nil
 	}
 	if !errors.Is(err, plan.ErrEmpty) && !errors.Is(err, plan.ErrShrunken) {
-		return false, fmt.Errorf("the plan of pool %s is not delivered: %w", podspec.PoolName(k.Class, k.Role), err)
+		return false, fmt.Errorf("the plan of pool %s is not delivered: %w", contract.PoolName(k.Class, k.Role), err)
 	}
 	return true, r.confirm(ctx, last.plan, next)
 }
@@ -196,7 +196,7 @@ func (r *plans) confirm(ctx context.Context, old, next *plan.Plan) error {
 
 // addresses of the pods for media, as they stand in the first Secret. Those of a pod that has none any more stay while the pod is there.
 func (r *plans) addresses(ctx context.Context, class *v1alpha1.MediaClass, k fleet.PoolKey) ([]byte, error) {
-	if k.Role != podspec.Relay {
+	if k.Role != contract.Relay {
 		return nil, nil
 	}
 	services, err := r.services(ctx, k)
@@ -206,7 +206,7 @@ func (r *plans) addresses(ctx context.Context, class *v1alpha1.MediaClass, k fle
 	p, pods := render.PoolOf(class, k.Role), r.fleet.View(k).Pods
 	text, err := bundle.EncodeAddresses(fleet.Addresses(&p, pods, r.fleet.Nodes(), perPod(services)))
 	if err != nil {
-		return nil, fmt.Errorf("pool %s: %w", podspec.PoolName(k.Class, k.Role), err)
+		return nil, fmt.Errorf("pool %s: %w", contract.PoolName(k.Class, k.Role), err)
 	}
 	return text, nil
 }

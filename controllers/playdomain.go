@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=playdomains,verbs=get;list;watch;patch
@@ -49,9 +49,9 @@ func (r playDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 }
 
 // playRole is the role of the pods that serve a type of play domain.
-func playRole(t v1alpha1.PlayType) podspec.Role {
+func playRole(t v1alpha1.PlayType) contract.Role {
 	if t == v1alpha1.PlayRTS {
-		return podspec.Relay
+		return contract.Relay
 	}
-	return podspec.Edge
+	return contract.Edge
 }

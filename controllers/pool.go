@@ -16,7 +16,7 @@ import (
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/render"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // pool makes one pool be as it should.
@@ -114,9 +114,9 @@ func (r mediaClasses) applyPool(ctx context.Context, s *scope) error {
 // services of a pool, by name.
 func (c *core) services(ctx context.Context, k fleet.PoolKey) (map[string]*corev1.Service, error) {
 	var list corev1.ServiceList
-	labels := client.MatchingLabels{podspec.LabelClass: k.Class, podspec.LabelRole: string(k.Role)}
+	labels := client.MatchingLabels{contract.LabelClass: k.Class, contract.LabelRole: string(k.Role)}
 	if err := c.client.List(ctx, &list, client.InNamespace(c.MediaNamespace), labels); err != nil {
-		return nil, fmt.Errorf("list the Services of pool %s: %w", podspec.PoolName(k.Class, k.Role), err)
+		return nil, fmt.Errorf("list the Services of pool %s: %w", contract.PoolName(k.Class, k.Role), err)
 	}
 	out := map[string]*corev1.Service{}
 	for i := range list.Items {
@@ -138,7 +138,7 @@ func perPod(services map[string]*corev1.Service) map[string]*corev1.Service {
 
 // remove takes away what a class leaves behind.
 func (r mediaClasses) remove(ctx context.Context, class string) error {
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		if err := r.removePool(ctx, fleet.PoolKey{Class: class, Role: role}); err != nil {
 			return err
 		}
@@ -153,9 +153,9 @@ func (r mediaClasses) removePool(ctx context.Context, k fleet.PoolKey) error {
 		return err
 	}
 	if n > 0 {
-		log.FromContext(ctx).Info("Removed a pool that nothing needs", "pool", podspec.PoolName(k.Class, k.Role))
+		log.FromContext(ctx).Info("Removed a pool that nothing needs", "pool", contract.PoolName(k.Class, k.Role))
 	}
-	names := append(podspec.PlanSecretNames(k.Class, k.Role), podspec.TLSSecretName(k.Class, k.Role))
+	names := append(contract.PlanSecretNames(k.Class, k.Role), contract.TLSSecretName(k.Class, k.Role))
 	for _, name := range names {
 		about := board.SecretMetadata()
 		if err := r.metadata.Get(ctx, client.ObjectKey{Namespace: r.MediaNamespace, Name: name}, about); apierrors.IsNotFound(err) {
@@ -163,7 +163,7 @@ func (r mediaClasses) removePool(ctx context.Context, k fleet.PoolKey) error {
 		} else if err != nil {
 			return fmt.Errorf("read the metadata of Secret %s: %w", name, err)
 		}
-		if about.Labels[podspec.LabelManagedBy] != podspec.ManagedBy {
+		if about.Labels[contract.LabelManagedBy] != contract.ManagedBy {
 			continue
 		}
 		if err := r.client.Delete(ctx, about); client.IgnoreNotFound(err) != nil {

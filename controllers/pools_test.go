@@ -15,16 +15,16 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // deployment waits until the Deployment of a pool is there, or not.
-func (w *world) deployment(role podspec.Role, there bool) *appsv1.Deployment {
+func (w *world) deployment(role contract.Role, there bool) *appsv1.Deployment {
 	w.t.Helper()
 	var d appsv1.Deployment
 	envtest.Eventually(w.t, soon, func() error {
-		err := w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: podspec.PoolName(w.class, role)}, &d)
+		err := w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)}, &d)
 		if there || err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -37,11 +37,11 @@ func (w *world) deployment(role podspec.Role, there bool) *appsv1.Deployment {
 }
 
 // plan reads the Plan that a pool's pods get.
-func (w *world) plan(role podspec.Role) (*bundle.Bundle, error) {
-	secrets := make([]map[string][]byte, podspec.PlanChunks)
+func (w *world) plan(role contract.Role) (*bundle.Bundle, error) {
+	secrets := make([]map[string][]byte, contract.PlanChunks)
 	for n := range secrets {
 		var s corev1.Secret
-		key := client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: podspec.PlanSecretName(w.class, role, n)}
+		key := client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PlanSecretName(w.class, role, n)}
 		if err := w.client.Get(context.Background(), key, &s); err != nil {
 			return nil, err
 		}
@@ -55,21 +55,21 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	ns := server.Namespace(t, nil)
 	class := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class}}
 	w.wants(class, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		w.deployment(role, false)
 	}
 
 	push := w.push(ns, "push", "push.pools.example.com")
 	w.create(push)
 	w.accepted(push)
-	w.deployment(podspec.Ingest, true)
-	w.deployment(podspec.Relay, false)
+	w.deployment(contract.Ingest, true)
+	w.deployment(contract.Relay, false)
 	play := w.play(ns, "play", "play.pools.example.com", v1alpha1.PlayRTS)
 	w.create(play, feeds(ns, "feeds", "push", "play"))
-	w.deployment(podspec.Relay, true)
-	w.deployment(podspec.Edge, false)
+	w.deployment(contract.Relay, true)
+	w.deployment(contract.Edge, false)
 	envtest.Eventually(t, soon, func() error {
-		b, err := w.plan(podspec.Ingest)
+		b, err := w.plan(contract.Ingest)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 		t.Fatal(err)
 	}
 	envtest.Eventually(t, soon, func() error {
-		b, err := w.plan(podspec.Relay)
+		b, err := w.plan(contract.Relay)
 		if apierrors.IsNotFound(err) {
 			return nil // it is gone already, with the pool
 		}
@@ -95,10 +95,10 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 		}
 		return nil
 	})
-	w.deployment(podspec.Relay, false)
-	w.deployment(podspec.Ingest, true)
+	w.deployment(contract.Relay, false)
+	w.deployment(contract.Ingest, true)
 	envtest.Eventually(t, soon, func() error {
-		if _, err := w.plan(podspec.Relay); !apierrors.IsNotFound(err) {
+		if _, err := w.plan(contract.Relay); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the plan of a pool that is gone: %w", err)
 		}
 		return nil
@@ -123,11 +123,11 @@ func TestAKeptImageIsAskedForWhatItKnows(t *testing.T) {
 		}
 		envtest.Eventually(t, soon, func() error {
 			var d appsv1.Deployment
-			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: podspec.PoolName(name, podspec.Relay)}, &d); err != nil {
+			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(name, contract.Relay)}, &d); err != nil {
 				return err
 			}
 			spec := d.Spec.Template.Spec
-			if *spec.TerminationGracePeriodSeconds != int64(drain)+podspec.KillAfterDrain || spec.Containers[0].Image != "millrace/media:old" || (len(spec.Containers) == 2) != farewell {
+			if *spec.TerminationGracePeriodSeconds != int64(drain)+contract.KillAfterDrain || spec.Containers[0].Image != "millrace/media:old" || (len(spec.Containers) == 2) != farewell {
 				return fmt.Errorf("class %s: %d containers of %s, %d s", name, len(spec.Containers), spec.Containers[0].Image, *spec.TerminationGracePeriodSeconds)
 			}
 			return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=pushdomains,verbs=get;list;watch;patch
@@ -36,7 +36,7 @@ func (r pushDomains) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if d.WantsClaim {
 		return r.claim(ctx, owner)
 	}
-	pool := fleet.PoolKey{Class: d.Class, Role: podspec.Ingest}
+	pool := fleet.PoolKey{Class: d.Class, Role: contract.Ingest}
 	if r.early(d.Accepted, pool) {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/millrace/millrace/controllers"
 	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/controllers/fleet"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // writes counts the requests of an operator that change something.
@@ -119,7 +119,7 @@ func TestAnUnchangedObjectCostsNoWrite(t *testing.T) {
 	for _, o := range []client.Object{push, play, association, tmpl} {
 		w.accepted(o)
 	}
-	w.deployment(podspec.Transcoder, true)
+	w.deployment(contract.Transcoder, true)
 	loser := w.push(ns, "loser", "push.quiet.example.com")
 	w.create(loser)
 	w.wants(loser, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonHostnameConflict) // after the grace
@@ -171,7 +171,7 @@ func TestASecretReachesThePlan(t *testing.T) {
 	planned := func(key string) {
 		t.Helper()
 		envtest.Eventually(t, soon, func() error {
-			b, err := w.plan(podspec.Ingest)
+			b, err := w.plan(contract.Ingest)
 			if err != nil {
 				return err
 			}
@@ -226,7 +226,7 @@ func (h *heard) say(change func()) {
 }
 
 // pod makes a ready pod of a pool, as the Deployment controller and a kubelet would.
-func (w *world) pod(role podspec.Role, name string) *corev1.Pod {
+func (w *world) pod(role contract.Role, name string) *corev1.Pod {
 	w.t.Helper()
 	d := w.deployment(role, true)
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name, Labels: d.Spec.Template.Labels}, Spec: d.Spec.Template.Spec}
@@ -250,21 +250,21 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 	push, play := w.push(ns, "push", "push.ready.example.com"), w.play(ns, "play", "play.ready.example.com", v1alpha1.PlayRTS)
 	w.create(push, play, feeds(ns, "feeds", "push", "play"))
 	w.wants(push, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods)
-	w.sa(podspec.Ingest)
-	w.pod(podspec.Ingest, "one")
+	w.sa(contract.Ingest)
+	w.pod(contract.Ingest, "one")
 	h.say(func() { h.pods["one"] = fleet.Observed{PlanHash: "of another time"} })
 	w.wants(push, v1alpha1.ConditionProgrammed, metav1.ConditionFalse, v1alpha1.ReasonPlanOnItsWay)
 
 	hash := func() string {
 		t.Helper()
-		b, err := w.plan(podspec.Ingest)
+		b, err := w.plan(contract.Ingest)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b.Meta.Hash
 	}
 	envtest.Eventually(t, soon, func() error {
-		b, err := w.plan(podspec.Ingest)
+		b, err := w.plan(contract.Ingest)
 		if err == nil && (len(b.Plan.Push) != 1 || b.Plan.Push[0].Space == "") {
 			err = fmt.Errorf("the plan lacks the association")
 		}
@@ -310,7 +310,7 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	envtest.Eventually(t, soon, func() error {
-		b, err := w.plan(podspec.Ingest)
+		b, err := w.plan(contract.Ingest)
 		if err == nil && len(b.Plan.Push) != 1 {
 			err = fmt.Errorf("%d push domains are planned", len(b.Plan.Push))
 		}
@@ -334,11 +334,11 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 const again = time.Second
 
 // sa makes the token controller's work unneeded: the API server wants the ServiceAccount of a pod to exist, which it does.
-func (w *world) sa(role podspec.Role) {
+func (w *world) sa(role contract.Role) {
 	w.t.Helper()
 	envtest.Eventually(w.t, soon, func() error {
 		var sa corev1.ServiceAccount
-		return w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: podspec.PoolName(w.class, role)}, &sa)
+		return w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)}, &sa)
 	})
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // scale is the number of push domains, of play domains and of associations: MILLRACE_SCALE, 2000 in the full measurement.
@@ -137,7 +137,7 @@ func (w *world) changes(namespace string) {
 			w.t.Fatal(err)
 		}
 		envtest.Eventually(w.t, soon, func() error {
-			b, err := w.plan(podspec.Ingest)
+			b, err := w.plan(contract.Ingest)
 			if err != nil {
 				return err
 			}

@@ -23,8 +23,8 @@ import (
 	"github.com/millrace/millrace/controllers/apply"
 	"github.com/millrace/millrace/controllers/board"
 	"github.com/millrace/millrace/controllers/fleet"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Parts are what Setup made, for others to look at.
@@ -97,10 +97,10 @@ func (c *core) addControllers(mgr ctrl.Manager, feeds *feeds) error {
 		}
 	}
 	byClass := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-		if o.GetNamespace() != c.MediaNamespace || o.GetLabels()[podspec.LabelClass] == "" {
+		if o.GetNamespace() != c.MediaNamespace || o.GetLabels()[contract.LabelClass] == "" {
 			return nil
 		}
-		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetLabels()[podspec.LabelClass]}}}
+		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetLabels()[contract.LabelClass]}}}
 	})
 	classes := mediaClasses{core: c, apply: apply.Applier{Client: c.client}, plans: feeds.plans}
 	builder := ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.MediaClass{}).WatchesRawSource(feeds.byKind[v1alpha1.KindMediaClass].Source())

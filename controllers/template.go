@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=rtstranscodetemplates,verbs=get;list;watch
@@ -33,13 +33,13 @@ func (r templates) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 	ready, desired := 0, 0
 	if main := result.Domain(d.Main); main != nil {
 		entry := fleet.TemplateEntry(d.Main, o.Spec.TemplateID)
-		transcoders := fleet.PoolKey{Class: main.Class, Role: podspec.Transcoder}
+		transcoders := fleet.PoolKey{Class: main.Class, Role: contract.Transcoder}
 		if r.early(d.Accepted, transcoders) {
 			return ctrl.Result{RequeueAfter: again}, nil
 		}
 		serving = r.serving(transcoders, entry)
 		ready, desired = r.fleet.View(transcoders).Ready, int(r.fleet.Facts(transcoders).Desired)
-		for _, role := range []podspec.Role{podspec.Relay, podspec.Edge} {
+		for _, role := range []contract.Role{contract.Relay, contract.Edge} {
 			if serving.Of > 0 && fleet.Needs(result.Plan(main.Class), role) {
 				p := r.fleet.Progress(fleet.PoolKey{Class: main.Class, Role: role}, entry)
 				serving.Done, serving.Of = serving.Done+p.Done, serving.Of+p.Of

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/compile/manifests"
+	"github.com/millrace/millrace/internal/compile/manifests"
 )
 
 // pages lists the Markdown files that are kept true, as paths from here.

@@ -12,16 +12,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
-	"github.com/millrace/millrace/dataplane/cli"
+	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
-	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/cli"
+	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // rows gives the table rows of a page that have all of some texts.
@@ -157,7 +158,7 @@ func TestEveryMetricOfPodsIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	finder, err := directory.NewFinder(directory.FinderOptions{
-		Hub: h, Plan: current, Mirror: directory.NewMirror(directory.MirrorOptions{}), Metrics: registered,
+		Hub: h, Plan: current, Mirror: announce.NewMirror(announce.MirrorOptions{}), Metrics: registered,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +253,7 @@ func TestEveryRefusalOfPublishersIsExplained(t *testing.T) {
 			t.Errorf("publishing.md has no row for %s with %s", refusal[2], codes[refusal[1]])
 		}
 	}
-	others := []string{string(media.BFramesPresent), string(media.H265Source), string(media.GOPTooLong)}
+	others := []string{string(check.BFramesPresent), string(check.H265Source), string(check.GOPTooLong)}
 	for _, reason := range regexp.MustCompile(`(?:reason :?= |WithLabelValues\()"(\w+)"`).FindAllStringSubmatch(text, -1) {
 		others = append(others, reason[1])
 	}

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // Streams of a Standard main with an RTS sub, and of another pair whose URLs are signed and whose main has HLS alone.

@@ -3,9 +3,9 @@ package e2e
 import (
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // Whoever joins in the middle of a long GOP gets a picture from the first key frame in the server's memory, by its first offer, and from

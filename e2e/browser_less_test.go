@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // metric reads one line of the server's metrics; what is not there is 0.

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 func sdkVersions() []string { return []string{"2.0.0", "2.2.7", "2.7.2"} }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/go-logr/logr/testr"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // limit bounds one browser test with all its processes.

@@ -15,11 +15,11 @@ import (
 
 	"github.com/pion/dtls/v3"
 
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/play/meter"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 func running(pid int) bool {

@@ -17,12 +17,12 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/play/meter"
 	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/e2e/lossy"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 // badNetwork is a relay with a stream, and one viewer behind a network that the test makes bad.

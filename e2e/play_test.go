@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/cli"
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/cli"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // TestPlayWatchesTheRealServer runs "millrace play" in all its ways against a published stream.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/play/join"
 	"github.com/millrace/millrace/dataplane/standalone"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/viewer"
+	"github.com/millrace/millrace/internal/play/join"
 )
 
 // When all transcoding sessions are in use a viewer of one more is told over HTTP when to come back, and those who watch notice nothing. Some

@@ -11,13 +11,13 @@ import (
 
 	"github.com/go-logr/logr/testr"
 
-	"github.com/millrace/millrace/dataplane/play/join"
 	"github.com/millrace/millrace/dataplane/standalone"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
 	"github.com/millrace/millrace/e2e/viewer"
+	"github.com/millrace/millrace/internal/play/join"
 )
 
 // transcoding starts a server with templates. Changes may be nil.

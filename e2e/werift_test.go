@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-logr/logr/testr"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // needWerift skips the test where Node or the package is missing; where CI runs that is a failure.

@@ -16,8 +16,8 @@ packages=$(go list ./...)
 cluster=$(grep -E '/e2e/cluster$' <<<"$packages" || true)
 plain=$(grep -E '/e2e(/|$)' <<<"$packages" | grep -vE '/e2e/cluster$' || true)
 operator=$(grep -E '/(controllers/operator|charts)$' <<<"$packages" || true) # they run programs that were built
-controllers=$(grep -E '/(controllers|dataplane/pod/kube)(/|$)' <<<"$packages" | grep -vE '/controllers/operator$' || true)
-raced=$(grep -vE '/(e2e|controllers|charts|dataplane/pod/kube)(/|$)' <<<"$packages")
+controllers=$(grep -E '/(controllers|internal/kube)(/|$)' <<<"$packages" | grep -vE '/controllers/operator$' || true)
+raced=$(grep -vE '/(e2e|controllers|charts|internal/kube)(/|$)' <<<"$packages")
 
 # Real Kubernetes: for the controllers' tests its API server, for e2e/cluster three nodes. CI wants them; elsewhere they are used where they are there.
 kubernetes() { [ "${CI:-}" != true ] || hack/k8s/assets.sh envtest >&2; }

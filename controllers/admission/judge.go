@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // decision is what is said about a candidate.

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Kinds are those that pools consist of, the pods' Secrets left out, which no cache holds. What makes pods is first.
@@ -35,7 +35,7 @@ func Kinds() []client.ObjectList {
 }
 
 // Prune deletes the objects of a class that nobody wants any more, and tells how many there were. With a role, only those of the role.
-func (a Applier) Prune(ctx context.Context, namespace, class string, role podspec.Role, wanted []client.Object) (int, error) {
+func (a Applier) Prune(ctx context.Context, namespace, class string, role contract.Role, wanted []client.Object) (int, error) {
 	keep := map[string]bool{}
 	for _, o := range wanted {
 		gvk, err := apiutil.GVKForObject(o, a.Client.Scheme())
@@ -44,9 +44,9 @@ func (a Applier) Prune(ctx context.Context, namespace, class string, role podspe
 		}
 		keep[gvk.Kind+"/"+o.GetName()] = true
 	}
-	labels := client.MatchingLabels{podspec.LabelManagedBy: podspec.ManagedBy, podspec.LabelClass: class}
+	labels := client.MatchingLabels{contract.LabelManagedBy: contract.ManagedBy, contract.LabelClass: class}
 	if role != "" {
-		labels[podspec.LabelRole] = string(role)
+		labels[contract.LabelRole] = string(role)
 	}
 	deleted := 0
 	for _, list := range Kinds() {

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/millrace/millrace/dataplane/compile"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Key names an object.

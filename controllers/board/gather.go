@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // gather reads everything from the cache. The objects are those of the cache itself: compile changes nothing.

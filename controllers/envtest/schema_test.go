@@ -15,8 +15,8 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/config"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/compile/schema"
-	"github.com/millrace/millrace/dataplane/compile/schema/cases"
+	"github.com/millrace/millrace/internal/compile/schema"
+	"github.com/millrace/millrace/internal/compile/schema/cases"
 )
 
 func offline(t *testing.T) *schema.Validator {

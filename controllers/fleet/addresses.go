@@ -9,8 +9,8 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // The rules by which the media address of a pod is chosen; the first that gives one is taken.
@@ -54,7 +54,7 @@ func (n Node) equal(o Node) bool {
 // Addresses says where each pod of a relay pool is reached for media, and by which rule. services are those of single pods, by pod.
 func Addresses(p *render.Pool, pods []Pod, nodes map[string]Node, services map[string]*corev1.Service) map[string]bundle.Address {
 	out := map[string]bundle.Address{}
-	if p.Role != podspec.Relay {
+	if p.Role != contract.Relay {
 		return out
 	}
 	for _, pod := range pods {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // maxEndpoints in a status.
@@ -75,13 +75,13 @@ func first(n Node) string {
 
 func (a *Addressing) port(name string) int32 {
 	switch name {
-	case podspec.NameRTMP:
+	case contract.NameRTMP:
 		return a.RTMP
-	case podspec.NameRTMPS:
+	case contract.NameRTMPS:
 		return a.RTMPS
-	case podspec.NameHTTP:
+	case contract.NameHTTP:
 		return a.HTTP
-	case podspec.NameHTTPS:
+	case contract.NameHTTPS:
 		return a.HTTPS
 	}
 	return 0

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // pastPlans is the number of Plans of a pool that are remembered, to know what a pod runs on that is behind.
@@ -87,7 +87,7 @@ func (f *Fleet) pool(k PoolKey) *pool {
 func (f *Fleet) Expect(plans map[string]*plan.Plan) {
 	next := map[PoolKey]entries{}
 	for class, p := range plans {
-		for _, role := range podspec.Roles() {
+		for _, role := range contract.Roles() {
 			next[PoolKey{class, role}] = entriesOf(ForRole(p, role))
 		}
 	}

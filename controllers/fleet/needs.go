@@ -4,26 +4,26 @@ import (
 	"encoding/json"
 	"hash/fnv"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // PoolKey names a pool.
 type PoolKey struct {
 	Class string
-	Role  podspec.Role
+	Role  contract.Role
 }
 
 // ForRole gives what the pods of a role need of a Plan.
-func ForRole(p *plan.Plan, role podspec.Role) *plan.Plan {
+func ForRole(p *plan.Plan, role contract.Role) *plan.Plan {
 	switch role {
-	case podspec.Ingest:
+	case contract.Ingest:
 		return p.ForIngest()
-	case podspec.Relay:
+	case contract.Relay:
 		return p.ForRelay()
-	case podspec.Edge:
+	case contract.Edge:
 		return p.ForEdge()
-	case podspec.Transcoder:
+	case contract.Transcoder:
 		return p.ForTranscoder()
 	default:
 		return &plan.Plan{Class: p.Class}
@@ -31,17 +31,17 @@ func ForRole(p *plan.Plan, role podspec.Role) *plan.Plan {
 }
 
 // Needs tells whether a Plan gives pods of a role something to do.
-func Needs(p *plan.Plan, role podspec.Role) bool {
+func Needs(p *plan.Plan, role contract.Role) bool {
 	if p == nil {
 		return false
 	}
 	mine := ForRole(p, role)
 	switch role {
-	case podspec.Ingest:
+	case contract.Ingest:
 		return len(mine.Push) > 0
-	case podspec.Relay, podspec.Edge:
+	case contract.Relay, contract.Edge:
 		return len(mine.Play) > 0
-	case podspec.Transcoder:
+	case contract.Transcoder:
 		return len(mine.Templates) > 0
 	default:
 		return false // recorders come later

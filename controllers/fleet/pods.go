@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Pod is what is known of a media pod from the API server.
@@ -34,16 +34,16 @@ type Pod struct {
 // Addressing is what of a pod its addresses follow from.
 type Addressing struct {
 	IP        string
-	Annotated string // podspec.AnnotationPublicEndpoints
-	// Ports by the names of podspec: on the node when it takes ports there, else of the pod.
+	Annotated string // contract.AnnotationPublicEndpoints
+	// Ports by the names of contract: on the node when it takes ports there, else of the pod.
 	Media, RTMP, RTMPS, HTTP, HTTPS int32
 	OnNode                          bool
 }
 
 // PodOf reads a media pod; false when it is none.
 func PodOf(o *corev1.Pod) (Pod, bool) {
-	role := podspec.Role(o.Labels[podspec.LabelRole])
-	class := o.Labels[podspec.LabelClass]
+	role := contract.Role(o.Labels[contract.LabelRole])
+	class := o.Labels[contract.LabelClass]
 	if role == "" || class == "" {
 		return Pod{}, false
 	}
@@ -51,7 +51,7 @@ func PodOf(o *corev1.Pod) (Pod, bool) {
 		Name: o.Name, Pool: PoolKey{class, role}, Node: o.Spec.NodeName,
 		Running:     running(o),
 		Terminating: o.DeletionTimestamp != nil,
-		Addressing:  Addressing{IP: o.Status.PodIP, Annotated: o.Annotations[podspec.AnnotationPublicEndpoints]},
+		Addressing:  Addressing{IP: o.Status.PodIP, Annotated: o.Annotations[contract.AnnotationPublicEndpoints]},
 
 		DeletionCost: o.Annotations[render.AnnotationDeletionCost],
 		Labelled:     o.Labels[render.LabelPod] == o.Name,
@@ -76,7 +76,7 @@ func running(o *corev1.Pod) bool {
 		return false
 	}
 	for i := range o.Status.ContainerStatuses {
-		if c := &o.Status.ContainerStatuses[i]; c.Name == podspec.Name {
+		if c := &o.Status.ContainerStatuses[i]; c.Name == contract.Name {
 			return c.State.Running != nil
 		}
 	}
@@ -89,15 +89,15 @@ func (a *Addressing) note(port corev1.ContainerPort) {
 		n, a.OnNode = port.HostPort, true
 	}
 	switch port.Name {
-	case podspec.NameMediaUDP:
+	case contract.NameMediaUDP:
 		a.Media = n
-	case podspec.NameRTMP:
+	case contract.NameRTMP:
 		a.RTMP = n
-	case podspec.NameRTMPS:
+	case contract.NameRTMPS:
 		a.RTMPS = n
-	case podspec.NameHTTP:
+	case contract.NameHTTP:
 		a.HTTP = n
-	case podspec.NameHTTPS:
+	case contract.NameHTTPS:
 		a.HTTPS = n
 	}
 }

@@ -21,7 +21,8 @@ import (
 	"github.com/millrace/millrace/controllers/observe"
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const (
@@ -108,7 +109,7 @@ func compliance(f announce.Facts, d Domain) metav1.Condition {
 		facts.VideoCodec = media.H265
 	}
 	var messages []string
-	for _, v := range media.Check(facts, media.Policies{BFrames: plan.Warn, H265: plan.Warn, MaxGOP: d.MaxGOP}) {
+	for _, v := range check.Check(facts, check.Policies{BFrames: plan.Warn, H265: plan.Warn, MaxGOP: d.MaxGOP}) {
 		if c.Status = metav1.ConditionFalse; len(messages) == 0 {
 			c.Reason = string(v.Reason)
 		}

@@ -15,7 +15,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/observe"
 	"github.com/millrace/millrace/dataplane/announce"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=livestreams,verbs=get;list;create;delete
@@ -226,7 +226,7 @@ func (w *Writer) write(ctx context.Context, k client.ObjectKey, one *object, wan
 	if one.live == nil {
 		l := &v1alpha1.LiveStream{Spec: one.spec}
 		l.Namespace, l.Name = k.Namespace, k.Name
-		l.Labels = map[string]string{podspec.LabelName: podspec.Name, podspec.LabelManagedBy: podspec.ManagedBy}
+		l.Labels = map[string]string{contract.LabelName: contract.Name, contract.LabelManagedBy: contract.ManagedBy}
 		if err := w.opt.Client.Create(ctx, l); err != nil {
 			return err
 		}

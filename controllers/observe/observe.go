@@ -12,8 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/announce"
-	"github.com/millrace/millrace/dataplane/directory"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // gather is how long changes are collected before they are told.
@@ -21,7 +20,7 @@ const gather = 250 * time.Millisecond
 
 // Peers tells which pods there are, until its context ends; kube.Client does, without a region for all of them.
 type Peers interface {
-	WatchPeers(ctx context.Context, region string, roles []podspec.Role, tell func([]directory.Peer))
+	WatchPeers(ctx context.Context, region string, roles []contract.Role, tell func([]announce.Peer))
 }
 
 // Options make an Observer.
@@ -34,7 +33,7 @@ type Options struct {
 // Observer listens to the media pods while it runs. It is safe for concurrent use.
 type Observer struct {
 	opt    Options
-	mirror *directory.Mirror
+	mirror *announce.Mirror
 	dirty  chan struct{}
 
 	mu       sync.Mutex
@@ -46,7 +45,7 @@ type Observer struct {
 // New makes an Observer that listens to nobody until Start.
 func New(opt Options) *Observer {
 	o := &Observer{opt: opt, dirty: make(chan struct{}, 1), snapshot: build(nil)}
-	o.mirror = directory.NewMirror(directory.MirrorOptions{TLS: opt.TLS, Log: opt.Log, Changed: o.mark})
+	o.mirror = announce.NewMirror(announce.MirrorOptions{TLS: opt.TLS, Log: opt.Log, Changed: o.mark})
 	return o
 }
 
@@ -66,7 +65,7 @@ func (o *Observer) Start(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() {
-		o.opt.Peers.WatchPeers(ctx, "", podspec.Roles(), func(all []directory.Peer) {
+		o.opt.Peers.WatchPeers(ctx, "", contract.Roles(), func(all []announce.Peer) {
 			o.mirror.SetPeers(all)
 			o.mu.Lock()
 			o.told = true

@@ -10,25 +10,24 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/announce"
-	"github.com/millrace/millrace/dataplane/directory"
-	"github.com/millrace/millrace/dataplane/pod/identity"
-	"github.com/millrace/millrace/dataplane/pod/identity/testca"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/testkit/testca"
 )
 
 const patience = 60 * time.Second
 
 // fixed tells peers that do not change.
-type fixed []directory.Peer
+type fixed []announce.Peer
 
-func (f fixed) WatchPeers(ctx context.Context, _ string, _ []podspec.Role, tell func([]directory.Peer)) {
+func (f fixed) WatchPeers(ctx context.Context, _ string, _ []contract.Role, tell func([]announce.Peer)) {
 	tell(f)
 	<-ctx.Done()
 }
 
-func pod(t *testing.T, ca *testca.Authority, name string, role podspec.Role) (*announce.Board, directory.Peer) {
+func pod(t *testing.T, ca *testca.Authority, name string, role contract.Role) (*announce.Board, announce.Peer) {
 	t.Helper()
-	cert, key, err := ca.Issue(podspec.Identity{Class: "default", Role: role}, time.Hour)
+	cert, key, err := ca.Issue(contract.Identity{Class: "default", Role: role}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +40,7 @@ func pod(t *testing.T, ca *testca.Authority, name string, role podspec.Role) (*a
 	srv.Listener = tls.NewListener(srv.Listener, id.Server(identity.Members))
 	srv.Start()
 	t.Cleanup(srv.Close)
-	return b, directory.Peer{Pod: name, Role: role, Announce: srv.Listener.Addr().String(), RTSP: "127.0.0.1:1"}
+	return b, announce.Peer{Pod: name, Role: role, Announce: srv.Listener.Addr().String(), RTSP: "127.0.0.1:1"}
 }
 
 func TestWhatPodsSayIsPutTogether(t *testing.T) {
@@ -49,10 +48,10 @@ func TestWhatPodsSayIsPutTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ingest, one := pod(t, ca, "ingest-1", podspec.Ingest)
-	relay, two := pod(t, ca, "relay-1", podspec.Relay)
-	other, three := pod(t, ca, "relay-2", podspec.Relay)
-	transcoder, four := pod(t, ca, "transcoder-1", podspec.Transcoder)
+	ingest, one := pod(t, ca, "ingest-1", contract.Ingest)
+	relay, two := pod(t, ca, "relay-1", contract.Relay)
+	other, three := pod(t, ca, "relay-2", contract.Relay)
+	transcoder, four := pod(t, ca, "transcoder-1", contract.Transcoder)
 	key := announce.ID{Space: "play.example.com", App: "live", Name: "one"}
 	hd := announce.ID{Space: "play.example.com", App: "live", Name: "one_hd"}
 	ingest.SetStreams([]announce.Stream{{ID: key, PushDomain: "push.example.com", Epoch: 3, State: announce.Live}})
@@ -64,7 +63,7 @@ func TestWhatPodsSayIsPutTogether(t *testing.T) {
 			Viewers: map[string]map[string]int{key.String(): {"artc": n + 1}, "gone/live/x": {"artc": 1}},
 		})
 	}
-	cert, private, err := ca.Issue(podspec.OperatorIdentity(), time.Hour)
+	cert, private, err := ca.Issue(contract.OperatorIdentity(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,8 +17,8 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/compile"
-	"github.com/millrace/millrace/dataplane/compile/manifests"
+	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/compile/manifests"
 )
 
 // The same manifests, run by standalone's compile and by the operator in a cluster, have the same verdicts: the same conditions with the same
@@ -52,7 +52,7 @@ type manifestSet struct {
 func manifestSets(t *testing.T) []manifestSet {
 	t.Helper()
 	var out []manifestSet
-	files, err := filepath.Glob(filepath.Join(root, "dataplane/compile/testdata/*.in.yaml"))
+	files, err := filepath.Glob(filepath.Join(root, "internal/compile/testdata/*.in.yaml"))
 	if err != nil || len(files) < 45 {
 		t.Fatalf("there are %d cases (%v)", len(files), err)
 	}

@@ -13,7 +13,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // CertMode says where the certificate of the webhook comes from.
@@ -58,12 +58,12 @@ type Options struct {
 
 // defaults are the options as flags have them.
 func defaults() Options {
-	namespace := os.Getenv(podspec.EnvPodNamespace)
+	namespace := os.Getenv(contract.EnvPodNamespace)
 	if namespace == "" {
-		namespace = podspec.OperatorNamespace
+		namespace = contract.OperatorNamespace
 	}
 	return Options{
-		Namespace: namespace, MediaNamespace: podspec.MediaNamespace, ServiceAccount: "millrace-operator", MediaImage: os.Getenv(envMediaImage),
+		Namespace: namespace, MediaNamespace: contract.MediaNamespace, ServiceAccount: "millrace-operator", MediaImage: os.Getenv(envMediaImage),
 		WebhookPort: 10250, CertMode: CertsBuiltIn, CertDir: "/etc/millrace/webhook", CAOverlap: time.Hour,
 		QPS: 100, Burst: 200, Concurrency: 4,
 		LeaderElection: true, MetricsAddress: ":9090", HealthAddress: ":8081", ShutdownDelay: 5 * time.Second,

@@ -9,7 +9,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/compile/manifests"
+	"github.com/millrace/millrace/internal/compile/manifests"
 )
 
 // The commands that docs/install.md prints for the examples are run as they stand there; the webhook lets everything pass and the operator accepts

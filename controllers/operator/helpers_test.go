@@ -13,7 +13,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 var errNotYet = errors.New("not yet")

@@ -10,8 +10,8 @@ import (
 	"github.com/millrace/millrace/controllers/livestream"
 	"github.com/millrace/millrace/controllers/observe"
 	"github.com/millrace/millrace/controllers/pki"
-	"github.com/millrace/millrace/dataplane/pod/identity"
-	"github.com/millrace/millrace/dataplane/pod/kube"
+	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/kube"
 )
 
 // addObserver adds what listens to the media pods, and writes LiveStreams from it; only the leader runs it.

@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/millrace/millrace/controllers/pki"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups="",namespace=millrace-system,resources=secrets,verbs=create
@@ -51,7 +51,7 @@ func loadTrust(ctx context.Context, direct client.Client, opt Options) (*trust, 
 			Policy: pki.Policy{Name: name, CA: caLife, Leaf: leaf, Overlap: opt.CAOverlap},
 			// Often enough that every replica has read a new bundle long before its CA signs.
 			Every:  min(30*time.Second, max(time.Second, opt.CAOverlap/4)),
-			Labels: map[string]string{podspec.LabelName: podspec.Name, podspec.LabelManagedBy: podspec.ManagedBy},
+			Labels: map[string]string{contract.LabelName: contract.Name, contract.LabelManagedBy: contract.ManagedBy},
 			Log:    opt.Log.WithName("pki"),
 		})
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // ErrNotLoaded says that the CA has not been read from its Secret yet.
@@ -222,14 +222,14 @@ func (a *Authority) current() (*CA, error) {
 }
 
 // IssuePod signs a leaf for the pods of a pool.
-func (a *Authority) IssuePod(class string, role podspec.Role) (Issued, error) {
-	return a.issue(podspec.Identity{Class: class, Role: role})
+func (a *Authority) IssuePod(class string, role contract.Role) (Issued, error) {
+	return a.issue(contract.Identity{Class: class, Role: role})
 }
 
 // IssueOperator signs a leaf for the operator itself.
-func (a *Authority) IssueOperator() (Issued, error) { return a.issue(podspec.OperatorIdentity()) }
+func (a *Authority) IssueOperator() (Issued, error) { return a.issue(contract.OperatorIdentity()) }
 
-func (a *Authority) issue(identity podspec.Identity) (Issued, error) {
+func (a *Authority) issue(identity contract.Identity) (Issued, error) {
 	ca, err := a.current()
 	if err != nil {
 		return Issued{}, err
@@ -247,7 +247,7 @@ func (a *Authority) issue(identity podspec.Identity) (Issued, error) {
 
 // KeepPod tells until when a leaf that was issued to a pool may stay. It is false when a new one is due: two thirds of its life are over, it is
 // for somebody else, another CA signs by now, or it cannot be read.
-func (a *Authority) KeepPod(certPEM []byte, class string, role podspec.Role) (time.Time, bool) {
+func (a *Authority) KeepPod(certPEM []byte, class string, role contract.Role) (time.Time, bool) {
 	ca, err := a.current()
 	if err != nil {
 		return time.Time{}, false
@@ -257,7 +257,7 @@ func (a *Authority) KeepPod(certPEM []byte, class string, role podspec.Role) (ti
 		return time.Time{}, false
 	}
 	cert := certs[0]
-	if len(cert.URIs) != 1 || cert.URIs[0].String() != (podspec.Identity{Class: class, Role: role}).URI() || cert.CheckSignatureFrom(ca.Cert) != nil {
+	if len(cert.URIs) != 1 || cert.URIs[0].String() != (contract.Identity{Class: class, Role: role}).URI() || cert.CheckSignatureFrom(ca.Cert) != nil {
 		return time.Time{}, false
 	}
 	until := renewAt(cert)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/controllers/pki"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 var cluster *envtest.Cluster
@@ -88,14 +88,14 @@ func TestReplicasRotateTogether(t *testing.T) {
 	one, two := authority(t, ns, clock), authority(t, ns, clock)
 	refresh(t, one, two)
 	changes := two.Changes()
-	issued, err := one.IssuePod("default", podspec.Relay)
+	issued, err := one.IssuePod("default", contract.Relay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if until, ok := two.KeepPod(issued.Cert, "default", podspec.Relay); !ok || !until.Equal(issued.RenewAt) {
+	if until, ok := two.KeepPod(issued.Cert, "default", contract.Relay); !ok || !until.Equal(issued.RenewAt) {
 		t.Errorf("the other replica keeps the certificate until %s (%v), want until %s", until, ok, issued.RenewAt)
 	}
-	if _, ok := two.KeepPod(issued.Cert, "default", podspec.Ingest); ok {
+	if _, ok := two.KeepPod(issued.Cert, "default", contract.Ingest); ok {
 		t.Error("a certificate of another role is kept")
 	}
 
@@ -110,17 +110,17 @@ func TestReplicasRotateTogether(t *testing.T) {
 	default:
 		t.Error("nobody is told of the new bundle")
 	}
-	fresh, err := one.IssuePod("default", podspec.Relay)
+	fresh, err := one.IssuePod("default", contract.Relay)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := one.KeepPod(fresh.Cert, "default", podspec.Relay); !ok {
+	if _, ok := one.KeepPod(fresh.Cert, "default", contract.Relay); !ok {
 		t.Error("a certificate is to be renewed while the same CA signs")
 	}
 
 	clock.add(time.Hour)
 	refresh(t, two, one)
-	if _, ok := one.KeepPod(fresh.Cert, "default", podspec.Relay); ok {
+	if _, ok := one.KeepPod(fresh.Cert, "default", contract.Relay); ok {
 		t.Error("a certificate of the old CA is kept although the new one signs")
 	}
 	if !bytes.Equal(one.Bundle(), two.Bundle()) {

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Issued is a leaf with all that its user needs, in PEM.
@@ -52,7 +52,7 @@ func (c *CA) serverLeaf(names []string, validity time.Duration, now time.Time) (
 }
 
 // identityLeaf signs a leaf that says by its URI who holds it, as client and as server (SPIFFE X.509-SVID: exactly one URI).
-func (c *CA) identityLeaf(identity podspec.Identity, validity time.Duration, now time.Time) (leaf, error) {
+func (c *CA) identityLeaf(identity contract.Identity, validity time.Duration, now time.Time) (leaf, error) {
 	uri, err := url.Parse(identity.URI())
 	if err != nil {
 		return leaf{}, fmt.Errorf("make a name for class %q and role %q: %w", identity.Class, identity.Role, err)

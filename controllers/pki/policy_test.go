@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 func policy() Policy {
@@ -245,8 +245,8 @@ func TestADamagedSecretIsRefused(t *testing.T) {
 // Two pods of the CA prove to each other who they are, over TLS, as client and as server.
 func TestPodCertificatesWorkOnBothSidesOfTLS(t *testing.T) {
 	s := advance(t, State{}, time.Now(), false, StepCreate)
-	certificate := func(role podspec.Role) tls.Certificate {
-		l, err := s.Current.identityLeaf(podspec.Identity{Class: "default", Role: role}, policy().Leaf, time.Now())
+	certificate := func(role contract.Role) tls.Certificate {
+		l, err := s.Current.identityLeaf(contract.Identity{Class: "default", Role: role}, policy().Leaf, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,9 +264,9 @@ func TestPodCertificatesWorkOnBothSidesOfTLS(t *testing.T) {
 		}
 	}
 	var seenByServer, seenByClient string
-	server := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate(podspec.Ingest)},
+	server := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate(contract.Ingest)},
 		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots, VerifyConnection: peer(&seenByServer)}
-	client := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate(podspec.Relay)},
+	client := &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate(contract.Relay)},
 		InsecureSkipVerify: true, VerifyConnection: peer(&seenByClient)}
 	a, b := net.Pipe()
 	done := make(chan error, 1)

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // LabelMetrics, on a namespace, opens the admin ports of media pods to its pods: for Prometheus.
@@ -28,7 +28,7 @@ func Role(p *Pool) *rbacv1.Role {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
 		ObjectMeta: p.meta(p.Name()),
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: podspec.PlanSecretNames(p.Class, p.Role), Verbs: []string{"get", "list", "watch"}},
+			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: contract.PlanSecretNames(p.Class, p.Role), Verbs: []string{"get", "list", "watch"}},
 			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"get", "list", "watch"}},
 		},
 	}
@@ -54,7 +54,7 @@ func NetworkPolicy(p *Pool) *networkingv1.NetworkPolicy {
 		switch {
 		case l.Public:
 			public = append(public, entry)
-		case l.Name == podspec.NameAdmin:
+		case l.Name == contract.NameAdmin:
 			admin = append(admin, entry)
 		default:
 			internal = append(internal, entry)
@@ -64,7 +64,7 @@ func NetworkPolicy(p *Pool) *networkingv1.NetworkPolicy {
 		return &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}
 	}
 	operator := networkingv1.NetworkPolicyPeer{NamespaceSelector: namespace(corev1.LabelMetadataName, p.OperatorNamespace)}
-	pods := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{podspec.LabelName: podspec.Name}}}
+	pods := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{contract.LabelName: contract.Name}}}
 	scrapers := networkingv1.NetworkPolicyPeer{NamespaceSelector: namespace(LabelMetrics, "true")}
 	rules := []networkingv1.NetworkPolicyIngressRule{
 		{From: []networkingv1.NetworkPolicyPeer{pods, operator}, Ports: internal},

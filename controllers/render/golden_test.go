@@ -15,7 +15,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/apply"
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 func init() { flag.Bool("update", false, "rewrite testdata/*.out.yaml") }
@@ -25,7 +25,7 @@ func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 // input is a case: a class, and what else its pool follows from.
 type input struct {
 	Class     v1alpha1.MediaClass `json:"class"`
-	Role      podspec.Role        `json:"role"`
+	Role      contract.Role       `json:"role"`
 	Image     string              `json:"image"`
 	Slot      int32               `json:"slot,omitempty"`
 	Pods      []string            `json:"pods,omitempty"`
@@ -34,7 +34,7 @@ type input struct {
 
 func (in *input) pool() *render.Pool {
 	p := render.PoolOf(&in.Class, in.Role)
-	p.Image, p.Namespace, p.OperatorNamespace = in.Image, podspec.MediaNamespace, podspec.OperatorNamespace
+	p.Image, p.Namespace, p.OperatorNamespace = in.Image, contract.MediaNamespace, contract.OperatorNamespace
 	p.Pods, p.NodePorts, p.Pinned.Slot = in.Pods, in.NodePorts, in.Slot
 	return &p
 }
@@ -149,7 +149,7 @@ func TestANewTemplateTakesTheOtherSlot(t *testing.T) {
 // TestPoolsShareANode puts all roles in both slots on one node's network: no two may have the same port.
 func TestPoolsShareANode(t *testing.T) {
 	taken := map[string]string{}
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		for slot := range int32(2) {
 			in := input{Role: role, Slot: slot, Image: "i"}
 			in.Class.Name = "default"

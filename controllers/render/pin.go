@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Pinned is the pod template that a pool keeps while nothing of the class asks for another one.
@@ -34,7 +34,7 @@ func Inputs(p *Pool) string {
 	spec.DrainSeconds = &drain
 	text, err := json.Marshal(struct {
 		Class, Region, Image string
-		Role                 podspec.Role
+		Role                 contract.Role
 		Spec                 v1alpha1.Pool
 		Encoder              v1alpha1.Encoder
 		MaxSessions          int32
@@ -54,7 +54,7 @@ func Pin(p *Pool, live *appsv1.Deployment) Pinned {
 	}
 	pinned := pin(p, live)
 	pinned.Farewell = slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool {
-		return c.Name == podspec.CommandFarewell && c.Image == p.Image
+		return c.Name == contract.CommandFarewell && c.Image == p.Image
 	})
 	return pinned
 }

@@ -6,7 +6,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Annotations of rendered objects.
@@ -28,7 +28,7 @@ const (
 type Pool struct {
 	Class  string
 	Region string
-	Role   podspec.Role
+	Role   contract.Role
 	Spec   v1alpha1.Pool
 	// Encoder and MaxSessions are those of a transcoder.
 	Encoder     v1alpha1.Encoder
@@ -49,33 +49,33 @@ type Pool struct {
 }
 
 // PoolOf picks the pool of a role from a class.
-func PoolOf(class *v1alpha1.MediaClass, role podspec.Role) Pool {
+func PoolOf(class *v1alpha1.MediaClass, role contract.Role) Pool {
 	p := Pool{Class: class.Name, Region: class.Spec.Region, Role: role}
 	pools := &class.Spec.Pools
 	switch role {
-	case podspec.Ingest:
+	case contract.Ingest:
 		p.Spec = pools.Ingest
-	case podspec.Relay:
+	case contract.Relay:
 		p.Spec = pools.Relay
-	case podspec.Edge:
+	case contract.Edge:
 		p.Spec = pools.Edge
-	case podspec.Transcoder:
+	case contract.Transcoder:
 		p.Spec, p.Encoder, p.MaxSessions = pools.Transcoder.Pool, pools.Transcoder.Encoder, pools.Transcoder.MaxSessions
-	case podspec.Recorder:
+	case contract.Recorder:
 		p.Spec = pools.Recorder
 	}
 	return p
 }
 
 // Name of the pool's main objects.
-func (p *Pool) Name() string { return podspec.PoolName(p.Class, p.Role) }
+func (p *Pool) Name() string { return contract.PoolName(p.Class, p.Role) }
 
 // Labels of everything in the pool.
-func (p *Pool) Labels() map[string]string { return podspec.Labels(p.Class, p.Region, p.Role) }
+func (p *Pool) Labels() map[string]string { return contract.Labels(p.Class, p.Region, p.Role) }
 
 // selector of the pool's pods. The region is not in it: selectors of Deployments are immutable, and a class may change its region.
 func (p *Pool) selector() map[string]string {
-	return map[string]string{podspec.LabelName: podspec.Name, podspec.LabelClass: p.Class, podspec.LabelRole: string(p.Role)}
+	return map[string]string{contract.LabelName: contract.Name, contract.LabelClass: p.Class, contract.LabelRole: string(p.Role)}
 }
 
 // Exposure of the pool; HostPort when it says nothing.
@@ -89,7 +89,7 @@ func (p *Pool) Exposure() v1alpha1.ExposureType {
 // Replicas is the number of pods that the class asks for, and false when an autoscaler decides.
 func (p *Pool) Replicas() (int32, bool) {
 	switch {
-	case p.Role == podspec.Recorder:
+	case p.Role == contract.Recorder:
 		return 0, true // the role comes later
 	case p.Spec.Autoscaling != nil:
 		return max(p.Spec.Autoscaling.MinReplicas, 1), false
@@ -102,7 +102,7 @@ func (p *Pool) Replicas() (int32, bool) {
 // DrainSeconds is how long a drain may take.
 func (p *Pool) DrainSeconds() int32 {
 	if p.Spec.DrainSeconds == nil {
-		return podspec.DefaultDrainSeconds
+		return contract.DefaultDrainSeconds
 	}
 	return *p.Spec.DrainSeconds
 }
@@ -110,7 +110,7 @@ func (p *Pool) DrainSeconds() int32 {
 // PerPodServices tells whether each pod has a Service of its own: only media that leaves the pods by themselves needs one.
 func (p *Pool) PerPodServices() bool {
 	e := p.Exposure()
-	return p.Role == podspec.Relay && (e == v1alpha1.ExposeNodePort || e == v1alpha1.ExposeLoadBalancer)
+	return p.Role == contract.Relay && (e == v1alpha1.ExposeNodePort || e == v1alpha1.ExposeLoadBalancer)
 }
 
 // Objects lists the objects of the pool in the order in which they are to be applied: what pods need comes before them.
@@ -125,7 +125,7 @@ func Objects(p *Pool) []client.Object {
 		}
 	}
 	out = append(out, PodDisruptionBudget(p), Deployment(p))
-	if a := p.Spec.Autoscaling; a != nil && p.Role != podspec.Recorder {
+	if a := p.Spec.Autoscaling; a != nil && p.Role != contract.Recorder {
 		out = append(out, Autoscaler(p))
 	}
 	return out

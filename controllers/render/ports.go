@@ -4,7 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // slotOffset is added to every port on a node while a pool is in slot 1. Under HostPort and HostNetwork the pods of a new template are in
@@ -34,15 +34,15 @@ func (p *Pool) onNode() bool {
 func (p *Pool) hostNetwork() bool { return p.Exposure() == v1alpha1.ExposeHostNetwork }
 
 // roleIndex keeps the internal ports of roles apart that share the network of a node.
-func roleIndex(role podspec.Role) int32 {
+func roleIndex(role contract.Role) int32 {
 	switch role {
-	case podspec.Relay:
+	case contract.Relay:
 		return 1
-	case podspec.Edge:
+	case contract.Edge:
 		return 2
-	case podspec.Transcoder:
+	case contract.Transcoder:
 		return 3
-	case podspec.Recorder:
+	case contract.Recorder:
 		return 4
 	default:
 		return 0
@@ -50,8 +50,8 @@ func roleIndex(role podspec.Role) int32 {
 }
 
 // hostDefault is the port on nodes when the class names none. An edge stays out of the way of an ingest and a relay on the same node.
-func hostDefault(role podspec.Role, port int32) int32 {
-	if role == podspec.Edge {
+func hostDefault(role contract.Role, port int32) int32 {
+	if role == contract.Edge {
 		return port + 10
 	}
 	return port
@@ -60,26 +60,26 @@ func hostDefault(role podspec.Role, port int32) int32 {
 // Listeners of the pool's pods in one fixed order. Media has two, UDP and TCP of the same number.
 func (p *Pool) Listeners() []Listener {
 	chosen := p.Spec.Exposure.Ports
-	rtmp := p.public(podspec.NameRTMP, podspec.FlagRTMPPort, podspec.PortRTMP, chosen.RTMP)
-	rtmps := p.public(podspec.NameRTMPS, podspec.FlagRTMPSPort, podspec.PortRTMPS, chosen.RTMPS)
-	http := p.public(podspec.NameHTTP, podspec.FlagHTTPPort, podspec.PortHTTP, chosen.HTTP)
-	https := p.public(podspec.NameHTTPS, podspec.FlagHTTPSPort, podspec.PortHTTPS, chosen.HTTPS)
+	rtmp := p.public(contract.NameRTMP, contract.FlagRTMPPort, contract.PortRTMP, chosen.RTMP)
+	rtmps := p.public(contract.NameRTMPS, contract.FlagRTMPSPort, contract.PortRTMPS, chosen.RTMPS)
+	http := p.public(contract.NameHTTP, contract.FlagHTTPPort, contract.PortHTTP, chosen.HTTP)
+	https := p.public(contract.NameHTTPS, contract.FlagHTTPSPort, contract.PortHTTPS, chosen.HTTPS)
 	var out []Listener
 	switch p.Role {
-	case podspec.Ingest:
+	case contract.Ingest:
 		out = []Listener{rtmp, rtmps}
-	case podspec.Relay:
-		udp := p.public(podspec.NameMediaUDP, podspec.FlagMediaPort, podspec.PortMedia, chosen.Media)
+	case contract.Relay:
+		udp := p.public(contract.NameMediaUDP, contract.FlagMediaPort, contract.PortMedia, chosen.Media)
 		tcp := udp
-		udp.Protocol, tcp.Name, tcp.Flag = corev1.ProtocolUDP, podspec.NameMediaTCP, ""
+		udp.Protocol, tcp.Name, tcp.Flag = corev1.ProtocolUDP, contract.NameMediaTCP, ""
 		out = []Listener{http, https, udp, tcp}
-	case podspec.Edge:
+	case contract.Edge:
 		out = []Listener{rtmp, rtmps, http, https}
 	}
 	return append(out,
-		p.internal(podspec.NameInternal, podspec.FlagInternalPort, podspec.PortInternal),
-		p.internal(podspec.NameRTSP, podspec.FlagRTSPPort, podspec.PortRTSP),
-		p.internal(podspec.NameAdmin, podspec.FlagAdminPort, podspec.PortAdmin),
+		p.internal(contract.NameInternal, contract.FlagInternalPort, contract.PortInternal),
+		p.internal(contract.NameRTSP, contract.FlagRTSPPort, contract.PortRTSP),
+		p.internal(contract.NameAdmin, contract.FlagAdminPort, contract.PortAdmin),
 	)
 }
 

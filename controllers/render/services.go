@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Ports of the public Services that are not those of the pods.
@@ -37,14 +37,14 @@ func PublicService(p *Pool) *corev1.Service {
 	s := p.service(p.Name())
 	for _, l := range p.Listeners() {
 		switch l.Name {
-		case podspec.NameHTTP:
+		case contract.NameHTTP:
 			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, servicePortHTTP))
-		case podspec.NameHTTPS:
+		case contract.NameHTTPS:
 			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, servicePortHTTPS))
-		case podspec.NameRTMP:
-			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, podspec.PortRTMP))
-		case podspec.NameRTMPS:
-			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, podspec.PortRTMPS))
+		case contract.NameRTMP:
+			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, contract.PortRTMP))
+		case contract.NameRTMPS:
+			s.Spec.Ports = append(s.Spec.Ports, servicePort(l, contract.PortRTMPS))
 		}
 	}
 	if len(s.Spec.Ports) == 0 {
@@ -64,9 +64,9 @@ func PublicService(p *Pool) *corev1.Service {
 
 // PodsService is how pods and the operator find the pods of the pool: ready or not, for a pod that is not ready has streams too.
 func PodsService(p *Pool) *corev1.Service {
-	s := p.service(podspec.PodsServiceName(p.Class, p.Role))
+	s := p.service(contract.PodsServiceName(p.Class, p.Role))
 	s.Spec.Type, s.Spec.ClusterIP, s.Spec.PublishNotReadyAddresses = corev1.ServiceTypeClusterIP, corev1.ClusterIPNone, true
-	for _, name := range []string{podspec.NameInternal, podspec.NameRTSP} {
+	for _, name := range []string{contract.NameInternal, contract.NameRTSP} {
 		l, _ := p.Listener(name)
 		s.Spec.Ports = append(s.Spec.Ports, servicePort(l, l.Port))
 	}
@@ -86,8 +86,8 @@ func PodService(p *Pool, pod string) *corev1.Service {
 	s.Labels[LabelPod] = pod
 	s.Spec.Selector = maps.Clone(s.Spec.Selector)
 	s.Spec.Selector[LabelPod] = pod
-	udp, _ := p.Listener(podspec.NameMediaUDP)
-	tcp, _ := p.Listener(podspec.NameMediaTCP)
+	udp, _ := p.Listener(contract.NameMediaUDP)
+	tcp, _ := p.Listener(contract.NameMediaTCP)
 	s.Spec.Ports = []corev1.ServicePort{servicePort(udp, udp.Port), servicePort(tcp, tcp.Port)}
 	s.Spec.Type = corev1.ServiceTypeNodePort
 	if p.Exposure() == v1alpha1.ExposeLoadBalancer {

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // The user of the images: not root, and nobody's in particular.
@@ -31,7 +31,7 @@ func Template(p *Pool) corev1.PodTemplateSpec {
 			EnableServiceLinks:            ptr(false),
 			HostNetwork:                   p.hostNetwork(),
 			DNSPolicy:                     dnsPolicy(p),
-			TerminationGracePeriodSeconds: ptr(int64(p.DrainSeconds() + podspec.KillAfterDrain)),
+			TerminationGracePeriodSeconds: ptr(int64(p.DrainSeconds() + contract.KillAfterDrain)),
 			NodeSelector:                  p.Spec.NodeSelector,
 			Tolerations:                   p.Spec.Tolerations,
 			Affinity:                      apart(p),
@@ -73,11 +73,11 @@ func annotations(p *Pool) map[string]string {
 	if !hasFarewell(p) {
 		return nil
 	}
-	return map[string]string{"kubectl.kubernetes.io/default-container": podspec.Name}
+	return map[string]string{"kubectl.kubernetes.io/default-container": contract.Name}
 }
 
 // hasFarewell tells whether the image is known to know it.
-func hasFarewell(p *Pool) bool { return p.Role == podspec.Relay && (!p.Kept || p.Pinned.Farewell) }
+func hasFarewell(p *Pool) bool { return p.Role == contract.Relay && (!p.Kept || p.Pinned.Farewell) }
 
 func containers(p *Pool) []corev1.Container {
 	if !hasFarewell(p) {
@@ -88,10 +88,10 @@ func containers(p *Pool) []corev1.Container {
 
 // farewell is what tells a relay's viewers to come again when all of its own container was killed. It waits for that, and has nothing else to do.
 func farewell(p *Pool) corev1.Container {
-	args := []string{podspec.CommandFarewell, podspec.Flag(podspec.FlagClass, p.Class)}
+	args := []string{contract.CommandFarewell, contract.Flag(contract.FlagClass, p.Class)}
 	for _, l := range p.Listeners() {
-		if l.Name == podspec.NameHTTP || l.Name == podspec.NameHTTPS {
-			args = append(args, podspec.FlagInt(l.Flag, int(l.Port)))
+		if l.Name == contract.NameHTTP || l.Name == contract.NameHTTPS {
+			args = append(args, contract.FlagInt(l.Flag, int(l.Port)))
 		}
 	}
 	small := corev1.ResourceRequirements{
@@ -103,12 +103,12 @@ func farewell(p *Pool) corev1.Container {
 		small.Requests = small.Limits
 	}
 	return corev1.Container{
-		Name:                     podspec.CommandFarewell,
+		Name:                     contract.CommandFarewell,
 		Image:                    p.Image,
 		ImagePullPolicy:          corev1.PullIfNotPresent,
 		Args:                     args,
 		Resources:                small,
-		VolumeMounts:             []corev1.VolumeMount{{Name: volumeState, MountPath: podspec.StateDir}},
+		VolumeMounts:             []corev1.VolumeMount{{Name: volumeState, MountPath: contract.StateDir}},
 		SecurityContext:          restricted(),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
@@ -136,15 +136,15 @@ func restricted() *corev1.SecurityContext {
 
 func container(p *Pool) corev1.Container {
 	mounts := []corev1.VolumeMount{
-		{Name: volumePlan, MountPath: podspec.PlanDir, ReadOnly: true},
-		{Name: volumeTLS, MountPath: podspec.TLSDir, ReadOnly: true},
-		{Name: volumeState, MountPath: podspec.StateDir},
+		{Name: volumePlan, MountPath: contract.PlanDir, ReadOnly: true},
+		{Name: volumeTLS, MountPath: contract.TLSDir, ReadOnly: true},
+		{Name: volumeState, MountPath: contract.StateDir},
 	}
-	if p.Role == podspec.Transcoder {
+	if p.Role == contract.Transcoder {
 		mounts = append(mounts, corev1.VolumeMount{Name: volumeTmp, MountPath: "/tmp"})
 	}
 	return corev1.Container{
-		Name:            podspec.Name,
+		Name:            contract.Name,
 		Image:           p.Image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            args(p),
@@ -153,9 +153,9 @@ func container(p *Pool) corev1.Container {
 		Resources:       resources(p),
 		VolumeMounts:    mounts,
 		// Liveness asks the process alone: nothing of the network can make the kubelet kill it.
-		StartupProbe:             probe(podspec.PathStartup, 2, 2, 60),
-		LivenessProbe:            probe(podspec.PathLive, 10, 5, 6),
-		ReadinessProbe:           probe(podspec.PathReady, 2, 2, 2),
+		StartupProbe:             probe(contract.PathStartup, 2, 2, 60),
+		LivenessProbe:            probe(contract.PathLive, 10, 5, 6),
+		ReadinessProbe:           probe(contract.PathReady, 2, 2, 2),
 		SecurityContext:          restricted(),
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
@@ -164,23 +164,23 @@ func container(p *Pool) corev1.Container {
 func args(p *Pool) []string {
 	out := []string{
 		string(p.Role),
-		podspec.Flag(podspec.FlagClass, p.Class),
-		podspec.Flag(podspec.FlagRegion, p.Region),
-		podspec.FlagInt(podspec.FlagDrainSeconds, int(p.DrainSeconds())),
+		contract.Flag(contract.FlagClass, p.Class),
+		contract.Flag(contract.FlagRegion, p.Region),
+		contract.FlagInt(contract.FlagDrainSeconds, int(p.DrainSeconds())),
 	}
 	for _, l := range p.Listeners() {
 		if l.Flag != "" {
-			out = append(out, podspec.FlagInt(l.Flag, int(l.Port)))
+			out = append(out, contract.FlagInt(l.Flag, int(l.Port)))
 		}
 	}
-	if p.Role == podspec.Relay {
-		from := podspec.AddressFromHost
+	if p.Role == contract.Relay {
+		from := contract.AddressFromHost
 		if p.Exposure() == v1alpha1.ExposeClusterIP {
-			from = podspec.AddressFromPod
+			from = contract.AddressFromPod
 		}
-		out = append(out, podspec.Flag(podspec.FlagAddressFrom, from))
-		if media, _ := p.Listener(podspec.NameMediaUDP); media.Host != 0 && media.Host != media.Port {
-			out = append(out, podspec.FlagInt(podspec.FlagAdvertisePort, int(media.Host)))
+		out = append(out, contract.Flag(contract.FlagAddressFrom, from))
+		if media, _ := p.Listener(contract.NameMediaUDP); media.Host != 0 && media.Host != media.Port {
+			out = append(out, contract.FlagInt(contract.FlagAdvertisePort, int(media.Host)))
 		}
 	}
 	return out
@@ -191,13 +191,13 @@ func env() []corev1.EnvVar {
 		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}}}
 	}
 	return []corev1.EnvVar{
-		from(podspec.EnvPodName, "metadata.name"),
-		from(podspec.EnvPodNamespace, "metadata.namespace"),
-		from(podspec.EnvPodUID, "metadata.uid"),
-		from(podspec.EnvPodIP, "status.podIP"),
-		from(podspec.EnvNodeName, "spec.nodeName"),
-		from(podspec.EnvHostIPs, "status.hostIPs"),
-		{Name: podspec.EnvSupervised, Value: "true"}, // no flag: images that a class keeps may not know it
+		from(contract.EnvPodName, "metadata.name"),
+		from(contract.EnvPodNamespace, "metadata.namespace"),
+		from(contract.EnvPodUID, "metadata.uid"),
+		from(contract.EnvPodIP, "status.podIP"),
+		from(contract.EnvNodeName, "spec.nodeName"),
+		from(contract.EnvHostIPs, "status.hostIPs"),
+		{Name: contract.EnvSupervised, Value: "true"}, // no flag: images that a class keeps may not know it
 	}
 }
 
@@ -216,7 +216,7 @@ func resources(p *Pool) corev1.ResourceRequirements {
 		return p.Spec.Resources
 	}
 	cpu := "100m"
-	if p.Role == podspec.Transcoder {
+	if p.Role == contract.Transcoder {
 		cpu = "500m"
 	}
 	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
@@ -228,7 +228,7 @@ func resources(p *Pool) corev1.ResourceRequirements {
 func probe(path string, period, timeout, failures int32) *corev1.Probe {
 	return &corev1.Probe{
 		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
-			Path: path, Port: intstr.FromString(podspec.NameAdmin), Scheme: corev1.URISchemeHTTP,
+			Path: path, Port: intstr.FromString(contract.NameAdmin), Scheme: corev1.URISchemeHTTP,
 		}},
 		PeriodSeconds: period, TimeoutSeconds: timeout, FailureThreshold: failures,
 	}
@@ -236,16 +236,16 @@ func probe(path string, period, timeout, failures int32) *corev1.Probe {
 
 func volumes(p *Pool) []corev1.Volume {
 	plan := &corev1.ProjectedVolumeSource{DefaultMode: ptr[int32](0o440)}
-	for n := range podspec.PlanChunks {
+	for n := range contract.PlanChunks {
 		items := []corev1.KeyToPath{
-			{Key: bundle.KeyMeta, Path: podspec.PlanPath(n, bundle.KeyMeta)},
-			{Key: bundle.KeyData, Path: podspec.PlanPath(n, bundle.KeyData)},
+			{Key: bundle.KeyMeta, Path: contract.PlanPath(n, bundle.KeyMeta)},
+			{Key: bundle.KeyData, Path: contract.PlanPath(n, bundle.KeyData)},
 		}
 		if n == 0 {
-			items = append(items, corev1.KeyToPath{Key: bundle.KeyAddresses, Path: podspec.PlanPath(n, bundle.KeyAddresses)})
+			items = append(items, corev1.KeyToPath{Key: bundle.KeyAddresses, Path: contract.PlanPath(n, bundle.KeyAddresses)})
 		}
 		plan.Sources = append(plan.Sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
-			LocalObjectReference: corev1.LocalObjectReference{Name: podspec.PlanSecretName(p.Class, p.Role, n)},
+			LocalObjectReference: corev1.LocalObjectReference{Name: contract.PlanSecretName(p.Class, p.Role, n)},
 			Items:                items,
 			Optional:             ptr(true), // not all have data, and a pod may start before them
 		}})
@@ -254,11 +254,11 @@ func volumes(p *Pool) []corev1.Volume {
 	out := []corev1.Volume{
 		{Name: volumePlan, VolumeSource: corev1.VolumeSource{Projected: plan}},
 		{Name: volumeTLS, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: podspec.TLSSecretName(p.Class, p.Role), DefaultMode: ptr[int32](0o440),
+			SecretName: contract.TLSSecretName(p.Class, p.Role), DefaultMode: ptr[int32](0o440),
 		}}},
 		{Name: volumeState, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}},
 	}
-	if p.Role == podspec.Transcoder {
+	if p.Role == contract.Transcoder {
 		out = append(out, corev1.Volume{Name: volumeTmp, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}})
 	}
 	return out

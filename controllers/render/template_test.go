@@ -8,27 +8,27 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/millrace/millrace/controllers/render"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // An image that a class kept through an upgrade of the operator is asked for what it may know alone: a container that it does not know would
 // keep its pods from being ready.
 func TestAKeptImageRunsNothingNew(t *testing.T) {
 	for _, c := range []struct {
-		role podspec.Role
+		role contract.Role
 		kept bool
 		runs string // by which image the pods that are there run it
 		want int
-	}{{podspec.Relay, false, "", 2}, {podspec.Relay, true, "", 1}, {podspec.Relay, true, "another", 1}, {podspec.Relay, true, "i", 2}, {podspec.Ingest, false, "", 1}, {podspec.Edge, false, "", 1}} {
+	}{{contract.Relay, false, "", 2}, {contract.Relay, true, "", 1}, {contract.Relay, true, "another", 1}, {contract.Relay, true, "i", 2}, {contract.Ingest, false, "", 1}, {contract.Edge, false, "", 1}} {
 		p := &render.Pool{Class: "default", Role: c.role, Image: "i", Kept: c.kept}
 		live := &appsv1.Deployment{}
 		if c.runs != "" {
-			live.Spec.Template.Spec.Containers = []corev1.Container{{Name: podspec.Name, Image: c.runs}, {Name: podspec.CommandFarewell, Image: c.runs}}
+			live.Spec.Template.Spec.Containers = []corev1.Container{{Name: contract.Name, Image: c.runs}, {Name: contract.CommandFarewell, Image: c.runs}}
 		}
 		p.Pinned = render.Pin(p, live)
 		template := render.Template(p)
-		if n := len(template.Spec.Containers); n != c.want || template.Spec.Containers[0].Name != podspec.Name {
-			t.Errorf("%s, kept %v, there by image %q: %d containers, want %d, the first one %s", c.role, c.kept, c.runs, n, c.want, podspec.Name)
+		if n := len(template.Spec.Containers); n != c.want || template.Spec.Containers[0].Name != contract.Name {
+			t.Errorf("%s, kept %v, there by image %q: %d containers, want %d, the first one %s", c.role, c.kept, c.runs, n, c.want, contract.Name)
 		}
 	}
 }
@@ -56,7 +56,7 @@ func TestAGuaranteedRelayStaysSo(t *testing.T) {
 		"no limit for memory":  {list("2", "4Gi"), list("2", ""), false},
 		"nothing but requests": {list("2", "4Gi"), nil, false},
 	} {
-		p := &render.Pool{Class: "default", Role: podspec.Relay, Image: "i"}
+		p := &render.Pool{Class: "default", Role: contract.Relay, Image: "i"}
 		p.Spec.Resources = corev1.ResourceRequirements{Requests: c.requests, Limits: c.limits}
 		r := render.Template(p).Spec.Containers[1].Resources
 		equal := len(r.Requests) == len(r.Limits)

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // DomainAssociation computes the status of an association, and when to look again. Its configuration is in force where that of its child is.

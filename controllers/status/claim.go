@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // DomainClaim computes the status of a claim. A claim is no promise to be kept: it is whole when nobody uses it, too.

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // PlayDomain computes the status of a play domain, and when to look again.

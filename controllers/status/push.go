@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // PushDomain computes the status of a push domain, and when to look again.

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/compile"
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // RTSTranscodeTemplate computes the status of a template, and when to look again. desired and ready are the transcoders of the class.

@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Options make a Store. The files are PEM and serve domains that have no certificate of their own.

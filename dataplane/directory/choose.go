@@ -11,7 +11,7 @@ import (
 
 // rank orders origins of one stream, best first: one that has its encoder before one that waits for it, the later publish before the
 // earlier, and then by name, so that all pods choose alike.
-func rank(a, b Origin) int {
+func rank(a, b announce.Origin) int {
 	return cmp.Or(
 		cmp.Compare(liveness(b.Stream.State), liveness(a.Stream.State)),
 		cmp.Compare(b.Stream.Epoch, a.Stream.Epoch),
@@ -28,24 +28,26 @@ func liveness(s announce.State) int {
 }
 
 // best gives the best of the origins that are not excluded.
-func best(all []Origin, excluded func(Origin) bool) (Origin, bool) {
+func best(all []announce.Origin, excluded func(announce.Origin) bool) (announce.Origin, bool) {
 	all = slices.DeleteFunc(slices.Clone(all), excluded)
 	if len(all) == 0 {
-		return Origin{}, false
+		return announce.Origin{}, false
 	}
 	return slices.MinFunc(all, rank), true
 }
 
 // leaving tells whether an origin is a transcoder that drains: another one can make the rendition as well. An ingest has what nobody
 // else has.
-func leaving(o Origin) bool { return o.Stream.Template != "" && o.Status.Draining }
+func leaving(o announce.Origin) bool { return o.Stream.Template != "" && o.Status.Draining }
 
 // same tells whether two origins are one process.
-func same(a, b Origin) bool { return a.Peer.RTSP == b.Peer.RTSP && a.Hello.Boot == b.Hello.Boot }
+func same(a, b announce.Origin) bool {
+	return a.Peer.RTSP == b.Peer.RTSP && a.Hello.Boot == b.Hello.Boot
+}
 
 // better tells whether a stream that is pulled from now should rather be pulled from next. all is what is announced. An origin that is
 // not heard any more is kept as long as it sends, unless the stream was published elsewhere since.
-func better(now, next Origin, all []Origin) bool {
+func better(now, next announce.Origin, all []announce.Origin) bool {
 	if same(now, next) {
 		return false
 	}
@@ -59,12 +61,12 @@ func better(now, next Origin, all []Origin) bool {
 
 // roomy orders transcoders that may take a new rendition, the one with the most room first. Room is taken in steps, because it changes
 // all the time; among equals the name of the rendition decides, so that two relays that ask at once ask the same pod.
-func roomy(all []Pod, rendition string) []Pod {
+func roomy(all []announce.Pod, rendition string) []announce.Pod {
 	const steps = 10
-	all = slices.DeleteFunc(slices.Clone(all), func(p Pod) bool {
+	all = slices.DeleteFunc(slices.Clone(all), func(p announce.Pod) bool {
 		return !p.Status.Ready || p.Status.Draining || p.Status.Headroom <= 0
 	})
-	slices.SortFunc(all, func(a, b Pod) int {
+	slices.SortFunc(all, func(a, b announce.Pod) int {
 		return cmp.Or(
 			cmp.Compare(int(b.Status.Headroom*steps), int(a.Status.Headroom*steps)),
 			cmp.Compare(weight(b.Hello.Pod, rendition), weight(a.Hello.Pod, rendition)),
@@ -75,7 +77,7 @@ func roomy(all []Pod, rendition string) []Pod {
 }
 
 // First names the transcoder that makes a rendition which starts with its stream; all choose alike. Empty: none has room.
-func First(all []Pod, rendition string) string {
+func First(all []announce.Pod, rendition string) string {
 	first, most := "", uint64(0)
 	for _, p := range all {
 		if w := weight(p.Hello.Pod, rendition); p.Status.Ready && !p.Status.Draining && p.Status.Headroom > 0 && (first == "" || w > most) {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/pull"
 )
@@ -46,7 +47,7 @@ type failure struct {
 
 // attempt is one run of a pull client.
 type attempt struct {
-	origin Origin
+	origin announce.Origin
 	cancel context.CancelFunc
 	began  time.Time
 	result chan error
@@ -145,7 +146,7 @@ func (x *fetch) start(ctx context.Context, now, next *attempt) (*attempt, *attem
 		return now, next
 	}
 	at := time.Now()
-	o, err := x.finder.choose(x.key, func(o Origin) bool {
+	o, err := x.finder.choose(x.key, func(o announce.Origin) bool {
 		f := x.failures[o.Peer.RTSP]
 		return f != nil && at.Before(f.until)
 	})
@@ -164,7 +165,7 @@ func (x *fetch) start(ctx context.Context, now, next *attempt) (*attempt, *attem
 	return now, x.attempt(ctx, o)
 }
 
-func (x *fetch) attempt(ctx context.Context, o Origin) *attempt {
+func (x *fetch) attempt(ctx context.Context, o announce.Origin) *attempt {
 	ctx, cancel := context.WithCancel(ctx)
 	a := &attempt{origin: o, cancel: cancel, began: time.Now(), result: make(chan error, 1)}
 	scheme := "rtsps://"

@@ -1,3 +1,5 @@
+// Package directory finds which pod has a stream, by what all pods announce, and fetches the stream from there for those who play it.
+// There is no registry: each pod asks the others.
 package directory
 
 import (
@@ -13,15 +15,15 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // FinderOptions make a Finder. Hub, Plan and Mirror are needed; zero values take the defaults.
 type FinderOptions struct {
 	Hub     *hub.Hub // that streams are fetched into
 	Plan    *plan.Current
-	Mirror  *Mirror
+	Mirror  *announce.Mirror
 	TLS     *tls.Config // to the origins; nil: plain RTSP, which only tests do
 	Log     logr.Logger
 	Metrics prometheus.Registerer
@@ -150,14 +152,14 @@ func (f *Finder) wait(ctx context.Context, key hub.Key) bool {
 	}
 }
 
-func nothing(Origin) bool { return false }
+func nothing(announce.Origin) bool { return false }
 
 // choose gives the pod to fetch a stream from: the best of those that have it, else a transcoder that can make it. A name is that of
 // a rendition only when no stream has it.
-func (f *Finder) choose(key hub.Key, excluded func(Origin) bool) (Origin, error) {
+func (f *Finder) choose(key hub.Key, excluded func(announce.Origin) bool) (announce.Origin, error) {
 	have := f.opt.Mirror.Origins(ID(key))
 	if !f.opt.Renditions {
-		have = slices.DeleteFunc(have, func(o Origin) bool { return o.Stream.Template != "" })
+		have = slices.DeleteFunc(have, func(o announce.Origin) bool { return o.Stream.Template != "" })
 	}
 	o, ok := best(have, excluded)
 	if ok && leaving(o) && f.opt.Renditions { // another one makes it while this one still has it
@@ -169,28 +171,28 @@ func (f *Finder) choose(key hub.Key, excluded func(Origin) bool) (Origin, error)
 		return o, nil
 	}
 	if len(have) > 0 && have[0].Stream.Template == "" || !f.opt.Renditions {
-		return Origin{}, hub.ErrNotFound
+		return announce.Origin{}, hub.ErrNotFound
 	}
 	return f.transcoder(key, excluded)
 }
 
 // transcoder gives the pod that can make a rendition.
-func (f *Finder) transcoder(key hub.Key, excluded func(Origin) bool) (Origin, error) {
+func (f *Finder) transcoder(key hub.Key, excluded func(announce.Origin) bool) (announce.Origin, error) {
 	source, template := f.opt.Plan.Load().SplitTemplate(key.Space, key.App, key.Name)
 	if template == nil || len(f.opt.Mirror.Origins(announce.ID{Space: key.Space, App: key.App, Name: source})) == 0 {
-		return Origin{}, hub.ErrNotFound
+		return announce.Origin{}, hub.ErrNotFound
 	}
-	transcoders := f.opt.Mirror.Pods(podspec.Transcoder)
+	transcoders := f.opt.Mirror.Pods(contract.Transcoder)
 	for _, p := range roomy(transcoders, key.String()) {
-		o := Origin{Pod: p, Stream: announce.Stream{ID: ID(key), State: announce.Live, Of: source, Template: template.ID}}
+		o := announce.Origin{Pod: p, Stream: announce.Stream{ID: ID(key), State: announce.Live, Of: source, Template: template.ID}}
 		if !excluded(o) {
 			return o, nil
 		}
 	}
 	if len(transcoders) == 0 {
-		return Origin{}, &hub.UnavailableError{Reason: "NoTranscoder", Message: "no transcoder is there that could make this rendition; try again in a moment, or play the source", RetryAfter: 3 * time.Second}
+		return announce.Origin{}, &hub.UnavailableError{Reason: "NoTranscoder", Message: "no transcoder is there that could make this rendition; try again in a moment, or play the source", RetryAfter: 3 * time.Second}
 	}
-	return Origin{}, &hub.UnavailableError{Reason: "TranscodersFull", Message: "all transcoders are busy; try again later, or play the source", RetryAfter: 5 * time.Second}
+	return announce.Origin{}, &hub.UnavailableError{Reason: "TranscodersFull", Message: "all transcoders are busy; try again later, or play the source", RetryAfter: 5 * time.Second}
 }
 
 // poke has the fetches of streams look again.

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // flvReader reads tags of an answer.

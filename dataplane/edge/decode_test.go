@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // decodeTime is how much is decoded of each form: MILLRACE_DECODE_SECONDS, else a few seconds.

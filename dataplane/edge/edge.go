@@ -18,7 +18,7 @@ import (
 	"github.com/millrace/millrace/dataplane/edge/hls"
 	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Options make an edge. Hub and Plan are needed; zero values take the defaults.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/edge/flv"
+	"github.com/millrace/millrace/dataplane/flv"
 	"github.com/millrace/millrace/dataplane/hub"
 )
 

@@ -18,8 +18,8 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // patience is how long tests wait for what must happen; machines may be slow.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 
-	"github.com/millrace/millrace/dataplane/edge/flv"
+	"github.com/millrace/millrace/dataplane/flv"
 	"github.com/millrace/millrace/dataplane/ingest"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // ServeRTMP plays to RTMP connections of a listener until the context ends, and closes the listener. Who wants to publish there is refused.

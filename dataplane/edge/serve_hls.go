@@ -17,7 +17,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/edge/hls"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/edge/flv"
+	"github.com/millrace/millrace/dataplane/flv"
 )
 
 // fileHeader is the length of the FLV file header and the first PreviousTagSize, which stand in front once (FLV 10.1, E.2).

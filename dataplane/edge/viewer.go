@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/edge/flv"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/dataplane/flv"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // sink is a reader's connection in one of the forms of a tag.

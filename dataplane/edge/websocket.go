@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/millrace/millrace/dataplane/edge/flv"
+	"github.com/millrace/millrace/dataplane/flv"
 )
 
 // websocketKey gives the key of an opening handshake; "" when the request is none (RFC 6455, 4.2.1).

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // status is a NetStream status code (RTMP 1.0, 7.2.2; Adobe ActionScript NetStatusEvent).

@@ -7,6 +7,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/contract/check"
 )
 
 // reviewEvery is how often the facts of a source are told to the hub and held against the policies.
@@ -79,7 +80,7 @@ func (s *session) carry(a admission, p *hub.Publication, m rawMessage, now time.
 		}
 	}
 	tooLong := media.GOPExceeds(s.program.inspector.LikelyGOP(), a.domain.MaxGOP)
-	if tracksChanged || tooLong && !s.warned[media.GOPTooLong] || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
+	if tracksChanged || tooLong && !s.warned[check.GOPTooLong] || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
 		return s.review(a, p, now)
 	}
 	return nil
@@ -91,7 +92,7 @@ func (s *session) review(a admission, p *hub.Publication, now time.Time) error {
 	facts := s.program.inspector.Facts()
 	p.SetFacts(facts)
 	d := a.domain
-	for _, v := range media.Check(facts, media.Policies{BFrames: d.BFrames, H265: d.H265, MaxGOP: d.MaxGOP}) {
+	for _, v := range check.Check(facts, check.Policies{BFrames: d.BFrames, H265: d.H265, MaxGOP: d.MaxGOP}) {
 		if v.Reject {
 			return refuse(statusRejected, string(v.Reason), "%s", v.Message)
 		}

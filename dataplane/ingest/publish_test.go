@@ -9,7 +9,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 func TestFFmpegPublishesH264AndAAC(t *testing.T) {
@@ -99,8 +100,8 @@ func TestALongGOPShowsBeforeItsEnd(t *testing.T) {
 	r.publish(testsrc.Options{URL: r.url("/live/long"), GOPSeconds: 60})
 	s := r.stream("live", "long", media.Video)
 	r.wait("the GOP to grow", func() bool { return s.Facts().GOP > time.Second })
-	v := media.Check(s.Facts(), media.Policies{MaxGOP: d.MaxGOP})
-	if len(v) != 1 || v[0].Reason != media.GOPTooLong || v[0].Reject {
+	v := check.Check(s.Facts(), check.Policies{MaxGOP: d.MaxGOP})
+	if len(v) != 1 || v[0].Reason != check.GOPTooLong || v[0].Reject {
 		t.Errorf("verdicts %+v", v)
 	}
 }

@@ -9,9 +9,10 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 const key = "pushdemokey12345"
@@ -136,7 +137,7 @@ func TestBFramesAreRejectedWithinTheFirstGOP(t *testing.T) {
 	r := newRig(t, domains(d))
 	p := r.publish(testsrc.Options{URL: r.url("/live/b"), BFrames: 2, GOPSeconds: 2})
 	contains(t, r.refusal(p), "the video has B-frames, which make the picture jump in browsers; set B-frames to 0")
-	r.wait("the end to be counted", func() bool { return r.count("millrace_ingest_ended_total", string(media.BFramesPresent)) == 1 })
+	r.wait("the end to be counted", func() bool { return r.count("millrace_ingest_ended_total", string(check.BFramesPresent)) == 1 })
 }
 
 func TestARightTakenAwayClosesThePublisher(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // errUnpublished says that the encoder ended its publishing properly.
@@ -35,7 +35,7 @@ type session struct {
 	handedOver bool // is a player's, and not counted any more
 	program    *program
 	rate       rateLimit
-	warned     map[media.Reason]bool
+	warned     map[check.Reason]bool
 	reviewed   time.Time
 	renewed    time.Time
 
@@ -45,7 +45,7 @@ type session struct {
 }
 
 func newSession(server *Server, nc net.Conn, secure *tls.Config, address string) *session {
-	s := &session{server: server, raw: nc, address: address, warned: map[media.Reason]bool{}}
+	s := &session{server: server, raw: nc, address: address, warned: map[check.Reason]bool{}}
 	s.log = server.opt.Log.WithValues("Remote", nc.RemoteAddr().String())
 	if secure != nil {
 		nc = tls.Server(nc, secure)

@@ -21,7 +21,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Parameter sets made by x264 and x265.

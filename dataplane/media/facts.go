@@ -24,3 +24,9 @@ type Facts struct {
 
 // LikelyGOP is what to tell people of the distance of key frames. Nothing is decided from it, for encoders do not always keep their word.
 func (f *Facts) LikelyGOP() time.Duration { return max(f.GOP, f.AnnouncedGOP) }
+
+// gopTolerance is what time stamps in milliseconds and a late key frame may add to a GOP.
+const gopTolerance = 100 * time.Millisecond
+
+// GOPExceeds tells whether a GOP is longer than a limit; 0 is none.
+func GOPExceeds(gop, limit time.Duration) bool { return limit > 0 && gop > limit+gopTolerance }

@@ -10,7 +10,6 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 )
 
 func video(t *testing.T) *media.Track {
@@ -188,42 +187,6 @@ func TestInspectorAllocatesNothingPerFrame(t *testing.T) {
 	f := frame(video(t), 0, false)
 	if n := testing.AllocsPerRun(1000, func() { f.DTS += time.Millisecond; f.PTS = f.DTS; in.Frame(f) }); n != 0 {
 		t.Errorf("%v allocations per frame", n)
-	}
-}
-
-func TestCheck(t *testing.T) {
-	hevc := media.Facts{VideoCodec: media.H265, BFrames: true, GOP: 10 * time.Second}
-	avc := media.Facts{VideoCodec: media.H264, GOP: 2 * time.Second}
-	strict := media.Policies{BFrames: plan.Reject, H265: plan.Reject, MaxGOP: 3 * time.Second}
-	for name, c := range map[string]struct {
-		facts    media.Facts
-		policies media.Policies
-		want     []media.Reason
-		reject   bool
-	}{
-		"fit":                      {avc, strict, nil, false},
-		"all wrong":                {hevc, strict, []media.Reason{media.H265Source, media.BFramesPresent, media.GOPTooLong}, true},
-		"warned":                   {hevc, media.Policies{BFrames: plan.Warn, H265: plan.Warn}, []media.Reason{media.H265Source, media.BFramesPresent}, false},
-		"allowed":                  {hevc, media.Policies{BFrames: plan.Allow, H265: plan.Allow}, nil, false},
-		"GOP at the limit":         {media.Facts{VideoCodec: media.H264, GOP: 3050 * time.Millisecond}, strict, nil, false},
-		"GOP beyond is shown only": {media.Facts{VideoCodec: media.H264, GOP: 3200 * time.Millisecond}, strict, []media.Reason{media.GOPTooLong}, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := media.Check(c.facts, c.policies)
-			reject := false
-			for i, v := range got {
-				reject = reject || v.Reject
-				if i >= len(c.want) || v.Reason != c.want[i] || v.Message == "" {
-					t.Errorf("violation %+v", v)
-				}
-				if v.Reason == media.GOPTooLong && v.Reject {
-					t.Error("a long GOP rejects")
-				}
-			}
-			if len(got) != len(c.want) || reject != c.reject {
-				t.Errorf("%d violations, reject %v", len(got), reject)
-			}
-		})
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // policy lets the page run its own files and talk to its own host and to its fallback, nothing else. It may be framed by any site: it shows a

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Prefix is the reserved path under which the page's files are served. No app is called "-", so it never hides a stream.

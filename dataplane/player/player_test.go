@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 func rts() *plan.PlayDomain { return &plan.PlayDomain{Hostname: "rts.example.com", Type: plan.RTS} }

@@ -1,6 +1,6 @@
 package pod
 
-import "github.com/millrace/millrace/dataplane/plan/bundle"
+import "github.com/millrace/millrace/internal/contract/bundle"
 
 // onAddresses has a function called with this pod's media addresses whenever they are delivered.
 func (p *process) onAddresses(call func(bundle.Address)) {

@@ -16,8 +16,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // stuckAfter is how long the announcing loop may stand still before /livez fails: a lock of the hub is held for good then.
@@ -31,7 +31,7 @@ func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, erro
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(p.opt.AdminAddress, strconv.Itoa(p.opt.AdminPort)))
 	if err != nil {
-		return nil, fmt.Errorf("listening for probes and metrics: %w (choose another port with --%s)", err, podspec.FlagAdminPort)
+		return nil, fmt.Errorf("listening for probes and metrics: %w (choose another port with --%s)", err, contract.FlagAdminPort)
 	}
 	p.at.Admin = l.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
 	run("probes and metrics", func() error { return closed(srv.Serve(l)) })
@@ -54,13 +54,13 @@ func (p *process) admin() http.Handler {
 			fmt.Fprintln(w, "ok")
 		})
 	}
-	probe(podspec.PathLive, p.live)
-	probe(podspec.PathStartup, func() (bool, string) { return p.bound.Load(), "the sockets are not bound yet" })
-	probe(podspec.PathReady, p.whyNotReady)
-	mux.Handle("GET "+podspec.PathMetrics, promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
+	probe(contract.PathLive, p.live)
+	probe(contract.PathStartup, func() (bool, string) { return p.bound.Load(), "the sockets are not bound yet" })
+	probe(contract.PathReady, p.whyNotReady)
+	mux.Handle("GET "+contract.PathMetrics, promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET "+podspec.PathState, func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET "+contract.PathState, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
@@ -90,7 +90,7 @@ func (p *process) whyNotReady() (bool, string) {
 // State is what /state shows.
 type State struct {
 	Pod       string                 `json:"pod"`
-	Role      podspec.Role           `json:"role"`
+	Role      contract.Role          `json:"role"`
 	Class     string                 `json:"class"`
 	Region    string                 `json:"region"`
 	Since     time.Time              `json:"since"`
@@ -101,7 +101,7 @@ type State struct {
 	Announced []announce.Stream      `json:"announced"`
 	Streams   []StreamState          `json:"streams"` // of the hub
 	Fetches   []directory.FetchState `json:"fetches"`
-	Peers     []directory.PeerState  `json:"peers"`
+	Peers     []announce.PeerState   `json:"peers"`
 	Address   bundle.Address         `json:"address"` // that the Plan gave
 	Sessions  any                    `json:"sessions,omitempty"`
 	Expires   time.Time              `json:"certificateExpires"`

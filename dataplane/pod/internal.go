@@ -6,23 +6,23 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/identity"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/identity"
 )
 
 // serveInternal serves what is for other pods and the operator alone: announcements and streams, both over mutual TLS.
 func (p *process) serveInternal(ctx context.Context, run func(string, func() error)) (*http.Server, error) {
-	rtsp, err := p.listen(podspec.NameRTSP, p.opt.RTSPPort, &p.at.RTSP)
+	rtsp, err := p.listen(contract.NameRTSP, p.opt.RTSPPort, &p.at.RTSP)
 	if err != nil {
 		return nil, err
 	}
-	l, err := p.listen(podspec.NameInternal, p.opt.InternalPort, &p.at.Internal)
+	l, err := p.listen(contract.NameInternal, p.opt.InternalPort, &p.at.Internal)
 	if err != nil {
 		_ = rtsp.Close()
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET "+podspec.PathAnnounce, p.board)
+	mux.Handle("GET "+contract.PathAnnounce, p.board)
 	srv := &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
 	}

@@ -11,20 +11,20 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/directory"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // Cluster is what a pod asks of Kubernetes. Each call lasts until its context ends.
 type Cluster interface {
-	WatchPlan(ctx context.Context, class string, role podspec.Role, offer func([]map[string][]byte) error)
-	WatchPeers(ctx context.Context, region string, roles []podspec.Role, tell func([]directory.Peer))
+	WatchPlan(ctx context.Context, class string, role contract.Role, offer func([]map[string][]byte) error)
+	WatchPeers(ctx context.Context, region string, roles []contract.Role, tell func([]announce.Peer))
 }
 
 // Options make a process. Role, Class, PlanDir and TLSDir are needed; a port of 0 takes a free one.
 type Options struct {
-	Role   podspec.Role
+	Role   contract.Role
 	Class  string
 	Region string
 	Log    logr.Logger
@@ -50,13 +50,13 @@ type Options struct {
 	TLSDir   string
 	StateDir string // empty: nothing is remembered
 
-	Peers   []directory.Peer // fixed ones, in place of those that the cluster tells
-	Cluster Cluster          // nil: the process runs in no cluster
+	Peers   []announce.Peer // fixed ones, in place of those that the cluster tells
+	Cluster Cluster         // nil: the process runs in no cluster
 
 	MediaListen   []netip.Addr     // addresses for media; default: all of the machine
 	Advertise     []netip.AddrPort // told to players while the Plan's addresses do not name the pod
 	AdvertisePort int              // told with HostIPs or PodIP; 0: the media port
-	AddressFrom   string           // podspec.AddressFromHost or AddressFromPod
+	AddressFrom   string           // contract.AddressFromHost or AddressFromPod
 	NoTCP         bool
 
 	MaxViewers  int
@@ -94,13 +94,13 @@ var errNeeded = errors.New("other pods need the ports of announcements and RTSP;
 
 func (o *Options) defaults() error {
 	if o.Class == "" {
-		return fmt.Errorf("no class given; name the MediaClass with --%s", podspec.FlagClass)
+		return fmt.Errorf("no class given; name the MediaClass with --%s", contract.FlagClass)
 	}
 	if o.InternalPort < 0 || o.RTSPPort < 0 {
 		return errNeeded
 	}
 	if o.DrainTime <= 0 {
-		o.DrainTime = podspec.DefaultDrainSeconds * time.Second
+		o.DrainTime = contract.DefaultDrainSeconds * time.Second
 	}
 	o.DrainSoft = min(o.DrainSoft, o.DrainTime/2) // the rest is for asking them one after the other
 	o.DrainAccept = min(o.DrainAccept, o.DrainTime)
@@ -114,10 +114,10 @@ func (o *Options) defaults() error {
 }
 
 // announcers are the roles whose streams a role looks for.
-func announcers(role podspec.Role) []podspec.Role {
+func announcers(role contract.Role) []contract.Role {
 	switch role {
-	case podspec.Ingest:
-		return []podspec.Role{podspec.Ingest} // for streams that are published twice
+	case contract.Ingest:
+		return []contract.Role{contract.Ingest} // for streams that are published twice
 	}
-	return []podspec.Role{podspec.Ingest, podspec.Transcoder}
+	return []contract.Role{contract.Ingest, contract.Transcoder}
 }

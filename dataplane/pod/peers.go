@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/directory"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 const (
@@ -34,7 +34,7 @@ func (p *process) watchPeers(ctx context.Context, wg *sync.WaitGroup) {
 	p.mirror.SetPeers(p.others(known))
 	var told atomic.Bool
 	wg.Go(func() {
-		p.opt.Cluster.WatchPeers(ctx, p.opt.Region, announcers(p.opt.Role), func(all []directory.Peer) {
+		p.opt.Cluster.WatchPeers(ctx, p.opt.Region, announcers(p.opt.Role), func(all []announce.Peer) {
 			told.Store(true)
 			p.mirror.SetPeers(p.others(all))
 			p.rememberPeers(all)
@@ -46,18 +46,18 @@ func (p *process) watchPeers(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 // others leaves this pod out.
-func (p *process) others(all []directory.Peer) []directory.Peer {
+func (p *process) others(all []announce.Peer) []announce.Peer {
 	self := ""
 	if p.opt.PodIP.IsValid() {
 		self = net.JoinHostPort(p.opt.PodIP.String(), strconv.Itoa(int(p.at.Internal.Port())))
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(o directory.Peer) bool {
+	return slices.DeleteFunc(slices.Clone(all), func(o announce.Peer) bool {
 		return o.Pod != "" && o.Pod == p.opt.Pod || o.Announce == self || o.Announce == p.at.Internal.String() ||
 			!slices.Contains(announcers(p.opt.Role), o.Role)
 	})
 }
 
-func (p *process) rememberedPeers() []directory.Peer {
+func (p *process) rememberedPeers() []announce.Peer {
 	if p.opt.StateDir == "" {
 		return nil
 	}
@@ -70,14 +70,14 @@ func (p *process) rememberedPeers() []directory.Peer {
 	if err != nil {
 		return nil
 	}
-	var all []directory.Peer
+	var all []announce.Peer
 	if json.Unmarshal(text, &all) != nil {
 		return nil
 	}
 	return all
 }
 
-func (p *process) rememberPeers(all []directory.Peer) {
+func (p *process) rememberPeers(all []announce.Peer) {
 	if p.opt.StateDir == "" {
 		return
 	}
@@ -96,7 +96,7 @@ func (p *process) rememberPeers(all []directory.Peer) {
 // resolvePeers asks DNS until the API server has told.
 func (p *process) resolvePeers(ctx context.Context, told *atomic.Bool) {
 	for ctx.Err() == nil && !told.Load() {
-		var all []directory.Peer
+		var all []announce.Peer
 		for _, role := range announcers(p.opt.Role) {
 			all = append(all, p.resolve(ctx, role)...)
 		}
@@ -107,18 +107,18 @@ func (p *process) resolvePeers(ctx context.Context, told *atomic.Bool) {
 	}
 }
 
-func (p *process) resolve(ctx context.Context, role podspec.Role) []directory.Peer {
+func (p *process) resolve(ctx context.Context, role contract.Role) []announce.Peer {
 	ctx, cancel := context.WithTimeout(ctx, dnsTime)
 	defer cancel()
-	name := podspec.PodsServiceName(p.opt.Class, role) + "." + p.opt.Namespace + ".svc"
+	name := contract.PodsServiceName(p.opt.Class, role) + "." + p.opt.Namespace + ".svc"
 	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
 	if err != nil {
 		return nil // there may be no such pool
 	}
-	out := make([]directory.Peer, 0, len(addrs))
+	out := make([]announce.Peer, 0, len(addrs))
 	for _, a := range addrs {
-		out = append(out, directory.Peer{
-			Role: role, Announce: net.JoinHostPort(a, strconv.Itoa(podspec.PortInternal)), RTSP: net.JoinHostPort(a, strconv.Itoa(podspec.PortRTSP)),
+		out = append(out, announce.Peer{
+			Role: role, Announce: net.JoinHostPort(a, strconv.Itoa(contract.PortInternal)), RTSP: net.JoinHostPort(a, strconv.Itoa(contract.PortRTSP)),
 		})
 	}
 	return out

@@ -7,7 +7,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // role is what makes a pod of one kind different from the others. Its methods are called in this order; describe, status, state and
@@ -36,13 +36,13 @@ var errNoRole = errors.New("this build has no such role")
 
 func newRole(p *process) (role, error) {
 	switch p.opt.Role {
-	case podspec.Ingest:
+	case contract.Ingest:
 		return newIngestRole(p)
-	case podspec.Relay:
+	case contract.Relay:
 		return newRelayRole(p)
-	case podspec.Edge:
+	case contract.Edge:
 		return newEdgeRole(p)
-	case podspec.Transcoder:
+	case contract.Transcoder:
 		return newTranscoderRole(p)
 	}
 	return nil, fmt.Errorf("%w: %s", errNoRole, p.opt.Role)

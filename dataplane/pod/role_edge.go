@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/player"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // edgeRole serves RTMP, FLV and HLS viewers with streams that it fetches.
@@ -37,10 +37,10 @@ func (r *edgeRole) open() (err error) {
 	if err = r.web.open(); err != nil {
 		return err
 	}
-	if r.rtmp, err = r.p.listen(podspec.NameRTMP, r.p.opt.RTMPPort, &r.p.at.RTMP); err != nil {
+	if r.rtmp, err = r.p.listen(contract.NameRTMP, r.p.opt.RTMPPort, &r.p.at.RTMP); err != nil {
 		return err
 	}
-	r.rtmps, err = r.p.listen(podspec.NameRTMPS, r.p.opt.RTMPSPort, &r.p.at.RTMPS)
+	r.rtmps, err = r.p.listen(contract.NameRTMPS, r.p.opt.RTMPSPort, &r.p.at.RTMPS)
 	return err
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // cutTime is what publishers get to read why they are closed at the deadline of a drain.
@@ -38,10 +38,10 @@ func newIngestRole(p *process) (role, error) {
 }
 
 func (r *ingestRole) open() (err error) {
-	if r.rtmp, err = r.p.listen(podspec.NameRTMP, r.p.opt.RTMPPort, &r.p.at.RTMP); err != nil {
+	if r.rtmp, err = r.p.listen(contract.NameRTMP, r.p.opt.RTMPPort, &r.p.at.RTMP); err != nil {
 		return err
 	}
-	r.rtmps, err = r.p.listen(podspec.NameRTMPS, r.p.opt.RTMPSPort, &r.p.at.RTMPS)
+	r.rtmps, err = r.p.listen(contract.NameRTMPS, r.p.opt.RTMPSPort, &r.p.at.RTMPS)
 	return err
 }
 
@@ -96,7 +96,7 @@ func (r *ingestRole) appeared(ids []announce.ID) {
 }
 
 // settle ends the publication here when the one elsewhere wins: the later one where the domain says ReplaceOld, else the earlier one.
-func (r *ingestRole) settle(s *hub.Stream, here announce.Stream, elsewhere directory.Origin) {
+func (r *ingestRole) settle(s *hub.Stream, here announce.Stream, elsewhere announce.Origin) {
 	if s.Since().UnixMilli() > here.Since.UnixMilli() {
 		return // what is announced is not what is published now
 	}

@@ -10,11 +10,11 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/pod/alive"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 // FarewellsFile is what the players of a relay that was killed are told by whoever sees its end, below Options.StateDir.
@@ -59,7 +59,7 @@ func (o *Options) advertise() []netip.AddrPort {
 		return o.Advertise
 	}
 	addrs := []netip.Addr{o.PodIP}
-	if o.AddressFrom == podspec.AddressFromHost && len(o.HostIPs) > 0 {
+	if o.AddressFrom == contract.AddressFromHost && len(o.HostIPs) > 0 {
 		addrs = o.HostIPs
 	}
 	var out []netip.AddrPort

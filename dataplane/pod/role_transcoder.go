@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // startEvery is how often a transcoder looks for renditions that start with their stream.
@@ -111,8 +111,8 @@ func (r *transcoderRole) chosen(rendition announce.ID) bool {
 	if r.p.hub.Lookup(directory.Key(rendition)) != nil || len(r.p.mirror.Origins(rendition)) > 0 {
 		return false
 	}
-	self := directory.Pod{Hello: announce.Hello{Pod: r.p.opt.Pod}, Status: announce.Status{Ready: r.p.ready(), Headroom: r.trans.Headroom()}}
-	return directory.First(append(r.p.mirror.Pods(podspec.Transcoder), self), rendition.String()) == r.p.opt.Pod
+	self := announce.Pod{Hello: announce.Hello{Pod: r.p.opt.Pod}, Status: announce.Status{Ready: r.p.ready(), Headroom: r.trans.Headroom()}}
+	return directory.First(append(r.p.mirror.Pods(contract.Transcoder), self), rendition.String()) == r.p.opt.Pod
 }
 
 // drain waits until other transcoders have taken the renditions over: who pulls them goes there as soon as it hears of the drain.

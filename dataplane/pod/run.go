@@ -20,12 +20,12 @@ import (
 	"github.com/millrace/millrace/dataplane/certificates"
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
-	"github.com/millrace/millrace/dataplane/pod/identity"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/pull"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // process is a running pod.
@@ -39,7 +39,7 @@ type process struct {
 	identity *identity.Identity
 	certs    *certificates.Store
 	board    *announce.Board
-	mirror   *directory.Mirror
+	mirror   *announce.Mirror
 	finder   *directory.Finder
 	role     role
 	at       Addresses
@@ -105,10 +105,10 @@ func (p *process) assemble() (err error) {
 		Boot: strconv.FormatInt(p.started.UnixNano(), 36),
 	})
 	secure := p.identity.Client(identity.Pods)
-	p.mirror = directory.NewMirror(directory.MirrorOptions{TLS: secure, Log: p.log.WithName("directory")})
+	p.mirror = announce.NewMirror(announce.MirrorOptions{TLS: secure, Log: p.log.WithName("directory")})
 	p.finder, err = directory.NewFinder(directory.FinderOptions{
 		Hub: p.hub, Plan: p.current, Mirror: p.mirror, TLS: secure, Log: p.log.WithName("directory"), Metrics: p.registry,
-		Renditions: p.opt.Role == podspec.Relay || p.opt.Role == podspec.Edge, Linger: p.opt.Linger,
+		Renditions: p.opt.Role == contract.Relay || p.opt.Role == contract.Edge, Linger: p.opt.Linger,
 	})
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // web serves play domains by HTTP and HTTPS.
@@ -32,10 +32,10 @@ func newWeb(p *process, h http.Handler) *web {
 }
 
 func (w *web) open() (err error) {
-	if w.http, err = w.p.listen(podspec.NameHTTP, w.p.opt.HTTPPort, &w.p.at.HTTP); err != nil {
+	if w.http, err = w.p.listen(contract.NameHTTP, w.p.opt.HTTPPort, &w.p.at.HTTP); err != nil {
 		return err
 	}
-	w.https, err = w.p.listen(podspec.NameHTTPS, w.p.opt.HTTPSPort, &w.p.at.HTTPS)
+	w.https, err = w.p.listen(contract.NameHTTPS, w.p.opt.HTTPSPort, &w.p.at.HTTPS)
 	return err
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // opusFrames are 20 ms each: silence of RFC 6716, with a number behind it.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // tool runs a program of ffmpeg's and gives what it says.

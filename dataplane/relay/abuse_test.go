@@ -15,8 +15,8 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/stun/v4"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/signal"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // offered joins by WHEP and gives the session and the answer.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/signal"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/ice"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
 	"github.com/millrace/millrace/dataplane/relay/signal"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // join makes a session for an offer.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Options make a relay. Hub and Plan are needed; zero values take the defaults.

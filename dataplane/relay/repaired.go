@@ -6,9 +6,9 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
 	"github.com/millrace/millrace/dataplane/relay/signal"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // repaired gives what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the player cannot play

@@ -10,10 +10,10 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 	"github.com/millrace/millrace/dataplane/relay/ice"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // session is one viewer from its offer to its end.

@@ -17,8 +17,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/dataplane/certificates"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // certificatePEM makes a self-signed certificate for the names below example.com.

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // churnTime is how long viewers come and go: MILLRACE_CHURN, such as 10m (which needs -timeout 20m), or 15 s.

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // A source with B-frames and AAC is refused under its plain URL with the rendition's, which plays; with autoRepair the plain URL plays too, from

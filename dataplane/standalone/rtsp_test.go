@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 func TestRTSPToolsLookIntoARunningSystem(t *testing.T) {

@@ -15,10 +15,10 @@ import (
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pull"
 	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // server is a running process.

@@ -19,10 +19,10 @@ import (
 
 	"github.com/go-logr/logr/testr"
 
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 const patience = 60 * time.Second

@@ -12,9 +12,9 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/compile"
-	"github.com/millrace/millrace/dataplane/compile/manifests"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/compile/manifests"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // source turns manifests into Plans, again at each change of a file.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/millrace/millrace/dataplane/compile"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/compile"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // printStart shows what is served: a table of the domains, then the URLs to copy.

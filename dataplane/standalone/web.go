@@ -15,10 +15,10 @@ import (
 
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 type shutdowner interface{ Shutdown(context.Context) error }

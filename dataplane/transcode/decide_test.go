@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 func sps(t *testing.T, text string) []byte {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // session makes one rendition, from its first viewer or its source's start to a while after the last viewer or its source's end.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Sign returns a copy of u that carries a signature made with the primary key. Stamp is the URL's time stamp, cut to seconds

@@ -18,7 +18,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // The reasons for which Verify refuses a URL. The texts begin with the words of Alibaba Cloud's checking API.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const demoKey = "rtsdemokey123456"

@@ -11,9 +11,9 @@ import (
 
 	"github.com/pion/dtls/v3"
 
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/play/meter"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 // audience is viewers that are looked at while they watch.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // playHost is the Standard domain of the edge; host, of the relay, is an RTS one.

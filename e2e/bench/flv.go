@@ -15,9 +15,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/play/flv"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/meter"
+	"github.com/millrace/millrace/internal/play/flv"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 type flvOptions struct {

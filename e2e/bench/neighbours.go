@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/play/meter"
 	"github.com/millrace/millrace/e2e/lossy"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 type neighboursOptions struct {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const host = "rts.localhost"

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/play/flv"
-	"github.com/millrace/millrace/dataplane/play/meter"
+	"github.com/millrace/millrace/internal/play/flv"
+	"github.com/millrace/millrace/internal/play/meter"
 )
 
 type slowOptions struct {

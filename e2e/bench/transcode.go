@@ -12,10 +12,10 @@ import (
 	"github.com/pion/dtls/v3"
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
 )
 
 type transcodeOptions struct {

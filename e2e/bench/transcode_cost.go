@@ -15,9 +15,9 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/e2e/beep"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // transcodeCost compares renditions that pass the picture through with ones that encode it: CPU time of ffmpeg for each second of media that

@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/pod/identity/testca"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/pull"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testkit/testca"
 )
 
 // What pods say to each other, streams and announcements, is for those whose certificate is of the operator's authority.
@@ -38,14 +38,14 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, key, err := other.Issue(podspec.Identity{Class: "default", Role: podspec.Relay}, time.Hour)
+	cert, key, err := other.Issue(contract.Identity{Class: "default", Role: contract.Relay}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	write("other.crt", cert)
 	write("other.key", key)
 	var s corev1.Secret
-	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: podspec.TLSSecretName("default", podspec.Relay)}, &s); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.TLSSecretName("default", contract.Relay)}, &s); err != nil {
 		t.Fatal(err)
 	}
 	write("relay.crt", s.Data[corev1.TLSCertKey])
@@ -61,7 +61,7 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 		{name: "no TLS", plain: true},
 	} {
 		args := []string{"exec", ingest.Spec.NodeName, "curl", "-sS", "-k", "-N", "--max-time", "4", "-w", "%{http_code}"}
-		url := fmt.Sprintf("https://%s:%d%s", ingest.Status.PodIP, podspec.PortInternal, podspec.PathAnnounce)
+		url := fmt.Sprintf("https://%s:%d%s", ingest.Status.PodIP, contract.PortInternal, contract.PathAnnounce)
 		if who.identity != "" {
 			args = append(args, "--cert", filepath.Join(dir, who.identity+".crt"), "--key", filepath.Join(dir, who.identity+".key"))
 		}
@@ -85,7 +85,7 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 // describe asks a pod for a stream by RTSP and gives what it says.
 func describe(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod, dir, identity string, plain bool) string {
 	t.Helper()
-	at := fmt.Sprintf("%s:%d", p.Status.PodIP, podspec.PortRTSP)
+	at := fmt.Sprintf("%s:%d", p.Status.PodIP, contract.PortRTSP)
 	// curl's RTSP has no TLS.
 	scheme, connect := "rtsps", "openssl s_client -quiet -connect "+at
 	if identity != "" {

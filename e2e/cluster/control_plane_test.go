@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // small is a picture that costs little to encode and to decode.
@@ -44,7 +44,7 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	v := watch(ctx, t, c, 2, sdkPlain, signed(t, "down", "cam", ""))
 	watched := time.Now()
 	// What is asked of the API server is asked before it goes.
-	rtmp, web := address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
+	rtmp, web := address(ctx, t, c, contract.Ingest, contract.NameRTMP), address(ctx, t, c, contract.Relay, contract.NameHTTP)
 	scale := func(replicas string) {
 		t.Helper()
 		if _, err := c.Kubectl(ctx, "", "-n", kube.OperatorNamespace, "scale", "deployment/millrace-operator", "--replicas="+replicas); err != nil {

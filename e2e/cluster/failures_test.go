@@ -15,8 +15,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/millrace/millrace/dataplane/pod"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // long tells whether the long forms of tests are asked for.
@@ -34,7 +34,7 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 	}
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
-			relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2)
+			relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(contract.Relay), 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,7 +58,7 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 			}
 			pause(ctx, settle)
 			if way == "container killed" {
-				said, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "logs", victim.Name, "-c", podspec.CommandFarewell)
+				said, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "logs", victim.Name, "-c", contract.CommandFarewell)
 				if err != nil || !strings.Contains(said, "were told to come again") {
 					t.Errorf("what runs beside the relay told nobody: %v: %s", err, said)
 				}
@@ -77,7 +77,7 @@ func TestNodeCutOffViewersPlayAgain(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
 	service(ctx, t, c, "cut", "")
-	relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2)
+	relays, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(contract.Relay), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,11 +180,11 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 func serving(t *testing.T, p *corev1.Pod) string {
 	t.Helper()
 	for i := range p.Status.ContainerStatuses {
-		if c := &p.Status.ContainerStatuses[i]; c.Name == podspec.Name {
+		if c := &p.Status.ContainerStatuses[i]; c.Name == contract.Name {
 			return strings.TrimPrefix(c.ContainerID, "containerd://")
 		}
 	}
-	t.Fatalf("pod %s has no container %s", p.Name, podspec.Name)
+	t.Fatalf("pod %s has no container %s", p.Name, contract.Name)
 	return ""
 }
 
@@ -205,7 +205,7 @@ func killContainer(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1
 
 // stateOf is what a pod says of itself. It is asked from the pod's node: nobody else may.
 func stateOf(ctx context.Context, c *kube.Cluster, p *corev1.Pod) (s pod.State, err error) {
-	out, err := c.Tool(ctx, "exec", p.Spec.NodeName, "curl", "-sS", "--max-time", "5", fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, podspec.PortAdmin, podspec.PathState))
+	out, err := c.Tool(ctx, "exec", p.Spec.NodeName, "curl", "-sS", "--max-time", "5", fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, contract.PortAdmin, contract.PathState))
 	if err != nil {
 		return s, err
 	}

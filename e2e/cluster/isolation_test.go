@@ -17,12 +17,12 @@ import (
 
 	"github.com/bluenviron/gortmplib"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/identity/testca"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit/testca"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // Two tenants share all pods. The keys of their URLs:
@@ -104,16 +104,16 @@ func TestTenantsAreApart(t *testing.T) {
 	for _, name := range []string{"red", "blue"} {
 		ready(ctx, t, c, name, 2*time.Minute)
 	}
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay, podspec.Edge} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay, contract.Edge} {
 		if _, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(role), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
 	at := apart{
-		rtmp: address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), rts: address(ctx, t, c, podspec.Relay, podspec.NameHTTP), std: address(ctx, t, c, podspec.Edge, podspec.NameHTTP),
+		rtmp: address(ctx, t, c, contract.Ingest, contract.NameRTMP), rts: address(ctx, t, c, contract.Relay, contract.NameHTTP), std: address(ctx, t, c, contract.Edge, contract.NameHTTP),
 	}
 	secure := apart{
-		rtmp: address(ctx, t, c, podspec.Ingest, podspec.NameRTMPS), rts: address(ctx, t, c, podspec.Relay, podspec.NameHTTPS), std: address(ctx, t, c, podspec.Edge, podspec.NameHTTPS),
+		rtmp: address(ctx, t, c, contract.Ingest, contract.NameRTMPS), rts: address(ctx, t, c, contract.Relay, contract.NameHTTPS), std: address(ctx, t, c, contract.Edge, contract.NameHTTPS),
 	}
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		o := withURL(small(), at.rtmp, name, "only"+name)

@@ -16,13 +16,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
 )
 
 // A changed key is in force in all relays soon. A rotation as the API says it under viewers and joins refuses no valid URL and ends no viewer.
@@ -33,7 +33,7 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	key := func(n int) string { return fmt.Sprintf("exampleKey%06d", n) }
 	service(ctx, t, c, service1, key(0))
 	publish(ctx, t, c, service1, "cam", small())
-	relays, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2)
+	relays, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(contract.Relay), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	defer stop()
 	reports := make(chan *play.Report, 1)
 	go func() {
-		at := net.JoinHostPort(relays[0].Status.PodIP, strconv.Itoa(podspec.PortHTTP))
+		at := net.JoinHostPort(relays[0].Status.PodIP, strconv.Itoa(contract.PortHTTP))
 		r, err := play.Run(watching, play.Options{
 			URL: "http" + signed(t, service1, "cam", old)[len("artc"):], Join: join.Options{Connect: at}, Viewers: viewers, Ramp: 2 * time.Second, Wait: time.Minute, Lean: true, Decrypt: lean.DecryptSample,
 		})
@@ -156,7 +156,7 @@ func accepted(ctx context.Context, p *corev1.Pod, service, key string) error {
 	if err != nil {
 		return err
 	}
-	status, err := offer(ctx, net.JoinHostPort(p.Status.PodIP, strconv.Itoa(podspec.PortHTTP)), u.Host, signed.RequestURI())
+	status, err := offer(ctx, net.JoinHostPort(p.Status.PodIP, strconv.Itoa(contract.PortHTTP)), u.Host, signed.RequestURI())
 	if err != nil {
 		return err
 	}

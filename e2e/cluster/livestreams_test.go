@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // Streams are objects soon after their start, with what is wrong with them, and are gone a minute after their end.
@@ -22,7 +22,7 @@ func TestStreamsAreShownWithTheirFaults(t *testing.T) {
 	ctx, c := millrace(t)
 	service(ctx, t, c, "shown", "")
 	publish(ctx, t, c, "shown", "first", small()).Stop(10 * time.Second) // from here on the Service leads to the pods
-	at := address(ctx, t, c, podspec.Ingest, podspec.NameRTMP)
+	at := address(ctx, t, c, contract.Ingest, contract.NameRTMP)
 	type source struct {
 		change  func(*testsrc.Options)
 		reason  v1alpha1.Reason

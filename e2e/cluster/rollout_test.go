@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // The relay pool is replaced under official SDKs that watch: new pods start beside the old ones, which hand their viewers over and end by the
@@ -35,7 +35,7 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	}
 	publish(ctx, t, c, "rolled", "cam", o)
 	old := map[types.UID]time.Time{} // when each was asked to end
-	pods, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Relay))
+	pods, err := c.Pods(ctx, kube.MediaNamespace, pool(contract.Relay))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	var longestDrain time.Duration
 	if err := kube.PollEvery(ctx, time.Second, 4*time.Minute, "the old relays to be gone", func(ctx context.Context) error {
 		var list corev1.PodList
-		if err := c.List(ctx, &list, client.InNamespace(kube.MediaNamespace), client.MatchingLabels(pool(podspec.Relay))); err != nil {
+		if err := c.List(ctx, &list, client.InNamespace(kube.MediaNamespace), client.MatchingLabels(pool(contract.Relay))); err != nil {
 			return err
 		}
 		there := map[types.UID]bool{}
@@ -79,7 +79,7 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 		t.Fatal(err)
 	}
 	rolled := time.Since(start)
-	if _, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(podspec.Relay), 2); err != nil {
+	if _, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(contract.Relay), 2); err != nil {
 		t.Fatal(err)
 	}
 	pause(ctx, afterwards)
@@ -92,7 +92,7 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	if offers < n {
 		t.Errorf("%d viewers asked again %d times: nothing was shown", n, offers)
 	}
-	if over := time.Duration(drain+podspec.KillAfterDrain) * time.Second; longestDrain > over {
+	if over := time.Duration(drain+contract.KillAfterDrain) * time.Second; longestDrain > over {
 		t.Errorf("a drain took %s", longestDrain)
 	}
 }

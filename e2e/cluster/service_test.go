@@ -19,12 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // class is the MediaClass of these tests: two pods of the roles that take part, and drains that end within a test.
@@ -133,7 +133,7 @@ func renewed(ctx context.Context, c *kube.Cluster) error {
 			return errors.New("the class was not looked at yet")
 		}
 		var pools appsv1.DeploymentList
-		if err := c.List(ctx, &pools, client.InNamespace(kube.MediaNamespace), client.MatchingLabels{podspec.LabelClass: "default"}); err != nil {
+		if err := c.List(ctx, &pools, client.InNamespace(kube.MediaNamespace), client.MatchingLabels{contract.LabelClass: "default"}); err != nil {
 			return err
 		}
 		for i := range pools.Items {
@@ -153,7 +153,7 @@ func renew(ctx context.Context, c *kube.Cluster, media string) error {
 		return err
 	}
 	_, err = c.Kubectl(ctx, "", "delete", "mediaclass", "default", "--timeout=60s")
-	_, gone := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "deployments", "-l", podspec.LabelClass+"=default", "--timeout=60s")
+	_, gone := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "deployments", "-l", contract.LabelClass+"=default", "--timeout=60s")
 	return errors.Join(err, gone)
 }
 
@@ -165,7 +165,7 @@ func service(ctx context.Context, t *testing.T, c *kube.Cluster, name, key strin
 	apply(ctx, t, c, manifests(name, name, key))
 	ready(ctx, t, c, name, 2*time.Minute)
 	t.Logf("%s: all Ready after %.1f s", name, time.Since(start).Seconds())
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay} {
 		if _, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(role), 2); err != nil {
 			t.Fatal(err)
 		}
@@ -196,8 +196,8 @@ func ready(ctx context.Context, t *testing.T, c *kube.Cluster, namespace string,
 	}
 }
 
-func pool(role podspec.Role) map[string]string {
-	return map[string]string{podspec.LabelClass: "default", podspec.LabelRole: string(role)}
+func pool(role contract.Role) map[string]string {
+	return map[string]string{contract.LabelClass: "default", contract.LabelRole: string(role)}
 }
 
 // playSDK plays a URL with the official SDK for 3 s, at the scenario's address, and wants a proper picture.
@@ -222,7 +222,7 @@ func playSDK(ctx context.Context, t *testing.T, at browser.Scenario, url string)
 // ingestPod is the ingest pod of a name.
 func ingestPod(ctx context.Context, t *testing.T, c *kube.Cluster, name string) *corev1.Pod {
 	t.Helper()
-	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest))
+	ingests, err := c.Pods(ctx, kube.MediaNamespace, pool(contract.Ingest))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +234,10 @@ func ingestPod(ctx context.Context, t *testing.T, c *kube.Cluster, name string) 
 }
 
 // address is that of a Service's port, as this machine reaches it.
-func address(ctx context.Context, t *testing.T, c *kube.Cluster, role podspec.Role, port string) string {
+func address(ctx context.Context, t *testing.T, c *kube.Cluster, role contract.Role, port string) string {
 	t.Helper()
 	var s corev1.Service
-	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: podspec.PoolName("default", role)}, &s); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.PoolName("default", role)}, &s); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range s.Spec.Ports {
@@ -252,12 +252,12 @@ func address(ctx context.Context, t *testing.T, c *kube.Cluster, role podspec.Ro
 // publish starts ffmpeg against an ingest and waits until the relay has the stream.
 func publish(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream string, o testsrc.Options) *testsrc.Publisher {
 	t.Helper()
-	o.URL = fmt.Sprintf("rtmp://%s/live/%s?vhost=push-%s.example.com", address(ctx, t, c, podspec.Ingest, podspec.NameRTMP), stream, service)
+	o.URL = fmt.Sprintf("rtmp://%s/live/%s?vhost=push-%s.example.com", address(ctx, t, c, contract.Ingest, contract.NameRTMP), stream, service)
 	p, err := testsrc.Publish(ctx, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
+	at := address(ctx, t, c, contract.Relay, contract.NameHTTP)
 	if err := kube.Poll(ctx, time.Minute, stream+" to be playable", func(context.Context) error {
 		select {
 		case <-p.Done():
@@ -321,12 +321,12 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 	service(ctx, t, c, "way", "")
 	publish(ctx, t, c, "way", "cam", testsrc.Options{Width: 320, Height: 180, FPS: 15, BitrateKbps: 300})
 	ingest := live(ctx, t, c, "way", "cam")
-	relays, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Relay))
+	relays, err := c.Pods(ctx, kube.MediaNamespace, pool(contract.Relay))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var ingests []corev1.Pod
-	if ingests, err = c.Pods(ctx, kube.MediaNamespace, pool(podspec.Ingest)); err != nil {
+	if ingests, err = c.Pods(ctx, kube.MediaNamespace, pool(contract.Ingest)); err != nil {
 		t.Fatal(err)
 	}
 	node := ""
@@ -343,7 +343,7 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 		if relays[i].Spec.NodeName != other {
 			continue
 		}
-		r := playSDK(ctx, t, browser.Scenario{Address: relays[i].Status.PodIP, HTTPPort: podspec.PortHTTP, HTTPSPort: podspec.PortHTTPS}, signed(t, "way", "cam", ""))
+		r := playSDK(ctx, t, browser.Scenario{Address: relays[i].Status.PodIP, HTTPPort: contract.PortHTTP, HTTPSPort: contract.PortHTTPS}, signed(t, "way", "cam", ""))
 		t.Logf("ingest on %s, relay on %s: first picture after %.0f ms, %d frames", node, other, r.FirstFrameMs, r.Frames)
 	}
 }

@@ -11,9 +11,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // What examples/existing-service names and signs with.
@@ -34,14 +34,14 @@ func existing(ctx context.Context, t *testing.T, c *kube.Cluster) (node string) 
 	}
 	ready(ctx, t, c, "live", 2*time.Minute)
 	t.Logf("examples/existing-service: all Ready after %.1f s", time.Since(start).Seconds())
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay, podspec.Edge} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay, contract.Edge} {
 		if _, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(role), 2); err != nil {
 			t.Fatal(err)
 		}
 	}
 	o := small()
-	o.URL = sign(fmt.Sprintf("rtmp://%s/live/cam?vhost=push.example.com", address(ctx, t, c, podspec.Ingest, podspec.NameRTMP)), examplePushKey)
-	at := apart{rts: address(ctx, t, c, podspec.Relay, podspec.NameHTTP)}
+	o.URL = sign(fmt.Sprintf("rtmp://%s/live/cam?vhost=push.example.com", address(ctx, t, c, contract.Ingest, contract.NameRTMP)), examplePushKey)
+	at := apart{rts: address(ctx, t, c, contract.Relay, contract.NameHTTP)}
 	if err := kube.Poll(ctx, time.Minute, "the stream to be playable", func(context.Context) error { // the publisher outlives the waiting
 		p, err := testsrc.Publish(ctx, o)
 		if err != nil {
@@ -66,7 +66,7 @@ func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
 	node := existing(ctx, t, c)
-	edges, err := c.Pods(ctx, kube.MediaNamespace, pool(podspec.Edge))
+	edges, err := c.Pods(ctx, kube.MediaNamespace, pool(contract.Edge))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +79,10 @@ func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 	v := watch(ctx, t, c, 1, sdkPlain, sign("artc://rts.example.com/live/cam", examplePlayKey))
 	watched := time.Now()
 	for name, raw := range map[string]string{
-		"FLV":               fmt.Sprintf("http://%s:%d/live/cam.flv", edge.Status.PodIP, podspec.PortHTTP),
-		"HLS (MPEG-TS)":     fmt.Sprintf("http://%s:%d/live/cam.m3u8?format=ts", edge.Status.PodIP, podspec.PortHTTP),
-		"HLS (fMP4, parts)": fmt.Sprintf("http://%s:%d/live/cam.m3u8", edge.Status.PodIP, podspec.PortHTTP),
-		"RTMP":              fmt.Sprintf("rtmp://%s:%d/live/cam?vhost=%s", edge.Status.PodIP, podspec.PortRTMP, examplePlay),
+		"FLV":               fmt.Sprintf("http://%s:%d/live/cam.flv", edge.Status.PodIP, contract.PortHTTP),
+		"HLS (MPEG-TS)":     fmt.Sprintf("http://%s:%d/live/cam.m3u8?format=ts", edge.Status.PodIP, contract.PortHTTP),
+		"HLS (fMP4, parts)": fmt.Sprintf("http://%s:%d/live/cam.m3u8", edge.Status.PodIP, contract.PortHTTP),
+		"RTMP":              fmt.Sprintf("rtmp://%s:%d/live/cam?vhost=%s", edge.Status.PodIP, contract.PortRTMP, examplePlay),
 	} {
 		t.Run(name, func(t *testing.T) { decode(ctx, t, sign(raw, examplePlayKey)) })
 	}
@@ -91,10 +91,10 @@ func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 	if offers != 0 {
 		t.Errorf("the RTS viewer asked again %d times", offers)
 	}
-	at := address(ctx, t, c, podspec.Edge, podspec.NameHTTP)
+	at := address(ctx, t, c, contract.Edge, contract.NameHTTP)
 	for _, way := range []string{"killed", "deleted without grace"} {
 		t.Run("edge "+way, func(t *testing.T) {
-			edges, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Edge), 2)
+			edges, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(contract.Edge), 2)
 			if err != nil {
 				t.Fatal(err)
 			}

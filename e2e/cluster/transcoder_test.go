@@ -8,9 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // rendition is a template of a service's RTS domain.
@@ -28,7 +28,7 @@ func TestTranscoderPodMakesRenditions(t *testing.T) {
 	service(ctx, t, c, "made", "")
 	apply(ctx, t, c, fmt.Sprintf(rendition, "made"))
 	ready(ctx, t, c, "made", 2*time.Minute)
-	transcoders, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(podspec.Transcoder), 2)
+	transcoders, err := c.WaitPods(ctx, 2*time.Minute, kube.MediaNamespace, pool(contract.Transcoder), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestTranscoderPodMakesRenditions(t *testing.T) {
 	o.BFrames = 2
 	publish(ctx, t, c, "made", "cam", o)
 	url := signed(t, "made", "cam_rts-hd", "")
-	host := address(ctx, t, c, podspec.Relay, podspec.NameHTTP)
+	host := address(ctx, t, c, contract.Relay, contract.NameHTTP)
 	r := playSDK(ctx, t, browser.Scenario{Address: hostOf(t, host), HTTPPort: 80, HTTPSPort: 443}, url)
 	t.Logf("rendition by a transcoder pod: first picture after %.0f ms, %d pictures", r.FirstFrameMs, r.Frames)
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // helm upgrade replaces the operator and leaves the media pods alone, whatever media image it brings. Everything applied again changes nothing.
@@ -25,7 +25,7 @@ func TestUpgradesLeaveMediaPodsAlone(t *testing.T) {
 	if _, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil { // another test may have changed it
 		t.Fatal(err)
 	}
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay} {
 		if _, err := c.WaitPods(ctx, time.Minute, kube.MediaNamespace, pool(role), 2); err != nil {
 			t.Fatal(err)
 		}
@@ -77,7 +77,7 @@ func upgrade(ctx context.Context, t *testing.T, c *kube.Cluster, more ...string)
 // uids are the pods of a namespace, one a line.
 func uids(ctx context.Context, t *testing.T, c *kube.Cluster, namespace string) string {
 	t.Helper()
-	out, err := c.Kubectl(ctx, "", "-n", namespace, "get", "pods", "-l", podspec.LabelName+"="+podspec.Name, "--sort-by=.metadata.name",
+	out, err := c.Kubectl(ctx, "", "-n", namespace, "get", "pods", "-l", contract.LabelName+"="+contract.Name, "--sort-by=.metadata.name",
 		"-o", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`)
 	if err != nil {
 		t.Fatal(err)

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/kube"
+	"github.com/millrace/millrace/internal/contract"
 )
 
 // The official SDKs of these tests.
@@ -40,7 +40,7 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	if err := browser.Ready(); err != nil {
 		t.Fatal(err)
 	}
-	host := hostOf(t, address(ctx, t, c, podspec.Relay, podspec.NameHTTP))
+	host := hostOf(t, address(ctx, t, c, contract.Relay, contract.NameHTTP))
 	pages := min(n, fewPages)
 	if n > perPage {
 		pages = (n + perPage - 1) / perPage

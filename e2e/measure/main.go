@@ -25,9 +25,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/e2e/browser"
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 func main() {

@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/millrace/millrace/dataplane/play/join"
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/stack"
 	"github.com/millrace/millrace/e2e/viewer"
+	"github.com/millrace/millrace/internal/play/join"
 )
 
 // beeping are the flags of the source whose renditions are measured.

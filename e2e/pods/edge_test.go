@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 const standard = "live.example.com"
@@ -35,11 +35,11 @@ func TestEdgePodsPlay(t *testing.T) {
 	needFFmpeg(t)
 	c := newCluster(t)
 	c.mkdirs()
-	c.deliver(podspec.Ingest, withStandard(), false)
-	c.deliver(podspec.Edge, withStandard(), false)
-	ingest := c.place(podspec.Ingest, "ingest-0")
+	c.deliver(contract.Ingest, withStandard(), false)
+	c.deliver(contract.Edge, withStandard(), false)
+	ingest := c.place(contract.Ingest, "ingest-0")
 	ingest.start()
-	edges := [2]*proc{c.place(podspec.Edge, "edge-0"), c.place(podspec.Edge, "edge-1")}
+	edges := [2]*proc{c.place(contract.Edge, "edge-0"), c.place(contract.Edge, "edge-1")}
 	for _, e := range edges {
 		e.start()
 	}

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/play/meter"
 	"github.com/millrace/millrace/dataplane/pod"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/play/meter"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // All processes of a relay are killed, its first one included: what runs beside it tells the players, answers for the relay until there is one again, and ends after
@@ -23,8 +23,8 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	ingest, relay, supervised := supervisedRelay(t)
 	state := filepath.Join(relay.c.dir, "state-"+relay.name)
 	var out lockedBuffer
-	beside := exec.Command(binary(t), podspec.CommandFarewell, "--class", class, "--state-dir", state, "--address", "127.0.0.1",
-		podspec.FlagInt(podspec.FlagHTTPPort, relay.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1))
+	beside := exec.Command(binary(t), contract.CommandFarewell, "--class", class, "--state-dir", state, "--address", "127.0.0.1",
+		contract.FlagInt(contract.FlagHTTPPort, relay.http), contract.FlagInt(contract.FlagHTTPSPort, -1))
 	beside.Stdout, beside.Stderr = &out, &out
 	if err := startWithUs(beside); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		if round == 1 {
 			answersWithItself(t, relay)
 			relay.start(supervised...)
-			if _, m := relay.get(podspec.PathMetrics); !strings.Contains(m, "millrace_relay_farewells_total 0\n") {
+			if _, m := relay.get(contract.PathMetrics); !strings.Contains(m, "millrace_relay_farewells_total 0\n") {
 				t.Error("players were told a second time, by the next relay")
 			}
 		}

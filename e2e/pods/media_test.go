@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/hub"
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/pod/identity"
-	"github.com/millrace/millrace/dataplane/pod/identity/testca"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/pull"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit/testca"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // small is two ingests and two relays, all of them known to each other.
@@ -25,13 +25,13 @@ func small(t *testing.T, relayArgs ...string) (c *cluster, ingests, relays [2]*p
 	t.Helper()
 	c = newCluster(t)
 	c.mkdirs()
-	c.deliver(podspec.Ingest, service(0), false)
-	c.deliver(podspec.Relay, service(0), false)
+	c.deliver(contract.Ingest, service(0), false)
+	c.deliver(contract.Relay, service(0), false)
 	for i := range 2 {
-		ingests[i] = c.place(podspec.Ingest, fmt.Sprintf("ingest-%d", i))
+		ingests[i] = c.place(contract.Ingest, fmt.Sprintf("ingest-%d", i))
 	}
 	for i := range 2 {
-		relays[i] = c.place(podspec.Relay, fmt.Sprintf("relay-%d", i))
+		relays[i] = c.place(contract.Relay, fmt.Sprintf("relay-%d", i))
 	}
 	ingests[0].start()
 	for i := range relays {
@@ -42,7 +42,7 @@ func small(t *testing.T, relayArgs ...string) (c *cluster, ingests, relays [2]*p
 
 func (c *cluster) mkdirs() {
 	c.t.Helper()
-	for _, role := range podspec.Roles() {
+	for _, role := range contract.Roles() {
 		if err := os.MkdirAll(c.planDir(role), 0o700); err != nil {
 			c.t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestRejectNewAcrossPods(t *testing.T) {
 	c, ingests, _ := small(t)
 	p := service(0)
 	p.Push[0].Duplicate = plan.RejectNew
-	hash := c.deliver(podspec.Ingest, p, false)
+	hash := c.deliver(contract.Ingest, p, false)
 	ingests[0].wait("the plan is applied", func() bool { return ingests[0].state().Status.PlanHash == hash })
 	ingests[1].start()
 	ingests[0].publish("one", testsrc.Options{GOPSeconds: 1})
@@ -141,7 +141,7 @@ func TestAStreamIsPulledOnceAndLetGo(t *testing.T) {
 	ingests[0].publish("one", testsrc.Options{GOPSeconds: 1})
 	a := relays[0].watch("one", 12)
 	a.playing(12)
-	_, metrics := ingests[0].get(podspec.PathMetrics)
+	_, metrics := ingests[0].get(contract.PathMetrics)
 	if !strings.Contains(metrics, "\nmillrace_pull_sessions_total 1\n") {
 		t.Errorf("not one pull: %s", grep(metrics, "millrace_pull_sessions_total"))
 	}
@@ -172,7 +172,7 @@ func TestADrainEnds(t *testing.T) {
 	a.playing(3)
 	relays[0].term()
 	relays[0].wait("it is not ready", func() bool {
-		code, text := relays[0].get(podspec.PathReady)
+		code, text := relays[0].get(contract.PathReady)
 		return code == http.StatusServiceUnavailable && strings.Contains(text, "draining")
 	})
 	r := <-a.report // close_notify ends them, and players go elsewhere
@@ -186,7 +186,7 @@ func TestADrainEnds(t *testing.T) {
 	// An ingest waits for its publishers, and closes them at the deadline; a second signal ends it at once.
 	ingests[0].term()
 	ingests[0].wait("it is not ready", func() bool {
-		code, _ := ingests[0].get(podspec.PathReady)
+		code, _ := ingests[0].get(contract.PathReady)
 		return code == http.StatusServiceUnavailable
 	})
 	select {
@@ -218,11 +218,11 @@ func TestAWrongCertificateGetsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	operatorCert, operatorKey, err := c.ca.Issue(podspec.OperatorIdentity(), time.Hour)
+	operatorCert, operatorKey, err := c.ca.Issue(contract.OperatorIdentity(), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	thiefCert, thiefKey, err := foreign.Issue(podspec.Identity{Class: class, Role: podspec.Relay}, time.Hour)
+	thiefCert, thiefKey, err := foreign.Issue(contract.Identity{Class: class, Role: contract.Relay}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestAWrongCertificateGetsNothing(t *testing.T) {
 		good := name == "operator"
 		transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
 		for _, p := range []*proc{ingests[0], relays[0]} {
-			res, err := transport.RoundTrip(request(t, fmt.Sprintf("https://127.0.0.1:%d%s", p.internal, podspec.PathAnnounce)))
+			res, err := transport.RoundTrip(request(t, fmt.Sprintf("https://127.0.0.1:%d%s", p.internal, contract.PathAnnounce)))
 			if (err == nil) != good {
 				t.Errorf("%s: announcements of %s: %v", name, p.name, err)
 			}
@@ -261,11 +261,11 @@ func TestAWrongCertificateGetsNothing(t *testing.T) {
 		h.Close()
 	}
 	// A relay of a foreign authority serves nobody's streams.
-	stray := c.place(podspec.Relay, "relay-stray")
+	stray := c.place(contract.Relay, "relay-stray")
 	stray.run(foreign)
-	stray.wait("it listens", func() bool { code, _ := stray.get(podspec.PathStartup); return code == http.StatusOK })
+	stray.wait("it listens", func() bool { code, _ := stray.get(contract.PathStartup); return code == http.StatusOK })
 	stray.wait("its peers were tried", func() bool {
-		_, metrics := stray.get(podspec.PathMetrics)
+		_, metrics := stray.get(contract.PathMetrics)
 		return strings.Contains(metrics, "millrace_directory_peers_heard 0")
 	})
 	if s := stray.state(); len(s.Fetches) != 0 || len(s.Streams) != 0 {
@@ -284,9 +284,9 @@ func request(t *testing.T, url string) *http.Request {
 
 func TestAPlanIsAppliedAsADifference(t *testing.T) {
 	c, ingests, relays := small(t)
-	c.deliver(podspec.Relay, service(20), false)
+	c.deliver(contract.Relay, service(20), false)
 	relays[0].wait("20 domains are there", func() bool {
-		_, m := relays[0].get(podspec.PathMetrics)
+		_, m := relays[0].get(contract.PathMetrics)
 		return strings.Contains(m, `millrace_plan_applied_total{source="volume"} 2`)
 	})
 	ingests[0].publish("one", testsrc.Options{GOPSeconds: 1})
@@ -297,15 +297,15 @@ func TestAPlanIsAppliedAsADifference(t *testing.T) {
 	changed := service(20)
 	changed.Play[0].Auth = plan.Auth{Type: plan.AuthA, Primary: "examplePrimary01"}
 	began := time.Now()
-	hash := c.deliver(podspec.Relay, changed, false)
+	hash := c.deliver(contract.Relay, changed, false)
 	relays[0].wait("the key is there", func() bool { return relays[0].state().Status.PlanHash == hash })
 	t.Logf("a key reached the pod through the folder in %v", time.Since(began).Round(time.Millisecond))
 
 	// Most domains gone at once, or all: refused, and what was there goes on.
 	for why, p := range map[string]*plan.Plan{"shrunken": service(2), "empty": {Class: class}} {
-		c.deliver(podspec.Relay, p, false)
+		c.deliver(contract.Relay, p, false)
 		relays[0].wait("it is refused", func() bool {
-			_, m := relays[0].get(podspec.PathMetrics)
+			_, m := relays[0].get(contract.PathMetrics)
 			return strings.Contains(m, `millrace_plan_refused_total{reason="`+why+`"}`)
 		})
 		if got := relays[0].state().Status.PlanHash; got != hash {
@@ -318,7 +318,7 @@ func TestAPlanIsAppliedAsADifference(t *testing.T) {
 	}
 	// The same loss, meant.
 	small := service(2)
-	hash = c.deliver(podspec.Relay, small, true)
+	hash = c.deliver(contract.Relay, small, true)
 	relays[0].wait("it is taken", func() bool { return relays[0].state().Status.PlanHash == hash })
 	a.playing(3)
 	if r := a.end(); r.Playing != 3 || r.Total.Lost != 0 {
@@ -327,7 +327,7 @@ func TestAPlanIsAppliedAsADifference(t *testing.T) {
 	// A restart of the container while the folder is broken: the last good Plan is remembered.
 	relays[1].wait("it has it too", func() bool { return relays[1].state().Status.PlanHash == hash })
 	relays[1].kill()
-	if err := os.RemoveAll(filepath.Join(c.planDir(podspec.Relay), "..data")); err != nil {
+	if err := os.RemoveAll(filepath.Join(c.planDir(contract.Relay), "..data")); err != nil {
 		t.Fatal(err)
 	}
 	relays[1].start()
@@ -348,16 +348,16 @@ func withTemplate() *plan.Plan {
 func TestTranscoderPodsMakeRenditionsAndReplaceEachOther(t *testing.T) {
 	c := newCluster(t)
 	c.mkdirs()
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay, podspec.Transcoder} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay, contract.Transcoder} {
 		c.deliver(role, withTemplate(), false)
 	}
-	ingest := c.place(podspec.Ingest, "ingest-0")
+	ingest := c.place(contract.Ingest, "ingest-0")
 	transcoders := map[string]*proc{}
 	for i := range 3 {
 		name := fmt.Sprintf("transcoder-%d", i)
-		transcoders[name] = c.place(podspec.Transcoder, name)
+		transcoders[name] = c.place(contract.Transcoder, name)
 	}
-	relay := c.place(podspec.Relay, "relay-0")
+	relay := c.place(contract.Relay, "relay-0")
 	ingest.start()
 	for _, p := range transcoders {
 		p.start("--max-cpu=0", "--drain-seconds=60")

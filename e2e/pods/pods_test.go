@@ -19,16 +19,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/play"
-	"github.com/millrace/millrace/dataplane/play/join"
-	"github.com/millrace/millrace/dataplane/play/lean"
 	"github.com/millrace/millrace/dataplane/pod"
-	"github.com/millrace/millrace/dataplane/pod/identity/testca"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/relay"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/play"
+	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testkit/testca"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // patience is how long tests wait for what must happen; machines may be slow.
@@ -122,12 +122,12 @@ func service(more int) *plan.Plan {
 	return p
 }
 
-func (c *cluster) planDir(role podspec.Role) string {
+func (c *cluster) planDir(role contract.Role) string {
 	return filepath.Join(c.dir, "plan-"+string(role))
 }
 
 // deliver writes a Plan as the kubelet does: into a new folder, to which a link is swapped.
-func (c *cluster) deliver(role podspec.Role, p *plan.Plan, shrink bool) string {
+func (c *cluster) deliver(role contract.Role, p *plan.Plan, shrink bool) string {
 	c.t.Helper()
 	secrets, hash, err := bundle.Encode(p, bundle.Pool{Role: role, Region: region, AllowShrink: shrink})
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *cluster) deliver(role podspec.Role, p *plan.Plan, shrink bool) string {
 type proc struct {
 	c        *cluster
 	name     string
-	role     podspec.Role
+	role     contract.Role
 	cmd      *exec.Cmd
 	done     chan struct{}
 	err      error
@@ -218,7 +218,7 @@ func (c *cluster) freePort() int {
 }
 
 // place gives a pod its ports and makes it known to those that start later, without starting it.
-func (c *cluster) place(role podspec.Role, name string) *proc {
+func (c *cluster) place(role contract.Role, name string) *proc {
 	c.t.Helper()
 	p := &proc{c: c, name: name, role: role, internal: c.freePort(), rtsp: c.freePort(), admin: c.freePort(), rtmp: c.freePort(), http: c.freePort()}
 	c.peers = append(c.peers, fmt.Sprintf("%s=127.0.0.1:%d/%d", role, p.internal, p.rtsp))
@@ -238,7 +238,7 @@ func (p *proc) run(by *testca.Authority, args ...string) {
 	t := p.c.t
 	t.Helper()
 	tls, state := filepath.Join(p.c.dir, "tls-"+p.name), filepath.Join(p.c.dir, "state-"+p.name)
-	if err := by.Write(tls, podspec.Identity{Class: class, Role: p.role}, p.c.ca); err != nil {
+	if err := by.Write(tls, contract.Identity{Class: class, Role: p.role}, p.c.ca); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(state, 0o700); err != nil {
@@ -247,16 +247,16 @@ func (p *proc) run(by *testca.Authority, args ...string) {
 	all := []string{
 		string(p.role), "-v", "1", "--class", class, "--region", region, "--pod", p.name, "--kubernetes=false", "--address", "127.0.0.1", "--admin-address", "127.0.0.1",
 		"--plan-dir", p.c.planDir(p.role), "--tls-dir", tls, "--state-dir", state, "--peers", strings.Join(p.c.peers, ","),
-		podspec.FlagInt(podspec.FlagInternalPort, p.internal), podspec.FlagInt(podspec.FlagRTSPPort, p.rtsp), podspec.FlagInt(podspec.FlagAdminPort, p.admin),
+		contract.FlagInt(contract.FlagInternalPort, p.internal), contract.FlagInt(contract.FlagRTSPPort, p.rtsp), contract.FlagInt(contract.FlagAdminPort, p.admin),
 	}
 	switch p.role {
-	case podspec.Ingest:
-		all = append(all, podspec.FlagInt(podspec.FlagRTMPPort, p.rtmp), podspec.FlagInt(podspec.FlagRTMPSPort, -1))
-	case podspec.Edge:
-		all = append(all, podspec.FlagInt(podspec.FlagHTTPPort, p.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1),
-			podspec.FlagInt(podspec.FlagRTMPPort, p.rtmp), podspec.FlagInt(podspec.FlagRTMPSPort, -1))
-	case podspec.Relay:
-		all = append(all, podspec.FlagInt(podspec.FlagHTTPPort, p.http), podspec.FlagInt(podspec.FlagHTTPSPort, -1), podspec.FlagInt(podspec.FlagMediaPort, 0),
+	case contract.Ingest:
+		all = append(all, contract.FlagInt(contract.FlagRTMPPort, p.rtmp), contract.FlagInt(contract.FlagRTMPSPort, -1))
+	case contract.Edge:
+		all = append(all, contract.FlagInt(contract.FlagHTTPPort, p.http), contract.FlagInt(contract.FlagHTTPSPort, -1),
+			contract.FlagInt(contract.FlagRTMPPort, p.rtmp), contract.FlagInt(contract.FlagRTMPSPort, -1))
+	case contract.Relay:
+		all = append(all, contract.FlagInt(contract.FlagHTTPPort, p.http), contract.FlagInt(contract.FlagHTTPSPort, -1), contract.FlagInt(contract.FlagMediaPort, 0),
 			"--media-listen", "127.0.0.1", "--max-cpu", "0")
 	}
 	p.cmd = exec.Command(binary(t), append(all, args...)...)
@@ -304,13 +304,13 @@ func (p *proc) get(path string) (int, string) {
 }
 
 func (p *proc) ready() bool {
-	code, _ := p.get(podspec.PathReady)
+	code, _ := p.get(contract.PathReady)
 	return code == http.StatusOK
 }
 
 func (p *proc) state() pod.State {
 	var s pod.State
-	if code, text := p.get(podspec.PathState); code == http.StatusOK {
+	if code, text := p.get(contract.PathState); code == http.StatusOK {
 		_ = json.Unmarshal([]byte(text), &s) // an empty state says as much
 	}
 	return s
@@ -409,7 +409,7 @@ func (a *audience) progress() play.Progress {
 // sent counts the packets that a relay has sent to those who watch now.
 func (p *proc) sent() (packets uint64, sessions int) {
 	var s struct{ Sessions []relay.SessionInfo }
-	if code, text := p.get(podspec.PathState); code == http.StatusOK {
+	if code, text := p.get(contract.PathState); code == http.StatusOK {
 		_ = json.Unmarshal([]byte(text), &s) // nobody watches then
 	}
 	for _, one := range s.Sessions {

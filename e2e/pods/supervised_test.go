@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/pod/podspec"
-	"github.com/millrace/millrace/dataplane/testsrc"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // supervisedRelay runs an ingest and a relay with a parent process, which keeps its addresses when it is started with the same arguments again.
@@ -17,13 +17,13 @@ func supervisedRelay(t *testing.T) (ingest, relay *proc, args []string) {
 	t.Helper()
 	c := newCluster(t)
 	c.mkdirs()
-	for _, role := range []podspec.Role{podspec.Ingest, podspec.Relay} {
+	for _, role := range []contract.Role{contract.Ingest, contract.Relay} {
 		c.deliver(role, service(0), false)
 	}
-	ingest = c.place(podspec.Ingest, "ingest-0")
+	ingest = c.place(contract.Ingest, "ingest-0")
 	ingest.start()
-	args = []string{"--supervised", podspec.FlagInt(podspec.FlagMediaPort, c.freePort()), podspec.FlagInt(podspec.FlagDrainSeconds, 4)}
-	relay = c.place(podspec.Relay, "relay-0")
+	args = []string{"--supervised", contract.FlagInt(contract.FlagMediaPort, c.freePort()), contract.FlagInt(contract.FlagDrainSeconds, 4)}
+	relay = c.place(contract.Relay, "relay-0")
 	relay.start(args...)
 	return ingest, relay, args
 }
@@ -48,13 +48,13 @@ func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 	back := time.Since(killed)
 	t.Logf("ready %v after the kill", back.Round(time.Millisecond))
 	relay.wait("the players are told", func() bool {
-		_, m := relay.get(podspec.PathMetrics)
+		_, m := relay.get(contract.PathMetrics)
 		return strings.Contains(m, "millrace_relay_farewells_total 3\n")
 	})
 	a.end()
 	b := relay.watch("one", 3)
 	b.playing(3)
-	if code, m := relay.get(podspec.PathMetrics); code != http.StatusOK || !strings.Contains(m, "millrace_process_restarts_total 1\n") {
+	if code, m := relay.get(contract.PathMetrics); code != http.StatusOK || !strings.Contains(m, "millrace_process_restarts_total 1\n") {
 		t.Error("the metric does not say so")
 	}
 	relay.wait("it has lasted", func() bool { return time.Since(relay.state().Since) > 11*time.Second })

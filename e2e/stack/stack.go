@@ -17,10 +17,10 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/standalone"
-	"github.com/millrace/millrace/dataplane/testsrc"
 	"github.com/millrace/millrace/dataplane/urlauth"
+	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testsrc"
 )
 
 //go:embed service.yaml

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/internal/play/join"
 )
 
 // longestStretch is the time over which latencies are summed up to one point, at most.

@@ -13,7 +13,7 @@ import (
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
-	"github.com/millrace/millrace/dataplane/play/join"
+	"github.com/millrace/millrace/internal/play/join"
 )
 
 const connectTime = 20 * time.Second

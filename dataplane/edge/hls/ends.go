@@ -12,7 +12,7 @@ import (
 // endPart makes the part's bytes, shows it, and opens the next when the segment goes on.
 func (m *Muxer) endPart(goesOn bool) error {
 	p := m.open()
-	data, err := m.pack.flush()
+	data, err := m.pack.Flush()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/mux"
 )
 
 const (
@@ -45,7 +46,7 @@ type Muxer struct {
 
 	// Owned by the writing goroutine.
 	lead    media.Kind
-	pack    packager
+	pack    mux.Packager
 	pending *media.Frame // the newest frame of the leading kind, whose duration shows with the next
 	usual   time.Duration
 	epoch   uint64
@@ -86,25 +87,13 @@ type part struct {
 	independent bool
 }
 
-// packager makes bytes of frames.
-type packager interface {
-	// init gives the initialisation segment of the tracks in force; nil when the format has none.
-	init(video, audio *media.Track) ([]byte, error)
-	// add takes a frame with its duration into the part.
-	add(f *media.Frame, duration time.Duration) error
-	// size is about what the part has so far.
-	size() int
-	// flush gives the part's bytes.
-	flush() ([]byte, error)
-}
-
 func newMuxer(s *hub.Stream, f Format, id string, opt Options) *Muxer {
 	m := &Muxer{ID: id, Key: s.Key, Format: f, stream: s, opt: opt, done: make(chan struct{}), more: make(chan struct{})}
 	m.state.inits = map[int][]byte{}
 	if f == TS {
-		m.pack = newTS()
+		m.pack = mux.NewTS()
 	} else {
-		m.pack = newFMP4()
+		m.pack = mux.NewFMP4()
 	}
 	return m
 }
@@ -228,7 +217,7 @@ func (m *Muxer) take(f *media.Frame) error {
 		if m.seg == nil || f.Kind() == media.Video {
 			return nil // sound from before the first picture
 		}
-		return m.pack.add(f, 0)
+		return m.pack.Add(f, 0)
 	}
 	if m.pending == nil && !f.Key {
 		return nil
@@ -281,11 +270,11 @@ func (m *Muxer) write(f *media.Frame, d time.Duration) error {
 	if p.duration == 0 {
 		p.independent = f.Key
 	}
-	if err := m.pack.add(f, d); err != nil {
+	if err := m.pack.Add(f, d); err != nil {
 		return err
 	}
 	p.duration += d
-	if m.seg.bytes+m.pack.size() > maxSegment {
+	if m.seg.bytes+m.pack.Size() > maxSegment {
 		return errTooLarge
 	}
 	if m.Format == LowLatency && p.duration+m.usual > limit {
@@ -304,7 +293,7 @@ func (m *Muxer) begin(f *media.Frame, discontinuity bool) error {
 	var init []byte
 	if m.seg == nil || discontinuity {
 		var err error
-		if init, err = m.pack.init(video, audio); err != nil {
+		if init, err = m.pack.Init(video, audio); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Source is where a Plan came from.
@@ -39,7 +39,7 @@ var (
 type Options struct {
 	Current  *plan.Current
 	Class    string
-	Role     podspec.Role
+	Role     contract.Role
 	StateDir string // for the last good Plan; empty: it is not kept
 	Log      logr.Logger
 	Metrics  prometheus.Registerer

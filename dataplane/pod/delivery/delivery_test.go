@@ -7,9 +7,9 @@ import (
 
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // service is a Plan of n domains; seed makes it another one.
@@ -26,7 +26,7 @@ func service(n, seed int) *plan.Plan {
 
 func encode(t *testing.T, p *plan.Plan, change func(*bundle.Pool)) Secrets {
 	t.Helper()
-	pool := bundle.Pool{Role: podspec.Relay, Region: "local"}
+	pool := bundle.Pool{Role: contract.Relay, Region: "local"}
 	if change != nil {
 		change(&pool)
 	}
@@ -40,7 +40,7 @@ func encode(t *testing.T, p *plan.Plan, change func(*bundle.Pool)) Secrets {
 func receiver(t *testing.T, dir string) (*Receiver, *plan.Current) {
 	t.Helper()
 	current := plan.NewCurrent()
-	r, err := New(Options{Current: current, Class: "default", Role: podspec.Relay, StateDir: dir, Log: logr.Discard()})
+	r, err := New(Options{Current: current, Class: "default", Role: contract.Relay, StateDir: dir, Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		"nothing":       {nil, bundle.ErrMissing},
 		"another class": {encode(t, &plan.Plan{Class: "other"}, nil), errOtherPool},
-		"another role":  {encode(t, service(20, 1), func(p *bundle.Pool) { p.Role = podspec.Edge }), errOtherPool},
+		"another role":  {encode(t, service(20, 1), func(p *bundle.Pool) { p.Role = contract.Edge }), errOtherPool},
 		"empty":         {encode(t, service(0, 0), nil), plan.ErrEmpty},
 		"shrunken":      {encode(t, service(5, 0), nil), plan.ErrShrunken},
 		"invalid":       {encode(t, &plan.Plan{Class: "default", Play: []plan.PlayDomain{{Hostname: "UPPER"}}}, nil), nil},

@@ -13,8 +13,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 	"github.com/go-logr/logr"
 
-	"github.com/millrace/millrace/dataplane/plan/bundle"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 
 // ReadVolume reads the Secrets of a Plan from a folder: a folder for each, named by its number, with a file for each key.
 func ReadVolume(dir string) (Secrets, error) {
-	out := make(Secrets, podspec.PlanChunks)
+	out := make(Secrets, contract.PlanChunks)
 	for n := range out {
 		for _, key := range []string{bundle.KeyMeta, bundle.KeyData, bundle.KeyAddresses} {
 			path := filepath.Join(dir, strconv.Itoa(n), key)
@@ -104,7 +104,7 @@ func notify(dir string, log logr.Logger) (<-chan struct{}, func()) {
 	if err := w.Add(dir); err != nil {
 		log.Info("The folder of the plan is polled only", "every", poll.String(), "error", err.Error())
 	}
-	for n := range podspec.PlanChunks {
+	for n := range contract.PlanChunks {
 		_ = w.Add(filepath.Join(dir, strconv.Itoa(n))) // in a volume these are links into a folder that is swapped as a whole
 	}
 	go func() {

@@ -18,12 +18,12 @@ import (
 	"golang.org/x/net/netutil"
 
 	"github.com/millrace/millrace/dataplane/certificates"
-	"github.com/millrace/millrace/dataplane/plan"
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // Options say beside which relay it runs.
@@ -169,7 +169,7 @@ func (b *beside) answer(turn context.Context, port int, certs func() (*certifica
 func (b *beside) certificates() (*certificates.Store, error) {
 	current := plan.NewCurrent()
 	r, err := delivery.New(delivery.Options{
-		Current: current, Class: b.Class, Role: podspec.Relay, StateDir: b.StateDir, Log: logr.Discard(),
+		Current: current, Class: b.Class, Role: contract.Relay, StateDir: b.StateDir, Log: logr.Discard(),
 	})
 	if err == nil {
 		err = r.Recall()

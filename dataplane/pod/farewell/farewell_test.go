@@ -19,12 +19,12 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
 
-	"github.com/millrace/millrace/dataplane/plan"
-	"github.com/millrace/millrace/dataplane/plan/bundle"
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
-	"github.com/millrace/millrace/dataplane/pod/podspec"
+	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // remember leaves a Plan of one domain, with a certificate of its own, in a folder, as a relay does. It gives who trusts that.
@@ -43,11 +43,11 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 			Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		},
 	}}}
-	secrets, _, err := bundle.Encode(p, bundle.Pool{Role: podspec.Relay, Region: "local"})
+	secrets, _, err := bundle.Encode(p, bundle.Pool{Role: contract.Relay, Region: "local"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := delivery.New(delivery.Options{Current: plan.NewCurrent(), Class: "default", Role: podspec.Relay, StateDir: dir, Log: logr.Discard()})
+	r, err := delivery.New(delivery.Options{Current: plan.NewCurrent(), Class: "default", Role: contract.Relay, StateDir: dir, Log: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,8 @@ func importGraph(t *testing.T) map[string][]string {
 	return graph
 }
 
-// reaches gives the imports by which a package comes to one below a prefix, the package itself first; nil when it does not.
+// reaches returns the imports by which a package comes to one below a prefix, the package itself first; nil when it
+// does not.
 func reaches(graph map[string][]string, from string, prefixes ...string) []string {
 	seen := map[string]bool{}
 	var search func(folder string) []string
@@ -84,9 +85,12 @@ func reaches(graph map[string][]string, from string, prefixes ...string) []strin
 	return search(from)
 }
 
-// below tells whether a folder is one of those given or lies below one.
+// below reports whether a folder is one of those given or lies below one.
 func below(folder string, roots ...string) bool {
-	return slices.ContainsFunc(roots, func(root string) bool { return folder == root || strings.HasPrefix(folder, root+"/") })
+	return slices.ContainsFunc(
+		roots,
+		func(root string) bool { return folder == root || strings.HasPrefix(folder, root+"/") },
+	)
 }
 
 // arrow forbids packages to reach others, through whatever lies between.
@@ -97,7 +101,7 @@ type arrow struct {
 	why    string
 }
 
-// own gives import paths of this module.
+// own returns import paths of this module.
 func own(folders ...string) []string {
 	out := make([]string, len(folders))
 	for i, f := range folders {
@@ -112,13 +116,25 @@ func arrows() []arrow {
 	return []arrow{
 		{from: []string{"api"}, never: own("controllers", "dataplane", "internal"), why: "the API stands alone"},
 		{from: []string{"dataplane"}, never: own("controllers"), why: "pods know nothing of the operator"},
-		{from: []string{"internal"}, except: []string{"internal/cli", "internal/testkit"}, never: own("controllers"), why: "both sides use it"},
 		{
-			from: []string{"dataplane"}, except: []string{"dataplane/standalone"}, never: own("internal/compile", "internal/cli", "internal/play", "internal/testsrc"),
+			from:   []string{"internal"},
+			except: []string{"internal/cli", "internal/testkit"},
+			never:  own("controllers"),
+			why:    "both sides use it",
+		},
+		{
+			from: []string{
+				"dataplane",
+			}, except: []string{"dataplane/standalone"}, never: own("internal/compile", "internal/cli", "internal/play",
+				"internal/testsrc"),
 			why: "a role serves a Plan, wherever it comes from",
 		},
 		{
-			from: []string{"dataplane/media", "dataplane/flv", "dataplane/mux"}, never: own("internal", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/edge", "dataplane/pod"),
+			from: []string{
+				"dataplane/media",
+				"dataplane/flv",
+				"dataplane/mux",
+			}, never: own("internal", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/edge", "dataplane/pod"),
 			why: "formats have no policy and know no Plan",
 		},
 		{
@@ -127,7 +143,8 @@ func arrows() []arrow {
 		},
 		{
 			from: []string{
-				"dataplane/media", "dataplane/flv", "dataplane/mux", "dataplane/hub", "dataplane/ingest", "dataplane/relay", "dataplane/edge", "dataplane/transcode",
+				"dataplane/media", "dataplane/flv", "dataplane/mux", "dataplane/hub", "dataplane/ingest", "dataplane/relay",
+				"dataplane/edge", "dataplane/transcode",
 				"dataplane/pull", "dataplane/announce", "dataplane/directory", "dataplane/urlauth", "dataplane/certificates",
 				"internal/contract", "internal/play", "internal/testsrc",
 			}, never: kubernetes, why: "the media path runs without Kubernetes",
@@ -160,12 +177,14 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 }
 
-// TestTheControlPlaneKnowsPodsByTheirContract looks at what controllers import themselves: of the data plane only what pods announce.
+// TestTheControlPlaneKnowsPodsByTheirContract looks at what controllers import themselves: of the data plane only what
+// pods announce.
 func TestTheControlPlaneKnowsPodsByTheirContract(t *testing.T) {
 	allowed := own("dataplane/announce", "dataplane/media")
 	for folder, imports := range importGraph(t) {
 		for _, imported := range imports {
-			if below(folder, "controllers") && strings.HasPrefix(imported, module+"/dataplane/") && !slices.Contains(allowed, imported) {
+			if below(folder, "controllers") && strings.HasPrefix(imported, module+"/dataplane/") &&
+				!slices.Contains(allowed, imported) {
 				t.Errorf("%s imports %s; what both sides agree on belongs to internal/contract", folder, imported)
 			}
 		}

@@ -1,7 +1,7 @@
 // Command millrace turns YAML manifests into a low-latency live-streaming service, and carries the tools to try it.
 //
-// Exit status: 0 when the command did its work, 1 when it ran and failed (nothing played, a manifest is wrong, a port is
-// taken), 2 when it was called wrongly.
+// Exit status: 0 when the command did its work, 1 when it ran and failed (nothing played, a manifest is wrong, a port
+// is taken), 2 when it was called wrongly.
 package main
 
 import (
@@ -36,7 +36,8 @@ const (
 )
 
 func main() {
-	// The first signal asks the command to end; a second one ends the process at once, because stop gives the signals back.
+	// The first signal asks the command to end; a second one ends the process at once, because stop gives the signals
+	// back.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:]))
@@ -46,7 +47,8 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := newRoot()
 	root.SetArgs(args)
-	// Cobra runs the pre-run hook only when flags and arguments were right, so it tells a wrong call from a failed command.
+	// Cobra runs the pre-run hook only when flags and arguments were right, so it tells a wrong call from a failed
+	// command.
 	started := false
 	var verbosity int8
 	root.PersistentFlags().Int8VarP(&verbosity, "verbosity", "v", 0,

@@ -11,7 +11,7 @@ import (
 // release is the version that CHANGELOG.md describes.
 const release = "0.1.0"
 
-// version gives the release and, when the build recorded it, the commit: "0.1.0 (commit 0123456789ab, modified)".
+// version returns the release and, when the build recorded it, the commit: "0.1.0 (commit 0123456789ab, modified)".
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,4 +1,5 @@
-// Package charts holds no code: its tests keep the Helm chart and config/default the same, and what the operator may do small.
+// Package charts holds no code: its tests keep the Helm chart and config/default the same, and what the operator may do
+// small.
 package charts
 
 import (
@@ -65,7 +66,10 @@ func kustomize(t *testing.T) map[string]*unstructured.Unstructured {
 
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	return output(t.Context(), tool(t, "helm"), append([]string{"template", "millrace", "millrace", "--namespace", "millrace-system", "--skip-tests"}, args...)...)
+	return output(
+		t.Context(),
+		tool(t, "helm"),
+		append([]string{"template", "millrace", "millrace", "--namespace", "millrace-system", "--skip-tests"}, args...)...)
 }
 
 // objects reads manifests, keyed by kind, namespace and name.
@@ -125,7 +129,7 @@ func TestChartAndKustomizeInstallTheSame(t *testing.T) {
 	}
 }
 
-// normal gives an object with the YAML inside of a ConfigMap parsed: how it is indented does not matter.
+// normal returns an object with the YAML inside of a ConfigMap parsed: how it is indented does not matter.
 func normal(t *testing.T, o *unstructured.Unstructured) map[string]any {
 	t.Helper()
 	if o.GetKind() != "ConfigMap" {
@@ -197,7 +201,8 @@ func TestTheOperatorMayDoLittle(t *testing.T) {
 
 func TestValuesAreChecked(t *testing.T) {
 	for _, set := range []string{
-		"replica=3", "image.repo=x", "webhook.certs=SelfSigned", "webhook.port=0", "operator.kubeAPI.qps=0", "replicas=0", "mediaNamespace.name=", "crds.keep=yes",
+		"replica=3", "image.repo=x", "webhook.certs=SelfSigned", "webhook.port=0", "operator.kubeAPI.qps=0", "replicas=0",
+		"mediaNamespace.name=", "crds.keep=yes",
 		"image.pullPolicy=Sometimes",
 	} {
 		if _, err := helm(t, "--set", set); err == nil {
@@ -215,10 +220,12 @@ func TestValues(t *testing.T) {
 	}{
 		"cert-manager": {
 			set: []string{"webhook.certs=CertManager"},
-			has: []string{"cert-manager.io/inject-ca-from: millrace-system/millrace-webhook", "kind: Certificate", "kind: Issuer", "--webhook-certs=CertManager", "secretName: millrace-webhook-tls"},
+			has: []string{"cert-manager.io/inject-ca-from: millrace-system/millrace-webhook", "kind: Certificate",
+				"kind: Issuer", "--webhook-certs=CertManager", "secretName: millrace-webhook-tls"},
 		},
 		"cert-manager with an issuer": {
-			set:    []string{"webhook.certs=CertManager", "webhook.certManager.issuerRef.name=ours", "webhook.certManager.issuerRef.kind=ClusterIssuer"},
+			set: []string{"webhook.certs=CertManager", "webhook.certManager.issuerRef.name=ours",
+				"webhook.certManager.issuerRef.kind=ClusterIssuer"},
 			has:    []string{"kind: ClusterIssuer", "name: ours"},
 			hasNot: []string{"kind: Issuer", "selfSigned"},
 		},
@@ -231,16 +238,22 @@ func TestValues(t *testing.T) {
 			set: []string{"webhook.hostNetwork=true", "webhook.port=9543"},
 			has: []string{"hostNetwork: true", "--webhook-port=9543", "containerPort: 9543", "maxUnavailable: 1"},
 		},
-		"without CRDs":        {set: []string{"crds.enabled=false"}, hasNot: []string{"kind: CustomResourceDefinition"}},
-		"CRDs that go":        {set: []string{"crds.keep=false"}, has: []string{"kind: CustomResourceDefinition"}, hasNot: []string{"helm.sh/resource-policy"}},
-		"no class":            {set: []string{"defaultClass.create=false"}, hasNot: []string{"kind: ConfigMap"}},
-		"another class":       {set: []string{"defaultClass.spec.claims=Never"}, has: []string{"claims: Never"}, hasNot: []string{"claims: Always"}},
-		"another namespace":   {set: []string{"mediaNamespace.name=video"}, has: []string{"--media-namespace=video", "namespace: video", "name: video"}, hasNot: []string{"millrace-media\n"}},
-		"images":              {set: []string{"image.tag=1.2", "mediaImage.repository=r.example/m", "mediaImage.tag=v7"}, has: []string{"millrace-operator:1.2", "r.example/m:v7"}},
-		"no tenant roles":     {set: []string{"rbac.tenantRoles=false"}, hasNot: []string{"aggregate-to"}},
-		"arguments":           {set: []string{"operator.verbosity=2", "operator.concurrency=8", "operator.extraArgs={--ca-overlap=2h}"}, has: []string{"--verbosity=2", "--concurrency=8", `"--ca-overlap=2h"`}},
-		"no network policy":   {set: []string{"networkPolicy.enabled=false"}, hasNot: []string{"kind: NetworkPolicy"}},
-		"no disruption limit": {set: []string{"podDisruptionBudget.enabled=false"}, hasNot: []string{"kind: PodDisruptionBudget"}},
+		"without CRDs": {set: []string{"crds.enabled=false"}, hasNot: []string{"kind: CustomResourceDefinition"}},
+		"CRDs that go": {set: []string{"crds.keep=false"}, has: []string{"kind: CustomResourceDefinition"},
+			hasNot: []string{"helm.sh/resource-policy"}},
+		"no class": {set: []string{"defaultClass.create=false"}, hasNot: []string{"kind: ConfigMap"}},
+		"another class": {set: []string{"defaultClass.spec.claims=Never"}, has: []string{"claims: Never"},
+			hasNot: []string{"claims: Always"}},
+		"another namespace": {set: []string{"mediaNamespace.name=video"}, has: []string{"--media-namespace=video",
+			"namespace: video", "name: video"}, hasNot: []string{"millrace-media\n"}},
+		"images": {set: []string{"image.tag=1.2", "mediaImage.repository=r.example/m", "mediaImage.tag=v7"},
+			has: []string{"millrace-operator:1.2", "r.example/m:v7"}},
+		"no tenant roles": {set: []string{"rbac.tenantRoles=false"}, hasNot: []string{"aggregate-to"}},
+		"arguments": {set: []string{"operator.verbosity=2", "operator.concurrency=8",
+			"operator.extraArgs={--ca-overlap=2h}"}, has: []string{"--verbosity=2", "--concurrency=8", `"--ca-overlap=2h"`}},
+		"no network policy": {set: []string{"networkPolicy.enabled=false"}, hasNot: []string{"kind: NetworkPolicy"}},
+		"no disruption limit": {set: []string{"podDisruptionBudget.enabled=false"},
+			hasNot: []string{"kind: PodDisruptionBudget"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var args []string
@@ -264,7 +277,8 @@ func TestValues(t *testing.T) {
 			}
 		})
 	}
-	if _, err := helm(t, "--set", "webhook.certs=Provided"); err == nil || !strings.Contains(err.Error(), "webhook.secretName is needed") {
+	if _, err := helm(t, "--set", "webhook.certs=Provided"); err == nil ||
+		!strings.Contains(err.Error(), "webhook.secretName is needed") {
 		t.Errorf("certs: Provided without a Secret: %v", err)
 	}
 }

@@ -52,8 +52,8 @@ func (r associations) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 	return r.report(ctx, &o, &o.Status, &want, &want, wait)
 }
 
-// bind writes the association on the claim of its child. The update carries the resourceVersion that was read, so of many who try one
-// succeeds; a name that stands there is replaced only when that association is gone for certain.
+// bind writes the association on the claim of its child. The update carries the resourceVersion that was read, so of
+// many who try one succeeds; a name that stands there is replaced only when that association is gone for certain.
 func (r associations) bind(ctx context.Context, o *v1alpha1.DomainAssociation, hostname string) (ctrl.Result, error) {
 	claim := &v1alpha1.DomainClaim{}
 	if err := r.live.Get(ctx, client.ObjectKey{Name: hostname}, claim); err != nil {
@@ -83,8 +83,13 @@ func (r associations) unbind(ctx context.Context, o *v1alpha1.DomainAssociation,
 	return r.record(ctx, claim, nil)
 }
 
-// record writes which association binds the child of a claim, unless the claim has changed meanwhile: then it is looked at again.
-func (r associations) record(ctx context.Context, claim *v1alpha1.DomainClaim, by *v1alpha1.AssociationReference) (ctrl.Result, error) {
+// record writes which association binds the child of a claim, unless the claim has changed meanwhile: then it is looked
+// at again.
+func (r associations) record(
+	ctx context.Context,
+	claim *v1alpha1.DomainClaim,
+	by *v1alpha1.AssociationReference,
+) (ctrl.Result, error) {
 	claim.Spec.AssociationRef = by
 	if err := r.client.Update(ctx, claim, apply.FieldOwner); apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: again}, nil

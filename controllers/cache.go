@@ -30,8 +30,8 @@ func Scheme() (*runtime.Scheme, error) {
 	return s, nil
 }
 
-// CacheOptions bound what the operator keeps in memory: its own kinds everywhere, what pools consist of in the media namespace only, and of
-// Secrets no data at all. Nothing keeps the record of who owns which field.
+// CacheOptions bound what the operator keeps in memory: its own kinds everywhere, what pools consist of in the media
+// namespace only, and of Secrets no data at all. Nothing keeps the record of who owns which field.
 func CacheOptions(opt Options) cache.Options {
 	opt.fill()
 	mine := labels.SelectorFromSet(labels.Set{contract.LabelManagedBy: contract.ManagedBy})
@@ -40,7 +40,8 @@ func CacheOptions(opt Options) cache.Options {
 		&corev1.Node{}: {Transform: onlyAddresses},
 	}}
 	for _, o := range []client.Object{
-		&appsv1.Deployment{}, &corev1.Service{}, &corev1.ServiceAccount{}, &corev1.Pod{}, &rbacv1.Role{}, &rbacv1.RoleBinding{},
+		&appsv1.Deployment{}, &corev1.Service{}, &corev1.ServiceAccount{}, &corev1.Pod{}, &rbacv1.Role{},
+		&rbacv1.RoleBinding{},
 		&policyv1.PodDisruptionBudget{}, &networkingv1.NetworkPolicy{}, &autoscalingv2.HorizontalPodAutoscaler{},
 	} {
 		out.ByObject[o] = media

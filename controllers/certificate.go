@@ -20,9 +20,13 @@ import (
 // The key of the certificates of all authorities in a Secret of type kubernetes.io/tls.
 const keyBundle = "ca.crt"
 
-// certificate keeps the Secret with the identity of a pool's pods: made when it is missing, renewed when it is due, with every CA that is in use.
-// It gives the time until then.
-func (r mediaClasses) certificate(ctx context.Context, k fleet.PoolKey, labels map[string]string) (time.Duration, error) {
+// certificate keeps the Secret with the identity of a pool's pods: made when it is missing, renewed when it is due,
+// with every CA that is in use. It gives the time until then.
+func (r mediaClasses) certificate(
+	ctx context.Context,
+	k fleet.PoolKey,
+	labels map[string]string,
+) (time.Duration, error) {
 	if r.Certificates == nil {
 		return 0, nil
 	}
@@ -40,7 +44,8 @@ func (r mediaClasses) certificate(ctx context.Context, k fleet.PoolKey, labels m
 			return max(until.Sub(r.Now()), time.Second), nil
 		}
 		data = map[string][]byte{
-			corev1.TLSCertKey: data[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: data[corev1.TLSPrivateKeyKey], keyBundle: r.Certificates.Bundle(),
+			corev1.TLSCertKey: data[corev1.TLSCertKey], corev1.TLSPrivateKeyKey: data[corev1.TLSPrivateKeyKey],
+			keyBundle: r.Certificates.Bundle(),
 		}
 	} else {
 		issued, err := r.Certificates.IssuePod(k.Class, k.Role)
@@ -48,8 +53,10 @@ func (r mediaClasses) certificate(ctx context.Context, k fleet.PoolKey, labels m
 			return 0, err
 		}
 		until = issued.RenewAt
-		data = map[string][]byte{corev1.TLSCertKey: issued.Cert, corev1.TLSPrivateKeyKey: issued.Key, keyBundle: issued.Bundle}
-		log.FromContext(ctx).V(1).Info("Issued a certificate for pods", "pool", contract.PoolName(k.Class, k.Role), "notAfter", issued.NotAfter)
+		data = map[string][]byte{corev1.TLSCertKey: issued.Cert, corev1.TLSPrivateKeyKey: issued.Key,
+			keyBundle: issued.Bundle}
+		log.FromContext(ctx).V(1).Info("Issued a certificate for pods", "pool", contract.PoolName(k.Class, k.Role),
+			"notAfter", issued.NotAfter)
 	}
 	wanted, err := apply.Plain(&corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},

@@ -17,7 +17,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// Finalizer of domains that have claimed their hostname: it stays until the pods have dropped the domain and the claim is released.
+// Finalizer of domains that have claimed their hostname: it stays until the pods have dropped the domain and the claim
+// is released.
 const Finalizer = "live.millrace.dev/claim"
 
 // again is when to look again for something that nobody tells about.
@@ -32,23 +33,31 @@ type owner struct {
 }
 
 func (o *owner) reference() *v1alpha1.ClaimReference {
-	return &v1alpha1.ClaimReference{Kind: o.kind, Namespace: o.object.GetNamespace(), Name: o.object.GetName(), UID: string(o.object.GetUID())}
+	return &v1alpha1.ClaimReference{
+		Kind:      o.kind,
+		Namespace: o.object.GetNamespace(),
+		Name:      o.object.GetName(),
+		UID:       string(o.object.GetUID()),
+	}
 }
 
-// holds tells whether a claim names this very domain.
+// holds reports whether a claim names this very domain.
 func (o *owner) holds(claim *v1alpha1.DomainClaim) bool {
 	return claim.Spec.ClaimRef != nil && *claim.Spec.ClaimRef == *o.reference()
 }
 
-// claim takes the hostname of a domain. To create the claim is the lock: of many who try, one succeeds. What comes of it, the board says
-// when it has seen the claim.
+// claim takes the hostname of a domain. To create the claim is the lock: of many who try, one succeeds. What comes of
+// it, the board says when it has seen the claim.
 func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 	if err := c.finalizer(ctx, o.object, controllerutil.AddFinalizer); err != nil {
 		return ctrl.Result{}, err
 	}
 	claim := &v1alpha1.DomainClaim{
-		ObjectMeta: metav1.ObjectMeta{Name: o.hostname, Labels: map[string]string{contract.LabelManagedBy: contract.ManagedBy}},
-		Spec:       v1alpha1.DomainClaimSpec{Namespace: o.object.GetNamespace(), ClaimRef: o.reference()},
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   o.hostname,
+			Labels: map[string]string{contract.LabelManagedBy: contract.ManagedBy},
+		},
+		Spec: v1alpha1.DomainClaimSpec{Namespace: o.object.GetNamespace(), ClaimRef: o.reference()},
 	}
 	err := c.client.Create(ctx, claim, apply.FieldOwner)
 	if err == nil {
@@ -67,7 +76,8 @@ func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 	if claim.Spec.Namespace != mine.Namespace || !free {
 		return ctrl.Result{}, nil // somebody else was faster; the board will see it
 	}
-	// An admin made the claim ahead for this namespace. The update carries the resourceVersion that was read: one succeeds.
+	// An admin made the claim ahead for this namespace. The update carries the resourceVersion that was read: one
+	// succeeds.
 	claim.Spec.ClaimRef = mine
 	err = c.client.Update(ctx, claim, apply.FieldOwner)
 	switch {
@@ -79,7 +89,8 @@ func (c *core) claim(ctx context.Context, o owner) (ctrl.Result, error) {
 	return ctrl.Result{}, fmt.Errorf("bind DomainClaim %s: %w", o.hostname, err)
 }
 
-// release gives the hostname of a domain that is being deleted free, when no pod serves it any more, and lets the domain go.
+// release returns the hostname of a domain that is being deleted free, when no pod serves it any more, and lets the
+// domain go.
 func (c *core) release(ctx context.Context, o owner) (ctrl.Result, error) {
 	if !controllerutil.ContainsFinalizer(o.object, Finalizer) {
 		return ctrl.Result{}, nil
@@ -106,7 +117,8 @@ func (c *core) release(ctx context.Context, o owner) (ctrl.Result, error) {
 	return ctrl.Result{}, client.IgnoreNotFound(c.finalizer(ctx, o.object, controllerutil.RemoveFinalizer))
 }
 
-// releaseAfter is how long a hostname is kept for pods that do not say that they have dropped it: the longest drain, and the time to kill.
+// releaseAfter is how long a hostname is kept for pods that do not say that they have dropped it: the longest drain,
+// and the time to kill.
 func releaseAfter() time.Duration {
 	return (contract.DefaultDrainSeconds + contract.KillAfterDrain) * time.Second
 }
@@ -135,7 +147,12 @@ func (c *core) finalizer(ctx context.Context, o client.Object, change func(clien
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := c.client.Patch(ctx, o, patch, apply.FieldOwner); err != nil {
-		return fmt.Errorf("change the finalizers of %s %s: %w", o.GetObjectKind().GroupVersionKind().Kind, client.ObjectKeyFromObject(o), err)
+		return fmt.Errorf(
+			"change the finalizers of %s %s: %w",
+			o.GetObjectKind().GroupVersionKind().Kind,
+			client.ObjectKeyFromObject(o),
+			err,
+		)
 	}
 	return nil
 }

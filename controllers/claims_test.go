@@ -54,7 +54,8 @@ func (w *world) contenders(domains []client.Object) (winner client.Object) {
 	return winner
 }
 
-// TestTwoTenantsRaceForAHostname is the promise of this name, without webhooks: 100 at once in 10 namespaces, push and play mixed.
+// TestTwoTenantsRaceForAHostname is the promise of this name, without webhooks: 100 at once in 10 namespaces, push and
+// play mixed.
 func TestTwoTenantsRaceForAHostname(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
@@ -106,7 +107,9 @@ func TestTwoTenantsRaceForAHostname(t *testing.T) {
 		next := w.contenders(losers)
 		slowest = max(slowest, time.Since(began))
 		var claim v1alpha1.DomainClaim
-		if err := w.client.Get(t.Context(), client.ObjectKey{Name: hostname}, &claim); err != nil || claim.Spec.ClaimRef == nil || claim.Spec.ClaimRef.UID != string(next.GetUID()) {
+		if err := w.client.Get(t.Context(), client.ObjectKey{Name: hostname}, &claim); err != nil ||
+			claim.Spec.ClaimRef == nil ||
+			claim.Spec.ClaimRef.UID != string(next.GetUID()) {
 			t.Errorf("the claim does not name the one who has it: %+v, %v", claim.Spec, err)
 		}
 		for _, o := range losers {
@@ -114,7 +117,11 @@ func TestTwoTenantsRaceForAHostname(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	t.Logf("%d rounds of 100; a loser had the hostname at most %s after the winner was deleted", rounds, slowest.Round(time.Millisecond))
+	t.Logf(
+		"%d rounds of 100; a loser had the hostname at most %s after the winner was deleted",
+		rounds,
+		slowest.Round(time.Millisecond),
+	)
 }
 
 func TestAClaimGoesWithItsDomain(t *testing.T) {
@@ -168,7 +175,10 @@ func TestAStaleClaimIsReleased(t *testing.T) {
 func TestAnAdminsClaimIsUsedAndKept(t *testing.T) {
 	w := start(t, nil)
 	ns, other := server.Namespace(t, nil), server.Namespace(t, nil)
-	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "ahead.example.com"}, Spec: v1alpha1.DomainClaimSpec{Namespace: ns}}
+	claim := &v1alpha1.DomainClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: "ahead.example.com"},
+		Spec:       v1alpha1.DomainClaimSpec{Namespace: ns},
+	}
 	w.create(claim)
 	stranger := w.push(other, "push", "ahead.example.com")
 	w.create(stranger)
@@ -191,13 +201,20 @@ func TestAnAdminsClaimIsUsedAndKept(t *testing.T) {
 	w.wants(stranger, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonHostnameConflict)
 }
 
-// TestARejectedAssociationReservesNothing: an association binds its child before its main is there. When the main makes it wrong, another one
-// gets the child, although the first is still there.
+// TestARejectedAssociationReservesNothing: an association binds its child before its main is there. When the main makes
+// it wrong, another one gets the child, although the first is still there.
 func TestARejectedAssociationReservesNothing(t *testing.T) {
 	w := start(t, nil)
 	ns := server.Namespace(t, nil)
-	far := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class + "-far"}, Spec: v1alpha1.MediaClassSpec{Region: "far"}}
-	w.create(far, w.push(ns, "push", "push.reserves.example.com"), w.play(ns, "good", "good.reserves.example.com", v1alpha1.PlayStandard))
+	far := &v1alpha1.MediaClass{
+		ObjectMeta: metav1.ObjectMeta{Name: w.class + "-far"},
+		Spec:       v1alpha1.MediaClassSpec{Region: "far"},
+	}
+	w.create(
+		far,
+		w.push(ns, "push", "push.reserves.example.com"),
+		w.play(ns, "good", "good.reserves.example.com", v1alpha1.PlayStandard),
+	)
 	first := feeds(ns, "first", "push", "later")
 	w.create(first)
 	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.reserves.example.com"}}
@@ -225,12 +242,21 @@ func TestARejectedAssociationReservesNothing(t *testing.T) {
 	w.wants(first, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonPushDomainAlreadyAssociated)
 }
 
-// TestTheFirstBindingStays: associations made in the same second are equally old, and the name of the second comes first.
+// TestTheFirstBindingStays: associations made in the same second are equally old, and the name of the second comes
+// first.
 func TestTheFirstBindingStays(t *testing.T) {
 	w := start(t, nil)
 	ns := server.Namespace(t, nil)
-	w.create(w.push(ns, "push", "push.binding.example.com"),
-		w.play(ns, "one", "one.binding.example.com", v1alpha1.PlayRTS), w.play(ns, "two", "two.binding.example.com", v1alpha1.PlayRTS))
+	w.create(
+		w.push(ns, "push", "push.binding.example.com"),
+		w.play(
+			ns,
+			"one",
+			"one.binding.example.com",
+			v1alpha1.PlayRTS,
+		),
+		w.play(ns, "two", "two.binding.example.com", v1alpha1.PlayRTS),
+	)
 	first := feeds(ns, "z-first", "push", "one")
 	w.create(first)
 	// Until its ends are there, it is bound to nothing.

@@ -43,14 +43,20 @@ func (c *core) serving(k fleet.PoolKey, entry string) status.Serving {
 	return s
 }
 
-// early tells whether it is too early to report on something accepted: after a start of the operator the pools have to be looked at first,
-// or what is known of them would go from the status and come back. Whoever asks has to ask again.
+// early reports whether it is too early to report on something accepted: after a start of the operator the pools have
+// to be looked at first, or what is known of them would go from the status and come back. Whoever asks has to ask
+// again.
 func (c *core) early(accepted bool, k fleet.PoolKey) bool {
 	return accepted && !c.fleet.Facts(k).Visited
 }
 
 // report writes a status when it differs. When it differs in counts only, it may have to wait.
-func (c *core) report(ctx context.Context, o client.Object, was, now, nowWithOldCounts any, wait time.Duration) (ctrl.Result, error) {
+func (c *core) report(
+	ctx context.Context,
+	o client.Object,
+	was, now, nowWithOldCounts any,
+	wait time.Duration,
+) (ctrl.Result, error) {
 	onlyCounts := equality.Semantic.DeepEqual(was, nowWithOldCounts) && !equality.Semantic.DeepEqual(was, now)
 	if onlyCounts {
 		c.mu.Lock()

@@ -48,8 +48,8 @@ func (r *domainClaims) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Re
 	return r.report(ctx, &o, &o.Status, &want, &want, 0)
 }
 
-// freeStale frees a claim whose owner is gone for certain: the cache says so, the API server says so, and no pod serves the hostname. It
-// gives the time after which to look again; 0: the owner is there.
+// freeStale frees a claim whose owner is gone for certain: the cache says so, the API server says so, and no pod serves
+// the hostname. It gives the time after which to look again; 0: the owner is there.
 func (r *domainClaims) freeStale(ctx context.Context, claim *v1alpha1.DomainClaim) (time.Duration, error) {
 	ref := claim.Spec.ClaimRef
 	gone, err := r.gone(ctx, ref)
@@ -57,7 +57,8 @@ func (r *domainClaims) freeStale(ctx context.Context, claim *v1alpha1.DomainClai
 		r.since(claim.UID, false)
 		return 0, err
 	}
-	dropped := r.fleet.DroppedEverywhere(fleet.PushEntry(claim.Name)) && r.fleet.DroppedEverywhere(fleet.PlayEntry(claim.Name))
+	dropped := r.fleet.DroppedEverywhere(fleet.PushEntry(claim.Name)) &&
+		r.fleet.DroppedEverywhere(fleet.PlayEntry(claim.Name))
 	if !dropped && r.Now().Before(r.since(claim.UID, true).Add(releaseAfter())) {
 		return again, nil
 	}
@@ -72,7 +73,8 @@ func (r *domainClaims) freeStale(ctx context.Context, claim *v1alpha1.DomainClai
 	return 0, nil
 }
 
-// gone reads live whether the owner of a claim does not exist any more: an object of the same name is another one when its UID is.
+// gone reads live whether the owner of a claim does not exist any more: an object of the same name is another one when
+// its UID is.
 func (r *domainClaims) gone(ctx context.Context, ref *v1alpha1.ClaimReference) (bool, error) {
 	var o client.Object = &v1alpha1.PushDomain{}
 	if ref.Kind == v1alpha1.KindPlayDomain {

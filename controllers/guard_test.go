@@ -19,7 +19,8 @@ func template(namespace, name, id, main string, apps ...v1alpha1.AppName) *v1alp
 	}
 }
 
-// TestTheGuardHoldsEveryRule breaks every rule between objects where no webhook is: the reconcilers say so, with the reason of the rule.
+// TestTheGuardHoldsEveryRule breaks every rule between objects where no webhook is: the reconcilers say so, with the
+// reason of the rule.
 func TestTheGuardHoldsEveryRule(t *testing.T) {
 	w := start(t, nil)
 	class := func(suffix string, spec v1alpha1.MediaClassSpec) string {
@@ -49,13 +50,26 @@ func TestTheGuardHoldsEveryRule(t *testing.T) {
 	signed.Spec.Auth = v1alpha1.Auth{Type: v1alpha1.AuthA, SecretRef: &v1alpha1.SecretReference{Name: "nowhere"}}
 
 	w.create(
-		w.push(ns, "push", "push.guard.example.com"), w.push(ns, "push2", "push2.guard.example.com"), w.push(ns, "loose", "loose.guard.example.com"),
-		w.play(ns, "main", "main.guard.example.com", rts), w.play(ns, "main2", "main2.guard.example.com", standard),
-		w.play(ns, "sub", "sub.guard.example.com", rts), w.play(ns, "alone", "alone.guard.example.com", rts),
+		w.push(
+			ns,
+			"push",
+			"push.guard.example.com",
+		),
+		w.push(ns, "push2", "push2.guard.example.com"),
+		w.push(ns, "loose", "loose.guard.example.com"),
+		w.play(ns, "main", "main.guard.example.com", rts),
+		w.play(ns, "main2", "main2.guard.example.com", standard),
+		w.play(ns, "sub", "sub.guard.example.com", rts),
+		w.play(ns, "alone", "alone.guard.example.com", rts),
 		in(far, w.play(ns, "far", "far.guard.example.com", rts)),
 	)
 	good := []client.Object{
-		feeds(ns, "feeds", "push", "main"), feeds(ns, "feeds2", "push2", "main2"), subOf(ns, "sub", "sub", "main"), template(ns, "good", "good", "main"),
+		feeds(
+			ns,
+			"feeds",
+			"push",
+			"main",
+		), feeds(ns, "feeds2", "push2", "main2"), subOf(ns, "sub", "sub", "main"), template(ns, "good", "good", "main"),
 	}
 	for _, o := range good {
 		w.create(o)
@@ -70,7 +84,8 @@ func TestTheGuardHoldsEveryRule(t *testing.T) {
 	}{
 		{"a hostname is one push domain", w.push(other, "b1", "push.guard.example.com"), a, v1alpha1.ReasonHostnameConflict},
 		{"a hostname is push or play", w.play(ns, "b2", "push.guard.example.com", rts), a, v1alpha1.ReasonHostnameConflict},
-		{"a hostname is RTS or Standard", w.play(ns, "b3", "main.guard.example.com", standard), a, v1alpha1.ReasonHostnameConflict},
+		{"a hostname is RTS or Standard", w.play(ns, "b3", "main.guard.example.com", standard), a,
+			v1alpha1.ReasonHostnameConflict},
 		{"a class exists", in("nowhere", w.push(ns, "b4", "b4.guard.example.com")), a, v1alpha1.ReasonClassNotFound},
 		{"a class is usable", in(broken, w.push(ns, "b5", "b5.guard.example.com")), a, v1alpha1.ReasonClassInvalid},
 		{"claims Never", in(never, w.push(ns, "b6", "b6.guard.example.com")), a, v1alpha1.ReasonHostnameNotPermitted},
@@ -85,14 +100,17 @@ func TestTheGuardHoldsEveryRule(t *testing.T) {
 		{"both ends are in one region", feeds(ns, "b15", "loose", "far"), a, v1alpha1.ReasonRegionMismatch},
 		{"a template needs a main", template(ns, "b16", "b16", "sub"), a, v1alpha1.ReasonPlayDomainIsSub},
 		{"a template id is unique", template(ns, "b17", "good", "main"), a, v1alpha1.ReasonTemplateIDConflict},
-		{"a template id is unique for an app", template(ns, "b18", "good", "main", "live"), a, v1alpha1.ReasonTemplateIDConflict},
+		{"a template id is unique for an app", template(ns, "b18", "good", "main", "live"), a,
+			v1alpha1.ReasonTemplateIDConflict},
 		{"a template's domain exists", template(ns, "b19", "b19", "nowhere"), refs, v1alpha1.ReasonPlayDomainNotFound},
-		{"a template's domain is associated", template(ns, "b20", "b20", "alone"), refs, v1alpha1.ReasonPlayDomainNotAssociated},
+		{"a template's domain is associated", template(ns, "b20", "b20", "alone"), refs,
+			v1alpha1.ReasonPlayDomainNotAssociated},
 		{"a push domain exists", feeds(ns, "b21", "nowhere", "main"), refs, v1alpha1.ReasonPushDomainNotFound},
 		{"a main exists", feeds(ns, "b22", "loose", "nowhere"), refs, v1alpha1.ReasonPlayDomainNotFound},
 		{"an end is accepted", subOf(ns, "b23", "b8", "main"), refs, v1alpha1.ReasonPlayDomainNotAccepted},
 		{"a push end is accepted", feeds(ns, "b24", "b4", "main"), refs, v1alpha1.ReasonPushDomainNotAccepted},
-		{"a class has a usable selector", &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: broken}}, a, v1alpha1.ReasonInvalid},
+		{"a class has a usable selector", &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: broken}}, a,
+			v1alpha1.ReasonInvalid},
 		{"a Secret exists", signed, refs, v1alpha1.ReasonSecretNotFound},
 	} {
 		t.Run(c.rule, func(t *testing.T) {

@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 	os.Exit(envtest.Main(m, &server))
 }
 
-// world is an operator on the test's API server, without webhooks. Kinds are cluster-wide, so tests share everything but names.
+// world is an operator on the test's API server, without webhooks. Kinds are cluster-wide, so tests share everything
+// but names.
 type world struct {
 	t      *testing.T
 	client client.Client
@@ -54,7 +55,12 @@ func start(t *testing.T, change func(*controllers.Options)) *world {
 	}
 	w.run()
 	w.class = "c" + w.opt.MediaNamespace
-	w.create(&v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class}, Spec: v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{}}})
+	w.create(
+		&v1alpha1.MediaClass{
+			ObjectMeta: metav1.ObjectMeta{Name: w.class},
+			Spec:       v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{}},
+		},
+	)
 	return w
 }
 
@@ -152,7 +158,8 @@ func feeds(namespace, name, push, main string) *v1alpha1.DomainAssociation {
 	return &v1alpha1.DomainAssociation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.DomainAssociationSpec{
-			Type: v1alpha1.PushToPlay, PushDomainRef: &v1alpha1.DomainReference{Name: push}, MainPlayDomainRef: v1alpha1.DomainReference{Name: main},
+			Type: v1alpha1.PushToPlay, PushDomainRef: &v1alpha1.DomainReference{Name: push},
+			MainPlayDomainRef: v1alpha1.DomainReference{Name: main},
 		},
 	}
 }
@@ -161,7 +168,8 @@ func subOf(namespace, name, sub, main string) *v1alpha1.DomainAssociation {
 	return &v1alpha1.DomainAssociation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.DomainAssociationSpec{
-			Type: v1alpha1.MainToSub, SubPlayDomainRef: &v1alpha1.DomainReference{Name: sub}, MainPlayDomainRef: v1alpha1.DomainReference{Name: main},
+			Type: v1alpha1.MainToSub, SubPlayDomainRef: &v1alpha1.DomainReference{Name: sub},
+			MainPlayDomainRef: v1alpha1.DomainReference{Name: main},
 		},
 	}
 }

@@ -130,7 +130,7 @@ func (r mediaClasses) poolStatus(s *scope) v1alpha1.PoolStatus {
 	return out
 }
 
-// sooner gives the shorter of two waits; 0 is none.
+// sooner returns the shorter of two waits; 0 is none.
 func sooner(a, b time.Duration) time.Duration {
 	if a == 0 || b != 0 && b < a {
 		return b

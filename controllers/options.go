@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// Certificates gives media pods their identities.
+// Certificates returns media pods their identities.
 type Certificates interface {
 	// IssuePod signs a leaf for the pods of a pool.
 	IssuePod(class string, role contract.Role) (pki.Issued, error)
@@ -18,7 +18,7 @@ type Certificates interface {
 	KeepPod(certPEM []byte, class string, role contract.Role) (time.Time, bool)
 	// Bundle is every CA that a leaf in use may be signed by.
 	Bundle() []byte
-	// Changes gives a channel that gets a value after each change of the CA or of the bundle.
+	// Changes returns a channel that gets a value after each change of the CA or of the bundle.
 	Changes() <-chan struct{}
 }
 
@@ -64,7 +64,7 @@ func DefaultOptions() Options {
 	}
 }
 
-// Client gives a configuration for the API server with the bounds of the options.
+// Client returns a configuration for the API server with the bounds of the options.
 func (o *Options) Client(config *rest.Config) *rest.Config {
 	out := rest.CopyConfig(config)
 	out.QPS, out.Burst = o.QPS, o.Burst

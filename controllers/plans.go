@@ -142,9 +142,9 @@ func (r *plans) previous(ctx context.Context, k fleet.PoolKey) (delivered, error
 	return last, nil
 }
 
-// mayShrink tells whether pods may take a Plan that lacks most of what they have. The caches hold everything, so the loss is what users
-// asked for; the API server confirms it, for a mistake here would cut everybody off. The permission stays until all pods have followed: one
-// that was away goes from the old Plan straight to the newest.
+// mayShrink reports whether pods may take a Plan that lacks most of what they have. The caches hold everything, so the
+// loss is what users asked for; the API server confirms it, for a mistake here would cut everybody off. The permission
+// stays until all pods have followed: one that was away goes from the old Plan straight to the newest.
 func (r *plans) mayShrink(ctx context.Context, k fleet.PoolKey, last delivered, next *plan.Plan) (bool, error) {
 	if last.plan == nil {
 		return false, nil
@@ -160,7 +160,8 @@ func (r *plans) mayShrink(ctx context.Context, k fleet.PoolKey, last delivered, 
 	return true, r.confirm(ctx, last.plan, next)
 }
 
-// confirm reads live that every hostname that a Plan lost was lost by what users did: no object has it that the board does not know.
+// confirm reads live that every hostname that a Plan lost was lost by what users did: no object has it that the board
+// does not know.
 func (r *plans) confirm(ctx context.Context, old, next *plan.Plan) error {
 	x, lost := plan.NewIndex(next), map[string]bool{}
 	for i := range old.Push {
@@ -194,7 +195,8 @@ func (r *plans) confirm(ctx context.Context, old, next *plan.Plan) error {
 	return nil
 }
 
-// addresses of the pods for media, as they stand in the first Secret. Those of a pod that has none any more stay while the pod is there.
+// addresses of the pods for media, as they stand in the first Secret. Those of a pod that has none any more stay while
+// the pod is there.
 func (r *plans) addresses(ctx context.Context, class *v1alpha1.MediaClass, k fleet.PoolKey) ([]byte, error) {
 	if k.Role != contract.Relay {
 		return nil, nil
@@ -246,7 +248,7 @@ func (r *plans) write(ctx context.Context, name string, labels map[string]string
 	return nil
 }
 
-// tampered tells whether a Secret is not what was written. The cache may be behind: then the API server is asked.
+// tampered reports whether a Secret is not what was written. The cache may be behind: then the API server is asked.
 func (r *plans) tampered(ctx context.Context, key client.ObjectKey, is written, about client.Object, err error) bool {
 	if err == nil && about.GetResourceVersion() == is.version {
 		return false

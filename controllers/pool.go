@@ -58,7 +58,10 @@ func (r mediaClasses) pool(ctx context.Context, s *scope) error {
 func (r mediaClasses) applyPool(ctx context.Context, s *scope) error {
 	p := &s.pool
 	if p.Image == "" {
-		s.problem = &status.Problem{Reason: v1alpha1.ReasonNoImage, Message: "Neither the class nor the operator names an image: set spec.image of the class"}
+		s.problem = &status.Problem{
+			Reason:  v1alpha1.ReasonNoImage,
+			Message: "Neither the class nor the operator names an image: set spec.image of the class",
+		}
 		return nil
 	}
 	renew, err := r.certificate(ctx, s.key, p.Labels())
@@ -80,7 +83,10 @@ func (r mediaClasses) applyPool(ctx context.Context, s *scope) error {
 		s.desired = *live.Spec.Replicas
 	}
 	if s.desired == 0 {
-		s.problem = &status.Problem{Reason: v1alpha1.ReasonNoReplicas, Message: fmt.Sprintf("The pool %s of class %s has no replicas: the platform has to give it some", p.Role, p.Class)}
+		s.problem = &status.Problem{
+			Reason:  v1alpha1.ReasonNoReplicas,
+			Message: fmt.Sprintf("The pool %s of class %s has no replicas: the platform has to give it some", p.Role, p.Class),
+		}
 	}
 	services, err := r.services(ctx, s.key)
 	if err != nil {
@@ -158,7 +164,9 @@ func (r mediaClasses) removePool(ctx context.Context, k fleet.PoolKey) error {
 	names := append(contract.PlanSecretNames(k.Class, k.Role), contract.TLSSecretName(k.Class, k.Role))
 	for _, name := range names {
 		about := board.SecretMetadata()
-		if err := r.metadata.Get(ctx, client.ObjectKey{Namespace: r.MediaNamespace, Name: name}, about); apierrors.IsNotFound(err) {
+		if err := r.metadata.Get(ctx, client.ObjectKey{Namespace: r.MediaNamespace, Name: name}, about); apierrors.IsNotFound(
+			err,
+		) {
 			continue
 		} else if err != nil {
 			return fmt.Errorf("read the metadata of Secret %s: %w", name, err)
@@ -180,7 +188,8 @@ func brief(err error) string {
 	return text[:min(len(text), 512)]
 }
 
-// tend keeps the names of pods on them as labels, where Services of single pods need that, and their cost, so that the emptiest goes first.
+// tend keeps the names of pods on them as labels, where Services of single pods need that, and their cost, so that the
+// emptiest goes first.
 func (r mediaClasses) tend(ctx context.Context, s *scope) error {
 	for _, p := range r.fleet.View(s.key).Pods {
 		if p.Terminating {

@@ -24,7 +24,11 @@ func (w *world) deployment(role contract.Role, there bool) *appsv1.Deployment {
 	w.t.Helper()
 	var d appsv1.Deployment
 	envtest.Eventually(w.t, soon, func() error {
-		err := w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)}, &d)
+		err := w.client.Get(
+			context.Background(),
+			client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)},
+			&d,
+		)
 		if there || err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -105,8 +109,9 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	})
 }
 
-// A class keeps its image through an upgrade of the operator. Its relays are asked for what that image may not know only if they run it already, also when something
-// else of the class makes new pods of them; a pool that is made anew is not.
+// A class keeps its image through an upgrade of the operator. Its relays are asked for what that image may not know
+// only if they run it already, also when something else of the class makes new pods of them; a pool that is made anew
+// is not.
 func TestAKeptImageIsAskedForWhatItKnows(t *testing.T) {
 	w := start(t, func(o *controllers.Options) { o.Image = "millrace/media:old" })
 	ns := server.Namespace(t, nil)
@@ -123,21 +128,37 @@ func TestAKeptImageIsAskedForWhatItKnows(t *testing.T) {
 		}
 		envtest.Eventually(t, soon, func() error {
 			var d appsv1.Deployment
-			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(name, contract.Relay)}, &d); err != nil {
+			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(name,
+				contract.Relay)}, &d); err != nil {
 				return err
 			}
 			spec := d.Spec.Template.Spec
-			if *spec.TerminationGracePeriodSeconds != int64(drain)+contract.KillAfterDrain || spec.Containers[0].Image != "millrace/media:old" || (len(spec.Containers) == 2) != farewell {
-				return fmt.Errorf("class %s: %d containers of %s, %d s", name, len(spec.Containers), spec.Containers[0].Image, *spec.TerminationGracePeriodSeconds)
+			if *spec.TerminationGracePeriodSeconds != int64(drain)+contract.KillAfterDrain ||
+				spec.Containers[0].Image != "millrace/media:old" ||
+				(len(spec.Containers) == 2) != farewell {
+				return fmt.Errorf(
+					"class %s: %d containers of %s, %d s",
+					name,
+					len(spec.Containers),
+					spec.Containers[0].Image,
+					*spec.TerminationGracePeriodSeconds,
+				)
 			}
 			return nil
 		})
 	}
-	w.create(w.push(ns, "push", "push.kept.example.com"), w.play(ns, "play", "play.kept.example.com", v1alpha1.PlayRTS), feeds(ns, "feeds", "push", "play"))
+	w.create(
+		w.push(ns, "push", "push.kept.example.com"),
+		w.play(ns, "play", "play.kept.example.com", v1alpha1.PlayRTS),
+		feeds(ns, "feeds", "push", "play"),
+	)
 	relay(w.class, 100, true)
 
 	// Another class, of which no relay was needed yet.
-	other := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class + "-other"}, Spec: v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{}}}
+	other := &v1alpha1.MediaClass{
+		ObjectMeta: metav1.ObjectMeta{Name: w.class + "-other"},
+		Spec:       v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{}},
+	}
 	w.create(other)
 	w.wants(other, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 	if other.Status.Image != "millrace/media:old" {
@@ -147,7 +168,16 @@ func TestAKeptImageIsAskedForWhatItKnows(t *testing.T) {
 	w.opt.Image = "millrace/media:new"
 	w.run()
 	relay(w.class, 101, true)
-	push, play := w.push(ns, "push-other", "push.other.example.com"), w.play(ns, "play-other", "play.other.example.com", v1alpha1.PlayRTS)
+	push, play := w.push(
+		ns,
+		"push-other",
+		"push.other.example.com",
+	), w.play(
+		ns,
+		"play-other",
+		"play.other.example.com",
+		v1alpha1.PlayRTS,
+	)
 	push.Spec.ClassName, play.Spec.ClassName = other.Name, other.Name
 	w.create(push, play, feeds(ns, "feeds-other", "push-other", "play-other"))
 	relay(other.Name, 102, false)

@@ -71,7 +71,8 @@ func (w *world) versions(namespaces ...string) map[string]string {
 	w.t.Helper()
 	out := map[string]string{}
 	lists := []client.ObjectList{
-		&v1alpha1.PushDomainList{}, &v1alpha1.PlayDomainList{}, &v1alpha1.DomainAssociationList{}, &v1alpha1.RTSTranscodeTemplateList{},
+		&v1alpha1.PushDomainList{}, &v1alpha1.PlayDomainList{}, &v1alpha1.DomainAssociationList{},
+		&v1alpha1.RTSTranscodeTemplateList{},
 		&corev1.SecretList{}, &corev1.ServiceList{}, &corev1.ServiceAccountList{},
 	}
 	for _, ns := range namespaces {
@@ -113,7 +114,16 @@ func (w *world) classesSettled(quiet time.Duration) {
 func TestAnUnchangedObjectCostsNoWrite(t *testing.T) {
 	w := start(t, func(o *controllers.Options) { o.CountsEvery = time.Second })
 	ns := server.Namespace(t, nil)
-	push, play := w.push(ns, "push", "push.quiet.example.com"), w.play(ns, "play", "play.quiet.example.com", v1alpha1.PlayRTS)
+	push, play := w.push(
+		ns,
+		"push",
+		"push.quiet.example.com",
+	), w.play(
+		ns,
+		"play",
+		"play.quiet.example.com",
+		v1alpha1.PlayRTS,
+	)
 	association, tmpl := feeds(ns, "feeds", "push", "play"), template(ns, "audio", "audio", "play")
 	w.create(push, play, association, tmpl)
 	for _, o := range []client.Object{push, play, association, tmpl} {
@@ -123,7 +133,8 @@ func TestAnUnchangedObjectCostsNoWrite(t *testing.T) {
 	loser := w.push(ns, "loser", "push.quiet.example.com")
 	w.create(loser)
 	w.wants(loser, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonHostnameConflict) // after the grace
-	w.classesSettled(3 * time.Second)                                                                // what may wait, waits in the status of classes
+	// what may wait, waits in the status of classes
+	w.classesSettled(3 * time.Second)
 	w.stop()
 	before := w.versions(ns, w.opt.MediaNamespace)
 
@@ -165,7 +176,10 @@ func TestASecretReachesThePlan(t *testing.T) {
 	push.Spec.Auth = v1alpha1.Auth{Type: v1alpha1.AuthA, SecretRef: &v1alpha1.SecretReference{Name: "keys"}}
 	w.create(push)
 	w.wants(push, v1alpha1.ConditionResolvedRefs, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound)
-	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "keys"}, StringData: map[string]string{"primary": "firstfirstfirst1"}}
+	keys := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "keys"},
+		StringData: map[string]string{"primary": "firstfirstfirst1"},
+	}
 	w.create(keys)
 	w.wants(push, v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs)
 	planned := func(key string) {
@@ -229,12 +243,17 @@ func (h *heard) say(change func()) {
 func (w *world) pod(role contract.Role, name string) *corev1.Pod {
 	w.t.Helper()
 	d := w.deployment(role, true)
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name, Labels: d.Spec.Template.Labels}, Spec: d.Spec.Template.Spec}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: name, Labels: d.Spec.Template.Labels},
+		Spec:       d.Spec.Template.Spec,
+	}
 	pod.Spec.NodeName = "nowhere"
 	w.create(pod)
 	pod.Status.Phase, pod.Status.PodIP = corev1.PodRunning, "10.0.0.9"
 	pod.Status.PodIPs = []corev1.PodIP{{IP: "10.0.0.9"}}
-	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()}}
+	pod.Status.Conditions = []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Now()},
+	}
 	if err := w.client.Status().Update(w.t.Context(), pod); err != nil {
 		w.t.Fatal(err)
 	}
@@ -242,12 +261,22 @@ func (w *world) pod(role contract.Role, name string) *corev1.Pod {
 	return pod
 }
 
-// TestADomainIsReadyWhenItsPodsRunOnIt follows a domain from its first pod to its end: the claim stays while a pod still serves it.
+// TestADomainIsReadyWhenItsPodsRunOnIt follows a domain from its first pod to its end: the claim stays while a pod
+// still serves it.
 func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 	h := &heard{pods: map[string]fleet.Observed{}, push: map[string]fleet.Counts{}, changed: make(chan struct{}, 16)}
 	w := start(t, func(o *controllers.Options) { o.Observer = h })
 	ns := server.Namespace(t, nil)
-	push, play := w.push(ns, "push", "push.ready.example.com"), w.play(ns, "play", "play.ready.example.com", v1alpha1.PlayRTS)
+	push, play := w.push(
+		ns,
+		"push",
+		"push.ready.example.com",
+	), w.play(
+		ns,
+		"play",
+		"play.ready.example.com",
+		v1alpha1.PlayRTS,
+	)
 	w.create(push, play, feeds(ns, "feeds", "push", "play"))
 	w.wants(push, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods)
 	w.sa(contract.Ingest)
@@ -333,12 +362,17 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 // again is more than the operator's own period of looking.
 const again = time.Second
 
-// sa makes the token controller's work unneeded: the API server wants the ServiceAccount of a pod to exist, which it does.
+// sa makes the token controller's work unneeded: the API server wants the ServiceAccount of a pod to exist, which it
+// does.
 func (w *world) sa(role contract.Role) {
 	w.t.Helper()
 	envtest.Eventually(w.t, soon, func() error {
 		var sa corev1.ServiceAccount
-		return w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)}, &sa)
+		return w.client.Get(
+			context.Background(),
+			client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)},
+			&sa,
+		)
 	})
 }
 

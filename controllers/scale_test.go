@@ -22,7 +22,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// scale is the number of push domains, of play domains and of associations: MILLRACE_SCALE, 2000 in the full measurement.
+// scale is the number of push domains, of play domains and of associations: MILLRACE_SCALE, 2000 in the full
+// measurement.
 func scale() int {
 	if n, err := strconv.Atoi(os.Getenv("MILLRACE_SCALE")); err == nil && n > 0 {
 		return n
@@ -46,7 +47,12 @@ func TestManyDomains(t *testing.T) {
 	objects := make([]client.Object, 0, 3*n)
 	for i := range n {
 		ns, push, play := namespaces[i%10], fmt.Sprintf("push-%d", i), fmt.Sprintf("play-%d", i)
-		objects = append(objects, w.push(ns, push, push+".many.example.com"), w.play(ns, play, play+".many.example.com", v1alpha1.PlayRTS), feeds(ns, push, push, play))
+		objects = append(
+			objects,
+			w.push(ns, push, push+".many.example.com"),
+			w.play(ns, play, play+".many.example.com", v1alpha1.PlayRTS),
+			feeds(ns, push, push, play),
+		)
 	}
 	w.run()
 	began := time.Now()
@@ -60,8 +66,21 @@ func TestManyDomains(t *testing.T) {
 	var memory runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&memory)
-	t.Logf("%d push domains, %d play domains, %d associations: created in %s, all accepted %s after the first", n, n, n, created.Round(time.Millisecond), accepted.Round(time.Millisecond))
-	t.Logf("%d writes, %.2f per object; %d passes; heap %d MiB (the test's own objects included)", total, float64(total)/float64(3*n), w.parts.Board.Passes(), memory.HeapAlloc>>20)
+	t.Logf(
+		"%d push domains, %d play domains, %d associations: created in %s, all accepted %s after the first",
+		n,
+		n,
+		n,
+		created.Round(time.Millisecond),
+		accepted.Round(time.Millisecond),
+	)
+	t.Logf(
+		"%d writes, %.2f per object; %d passes; heap %d MiB (the test's own objects included)",
+		total,
+		float64(total)/float64(3*n),
+		w.parts.Board.Passes(),
+		memory.HeapAlloc>>20,
+	)
 	for _, kind := range []string{"pushdomain", "playdomain", "domainassociation", "domainclaim"} {
 		t.Logf("reconcile of %s: p99 below %s", kind, p99(t, kind))
 	}
@@ -106,7 +125,8 @@ func (w *world) allAccepted(namespaces []string, n int) error {
 	time.Sleep(200 * time.Millisecond) // the lists are long
 	done := 0
 	for _, ns := range namespaces {
-		for _, list := range []client.ObjectList{&v1alpha1.PushDomainList{}, &v1alpha1.PlayDomainList{}, &v1alpha1.DomainAssociationList{}} {
+		for _, list := range []client.ObjectList{&v1alpha1.PushDomainList{}, &v1alpha1.PlayDomainList{},
+			&v1alpha1.DomainAssociationList{}} {
 			if err := w.client.List(context.Background(), list, client.InNamespace(ns)); err != nil {
 				return err
 			}
@@ -152,7 +172,13 @@ func (w *world) changes(namespace string) {
 	}
 	slices.Sort(all)
 	at := func(percent int) time.Duration { return all[(len(all)*percent+99)/100-1].Round(time.Millisecond) }
-	w.t.Logf("a change of one domain was in the Secrets of its pool after p50 %s, p95 %s, at most %s of %d", at(50), at(95), at(100), len(all))
+	w.t.Logf(
+		"a change of one domain was in the Secrets of its pool after p50 %s, p95 %s, at most %s of %d",
+		at(50),
+		at(95),
+		at(100),
+		len(all),
+	)
 }
 
 // p99 reads the upper bound of the bucket in which the 99th percentile of a controller's reconciles lies.

@@ -36,7 +36,13 @@ type Parts struct {
 // Setup adds all controllers to a manager whose scheme and cache are those of Scheme and CacheOptions.
 func Setup(ctx context.Context, mgr ctrl.Manager, opt Options) (*Parts, error) {
 	opt.fill()
-	c := &core{Options: opt, client: mgr.GetClient(), live: mgr.GetAPIReader(), metadata: mgr.GetCache(), counted: map[types.UID]time.Time{}}
+	c := &core{
+		Options:  opt,
+		client:   mgr.GetClient(),
+		live:     mgr.GetAPIReader(),
+		metadata: mgr.GetCache(),
+		counted:  map[types.UID]time.Time{},
+	}
 	feeds := newFeeds()
 	c.fleet = fleet.New(fleet.Options{
 		Observer: opt.Observer, Quiet: 200 * time.Millisecond, Now: opt.Now,
@@ -103,7 +109,9 @@ func (c *core) addControllers(mgr ctrl.Manager, feeds *feeds) error {
 		return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetLabels()[contract.LabelClass]}}}
 	})
 	classes := mediaClasses{core: c, apply: apply.Applier{Client: c.client}, plans: feeds.plans}
-	builder := ctrl.NewControllerManagedBy(mgr).For(&v1alpha1.MediaClass{}).WatchesRawSource(feeds.byKind[v1alpha1.KindMediaClass].Source())
+	builder := ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.MediaClass{}).
+		WatchesRawSource(feeds.byKind[v1alpha1.KindMediaClass].Source())
 	for _, o := range []client.Object{
 		&appsv1.Deployment{}, &corev1.Service{}, &corev1.ServiceAccount{}, &rbacv1.Role{}, &rbacv1.RoleBinding{},
 		&policyv1.PodDisruptionBudget{}, &networkingv1.NetworkPolicy{}, &autoscalingv2.HorizontalPodAutoscaler{},

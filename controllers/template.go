@@ -18,7 +18,8 @@ import (
 // templates reconciles RTSTranscodeTemplates.
 type templates struct{ *core }
 
-// Reconcile reports on a template: it is in force when the transcoders know it, and the pods whose viewers may ask for it.
+// Reconcile reports on a template: it is in force when the transcoders know it, and the pods whose viewers may ask for
+// it.
 func (r templates) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var o v1alpha1.RTSTranscodeTemplate
 	if err := r.client.Get(ctx, req.NamespacedName, &o); err != nil {

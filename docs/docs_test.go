@@ -37,7 +37,7 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// yamlBlocks gives the fenced blocks of YAML of a page.
+// yamlBlocks returns the fenced blocks of YAML of a page.
 func yamlBlocks(page string) []string {
 	var blocks []string
 	for _, part := range strings.Split(page, "\n```yaml\n")[1:] {
@@ -82,7 +82,7 @@ func TestQuickStartIsWhatThePageShows(t *testing.T) {
 	}
 }
 
-// anchors gives the anchors of a page's headings, as GitHub makes them.
+// anchors returns the anchors of a page's headings, as GitHub makes them.
 func anchors(page string) map[string]bool {
 	drop := regexp.MustCompile(`[^a-z0-9 _-]`)
 	all := map[string]bool{}

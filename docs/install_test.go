@@ -35,7 +35,9 @@ func TestEveryFlagOfTheOperatorIsExplained(t *testing.T) {
 func TestTheFilesOfTheInstallationExist(t *testing.T) {
 	page := read(t, "install.md")
 	seen := 0
-	for _, path := range regexp.MustCompile(`(?:-[kf] |install millrace |upgrade millrace )((?:config|charts|examples)/[a-z/-]+)`).FindAllStringSubmatch(page, -1) {
+	for _, path := range regexp.MustCompile(
+		`(?:-[kf] |install millrace |upgrade millrace )((?:config|charts|examples)/[a-z/-]+)`).FindAllStringSubmatch(page,
+		-1) {
 		seen++
 		if _, err := os.Stat("../" + path[1]); err != nil {
 			t.Errorf("install.md names %s: %v", path[1], err)

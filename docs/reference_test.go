@@ -25,7 +25,7 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// rows gives the table rows of a page that have all of some texts.
+// rows returns the table rows of a page that have all of some texts.
 func rows(page string, texts ...string) []string {
 	var found []string
 next:
@@ -75,7 +75,8 @@ func TestEveryMetricIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := relay.New(relay.Options{
-		Hub: h, Plan: current, Metrics: registered, NoTCP: true, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+		Hub: h, Plan: current, Metrics: registered, NoTCP: true,
+		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,8 @@ func TestEveryFlagIsExplained(t *testing.T) {
 			t.Errorf("operations.md has no row for flag --%s", f.Name)
 			return
 		}
-		if value := f.DefValue; value != "" && value != "[]" && value != "false" && !strings.Contains(found[0], "| "+value+" |") {
+		if value := f.DefValue; value != "" && value != "[]" && value != "false" &&
+			!strings.Contains(found[0], "| "+value+" |") {
 			t.Errorf("operations.md does not give the default %s of --%s: %s", value, f.Name, found[0])
 		}
 	})
@@ -138,7 +140,8 @@ func TestEveryFlagOfPodsIsExplained(t *testing.T) {
 				t.Errorf("pods.md has no row for flag --%s of %s", f.Name, command.Name())
 				return
 			}
-			if value := f.DefValue; value != "" && value != "[]" && value != "false" && !strings.Contains(found[0], "| "+value+" |") {
+			if value := f.DefValue; value != "" && value != "[]" && value != "false" &&
+				!strings.Contains(found[0], "| "+value+" |") {
 				t.Errorf("pods.md does not give the default %s of --%s: %s", value, f.Name, found[0])
 			}
 		})
@@ -177,7 +180,7 @@ func TestEveryMetricOfPodsIsExplained(t *testing.T) {
 	}
 }
 
-// source gives the text of a package's files, tests left out.
+// source returns the text of a package's files, tests left out.
 func source(t *testing.T, folder string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("..", folder, "*.go"))
@@ -211,12 +214,14 @@ func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
 			t.Errorf("playing.md has no row for %s with status %s", refusal[2], status)
 		}
 	}
-	for _, reason := range regexp.MustCompile(`unavailable\("(\w+)"`).FindAllStringSubmatch(source(t, "dataplane/transcode"), -1) {
+	for _, reason := range regexp.MustCompile(`unavailable\("(\w+)"`).FindAllStringSubmatch(source(t,
+		"dataplane/transcode"), -1) {
 		if len(rows(page, "| 503", "| `"+reason[1]+"` |")) == 0 {
 			t.Errorf("playing.md has no row for %s with status 503", reason[1])
 		}
 	}
-	for _, reason := range regexp.MustCompile(`(?:repairable\(t, |reason :?= )"([A-Z]\w+)"`).FindAllStringSubmatch(text, -1) {
+	for _, reason := range regexp.MustCompile(`(?:repairable\(t, |reason :?= )"([A-Z]\w+)"`).FindAllStringSubmatch(text,
+		-1) {
 		if len(rows(page, "| `"+reason[1]+"` |")) == 0 {
 			t.Errorf("playing.md has no row for %s", reason[1])
 		}
@@ -225,7 +230,8 @@ func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
 
 func TestEveryEndOfASessionIsExplained(t *testing.T) {
 	page := read(t, "operations.md")
-	reasons := regexp.MustCompile(`(?:\.close\(|reason :?= )"([a-z][\w -]+)"`).FindAllStringSubmatch(source(t, "dataplane/relay"), -1)
+	reasons := regexp.MustCompile(`(?:\.close\(|reason :?= )"([a-z][\w -]+)"`).
+		FindAllStringSubmatch(source(t, "dataplane/relay"), -1)
 	if len(reasons) < 10 {
 		t.Fatalf("only %d reasons were found", len(reasons))
 	}

@@ -20,8 +20,8 @@ const (
 	webHLS stack.Pair = "-hls"
 )
 
-// A source that RTS cannot show, B-frames here, plays from the Standard main: by FLV, or by LL-HLS where the main has no FLV. The page says by
-// which, over http and https, and with the signature of the RTS URL.
+// A source that RTS cannot show, B-frames here, plays from the Standard main: by FLV, or by LL-HLS where the main has
+// no FLV. The page says by which, over http and https, and with the signature of the RTS URL.
 func TestPlayerPageFallsBack(t *testing.T) {
 	ctx, s := serviceWith(t, fallbackManifests)
 	source := testsrc.Options{BFrames: 2, Audio: true}
@@ -49,11 +49,16 @@ func TestPlayerPageFallsBack(t *testing.T) {
 	}
 	var steps []browser.Step
 	for _, tc := range cases {
-		steps = append(steps, browser.Step{Kind: browser.Page, URL: tc.url, WatchSeconds: 3, LimitSeconds: 60, Keys: []string{"s"}})
+		steps = append(
+			steps,
+			browser.Step{Kind: browser.Page, URL: tc.url, WatchSeconds: 3, LimitSeconds: 60, Keys: []string{"s"}},
+		)
 	}
 	for i, r := range drive[browser.PageResult](ctx, t, s, false, steps, nil) {
 		tc := cases[i]
-		if r.State != "playing" || r.Protocol != tc.protocol || r.Offers != tc.offers || r.Stats == nil || r.Stats.FramesDecoded < 10 || r.Stats.Width != 640 {
+		if r.State != "playing" || r.Protocol != tc.protocol || r.Offers != tc.offers || r.Stats == nil ||
+			r.Stats.FramesDecoded < 10 ||
+			r.Stats.Width != 640 {
 			t.Errorf("%s: want %s: %+v, figures %+v", tc.url, tc.protocol, r, r.Stats)
 			continue
 		}
@@ -70,7 +75,8 @@ func TestPlayerPageFallsBack(t *testing.T) {
 	}
 }
 
-// With a fallback at hand, RTS is still what plays where it can, and a stream that is not live is awaited and not asked for elsewhere.
+// With a fallback at hand, RTS is still what plays where it can, and a stream that is not live is awaited and not asked
+// for elsewhere.
 func TestPlayerPageKeepsToRTS(t *testing.T) {
 	ctx, s := serviceWith(t, fallbackManifests)
 	publish(ctx, t, s, web, "cam", testsrc.Options{})

@@ -8,8 +8,9 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// Whoever joins in the middle of a long GOP gets a picture from the first key frame in the server's memory, by its first offer, and from
-// then on every frame: nothing is lost or asked for again, and pictures do not freeze. How fast that is, is measured and not tested.
+// Whoever joins in the middle of a long GOP gets a picture from the first key frame in the server's memory, by its
+// first offer, and from then on every frame: nothing is lost or asked for again, and pictures do not freeze. How fast
+// that is, is measured and not tested.
 func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
 	const (
 		fps, joins = 25, 6
@@ -18,7 +19,8 @@ func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
 	ctx, s := service(t)
 	publish(ctx, t, s, stack.Open, "gop", testsrc.Options{FPS: fps, GOPSeconds: 3})
 	steps := []browser.Step{{
-		Kind: browser.Join, URL: s.Page("http", stack.Open, "gop"), Joins: joins, Concurrent: 2, GapSeconds: &[2]float64{0.1, 2},
+		Kind: browser.Join, URL: s.Page("http", stack.Open, "gop"), Joins: joins, Concurrent: 2, GapSeconds: &[2]float64{0.1,
+			2},
 		Early: 2, Late: 6, LimitSeconds: 30,
 	}}
 	r := drive[browser.JoinResult](ctx, t, s, false, steps, nil)[0]
@@ -32,7 +34,13 @@ func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
 			continue
 		}
 		if j.Offers != 1 || j.KeyFrameRequests != 0 || j.PacketsLost != 0 {
-			t.Errorf("join %d: %d offers, %d key frames asked for, %d packets lost", i, j.Offers, j.KeyFrameRequests, j.PacketsLost)
+			t.Errorf(
+				"join %d: %d offers, %d key frames asked for, %d packets lost",
+				i,
+				j.Offers,
+				j.KeyFrameRequests,
+				j.PacketsLost,
+			)
 		}
 		// Frames are counted over seconds that the browser measured, so this is their number and not a speed.
 		if j.FPS < 0.8*fps {
@@ -47,7 +55,13 @@ func TestJoinsInTheMiddleOfALongGOP(t *testing.T) {
 			}
 		}
 		if j.Early.Presented == nil || j.Late.Presented == nil || j.Unread > 0 {
-			t.Errorf("join %d: pictures without a readable barcode: %d of early %v and late %v", i, j.Unread, j.Early.Presented, j.Late.Presented)
+			t.Errorf(
+				"join %d: pictures without a readable barcode: %d of early %v and late %v",
+				i,
+				j.Unread,
+				j.Early.Presented,
+				j.Late.Presented,
+			)
 			continue
 		}
 		t.Logf("join %d: first picture after %.0f ms, latency %.0f ms after 2 s, %.0f ms after 6 s, %.1f fps",

@@ -36,7 +36,8 @@ func metric(t *testing.T, s *stack.Stack, name string) float64 {
 	return v
 }
 
-// A browser tells what bandwidth it has and how far away it is; on a network that has enough, that takes no frame from it.
+// A browser tells what bandwidth it has and how far away it is; on a network that has enough, that takes no frame from
+// it.
 func TestBrowserReportsItsBandwidth(t *testing.T) {
 	ctx, s := service(t)
 	publish(ctx, t, s, stack.Open, "cam", testsrc.Options{})

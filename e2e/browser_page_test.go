@@ -13,15 +13,16 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// The play URL, opened in a browser, is a page that plays it, over http and https. Keys show its figures and turn the sound on, and a
-// note tells what of the source a browser does not get.
+// The play URL, opened in a browser, is a page that plays it, over http and https. Keys show its figures and turn the
+// sound on, and a note tells what of the source a browser does not get.
 func TestPlayerPagePlays(t *testing.T) {
 	ctx, s := service(t)
 	publish(ctx, t, s, stack.Open, "cam", testsrc.Options{Audio: true})
 	var steps []browser.Step
 	for _, scheme := range []string{"http", "https"} {
 		steps = append(steps, browser.Step{
-			Kind: browser.Page, URL: s.Page(scheme, stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60, Keys: []string{"s", "m"},
+			Kind: browser.Page, URL: s.Page(scheme, stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60,
+			Keys:     []string{"s", "m"},
 			Viewport: &browser.Size{Width: 1280, Height: 720}, Screenshot: filepath.Join(t.TempDir(), scheme+".png"),
 		})
 	}
@@ -48,7 +49,13 @@ func TestPlayerPagePlays(t *testing.T) {
 		if !strings.Contains(r.CSP, "default-src 'none'") || len(r.Messages) > 0 {
 			t.Errorf("%s: policy %q, console %q", url, r.CSP, r.Messages)
 		}
-		t.Logf("%s: first picture after %.0f ms, latency %.0f ms, %.1f fps", url, r.FirstFrameMs, r.Stats.LatencyMs, r.Stats.FPS)
+		t.Logf(
+			"%s: first picture after %.0f ms, latency %.0f ms, %.1f fps",
+			url,
+			r.FirstFrameMs,
+			r.Stats.LatencyMs,
+			r.Stats.FPS,
+		)
 	}
 }
 
@@ -59,7 +66,8 @@ func TestPlayerPagePlaysWithoutUDP(t *testing.T) {
 	r := run[browser.PageResult](ctx, t, s, browser.Scenario{TCPOnly: true, Steps: []browser.Step{
 		{Kind: browser.Page, URL: s.Page("http", stack.Open, "cam"), WatchSeconds: 4, LimitSeconds: 60},
 	}}, nil)[0]
-	if r.State != "playing" || r.Stats == nil || r.Stats.FramesDecoded < 30 || !strings.HasPrefix(r.Stats.Transport, "TCP") {
+	if r.State != "playing" || r.Stats == nil || r.Stats.FramesDecoded < 30 ||
+		!strings.HasPrefix(r.Stats.Transport, "TCP") {
 		t.Errorf("not playing over TCP: %+v, %+v", r, r.Stats)
 	}
 }
@@ -71,7 +79,15 @@ func TestPlayerPageWaitsForTheStream(t *testing.T) {
 	var once sync.Once
 	var work sync.WaitGroup
 	defer work.Wait()
-	steps := []browser.Step{{Kind: browser.Page, URL: s.Page("http", stack.Open, "later"), WatchSeconds: 2, ThenState: "waiting", LimitSeconds: 90}}
+	steps := []browser.Step{
+		{
+			Kind:         browser.Page,
+			URL:          s.Page("http", stack.Open, "later"),
+			WatchSeconds: 2,
+			ThenState:    "waiting",
+			LimitSeconds: 90,
+		},
+	}
 	results := drive[browser.PageResult](ctx, t, s, false, steps, func(e browser.Event) {
 		switch {
 		case e.Event == "state" && e.State == "waiting":
@@ -131,7 +147,15 @@ func TestPlayerPageSaysWhyNot(t *testing.T) {
 func TestPlayerPageTellsOfBFrames(t *testing.T) {
 	ctx, s := service(t)
 	publish(ctx, t, s, stack.Open, "bframes", testsrc.Options{BFrames: 2})
-	steps := []browser.Step{{Kind: browser.Page, URL: s.Page("http", stack.Open, "bframes"), WaitState: "unplayable", WatchSeconds: 0.1, LimitSeconds: 60}}
+	steps := []browser.Step{
+		{
+			Kind:         browser.Page,
+			URL:          s.Page("http", stack.Open, "bframes"),
+			WaitState:    "unplayable",
+			WatchSeconds: 0.1,
+			LimitSeconds: 60,
+		},
+	}
 	r := drive[browser.PageResult](ctx, t, s, false, steps, nil)[0]
 	if r.State != "unplayable" || !strings.Contains(r.Text, "B-frames") {
 		t.Errorf("%+v", r)
@@ -142,7 +166,15 @@ func TestPlayerPageTellsOfBFrames(t *testing.T) {
 func TestPublisherRestartKeepsViewers(t *testing.T) {
 	ctx, s := service(t)
 	first := publish(ctx, t, s, stack.Open, "restart", testsrc.Options{})
-	steps := []browser.Step{{Kind: browser.Page, URL: s.Page("http", stack.Open, "restart"), WaitState: "playing", WatchSeconds: 8, LimitSeconds: 60}}
+	steps := []browser.Step{
+		{
+			Kind:         browser.Page,
+			URL:          s.Page("http", stack.Open, "restart"),
+			WaitState:    "playing",
+			WatchSeconds: 8,
+			LimitSeconds: 60,
+		},
+	}
 	var work sync.WaitGroup
 	defer work.Wait()
 	r := drive[browser.PageResult](ctx, t, s, false, steps, func(e browser.Event) {

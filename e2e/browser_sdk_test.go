@@ -12,8 +12,8 @@ import (
 
 func sdkVersions() []string { return []string{"2.0.0", "2.2.7", "2.7.2"} }
 
-// The official SDKs, unmodified, play an artc URL on pages of both schemes, with and without sound in the source, and hear of the
-// publisher's end.
+// The official SDKs, unmodified, play an artc URL on pages of both schemes, with and without sound in the source, and
+// hear of the publisher's end.
 func TestSDKsPlayAndHearOfTheEnd(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -22,7 +22,8 @@ func TestSDKsPlayAndHearOfTheEnd(t *testing.T) {
 			var steps []browser.Step
 			for _, v := range sdkVersions() {
 				steps = append(steps, browser.Step{
-					Kind: browser.SDK, Version: v, PageScheme: scheme, URL: s.ARTC(stack.Open, "sdk"), WatchSeconds: 2, WaitEnded: true, LimitSeconds: 60,
+					Kind: browser.SDK, Version: v, PageScheme: scheme, URL: s.ARTC(stack.Open, "sdk"), WatchSeconds: 2,
+					WaitEnded: true, LimitSeconds: 60,
 				})
 			}
 			watched, stopped := 0, make(chan time.Time, 1)
@@ -70,7 +71,10 @@ func TestSDKsReportRefusals(t *testing.T) {
 	var want []string
 	add := func(url, status string) {
 		for _, v := range sdkVersions() {
-			steps = append(steps, browser.Step{Kind: browser.SDK, Version: v, PageScheme: "http", URL: url, LimitSeconds: 40, WatchSeconds: 0.1})
+			steps = append(
+				steps,
+				browser.Step{Kind: browser.SDK, Version: v, PageScheme: "http", URL: url, LimitSeconds: 40, WatchSeconds: 0.1},
+			)
 			want = append(want, status)
 		}
 	}
@@ -84,7 +88,8 @@ func TestSDKsReportRefusals(t *testing.T) {
 		case want[i] == "" && !r.Playing:
 			t.Errorf("SDK %s does not play a signed URL: %+v", v, r)
 		case want[i] == "":
-		case r.Playing || r.Error == nil || r.Error.ErrorCode != 10205 || !strings.Contains(r.Error.Message, "status code "+want[i]):
+		case r.Playing || r.Error == nil || r.Error.ErrorCode != 10205 || !strings.Contains(r.Error.Message, "status code "+
+			want[i]):
 			t.Errorf("SDK %s: want error 10205 with status %s, got %+v", v, want[i], r.Error)
 		}
 	}

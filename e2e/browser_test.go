@@ -55,7 +55,14 @@ func serviceWith(t *testing.T, manifests string) (context.Context, *stack.Stack)
 }
 
 // publish starts a publisher, which ends with the context, and waits until its stream is live.
-func publish(ctx context.Context, t *testing.T, s *stack.Stack, pair stack.Pair, name string, o testsrc.Options) *testsrc.Publisher {
+func publish(
+	ctx context.Context,
+	t *testing.T,
+	s *stack.Stack,
+	pair stack.Pair,
+	name string,
+	o testsrc.Options,
+) *testsrc.Publisher {
 	t.Helper()
 	p, err := s.Publish(ctx, pair, name, o)
 	if err != nil {
@@ -65,13 +72,26 @@ func publish(ctx context.Context, t *testing.T, s *stack.Stack, pair stack.Pair,
 }
 
 // drive runs a scenario against the server and decodes the results of its steps.
-func drive[R any](ctx context.Context, t *testing.T, s *stack.Stack, parallel bool, steps []browser.Step, on func(browser.Event)) []R {
+func drive[R any](
+	ctx context.Context,
+	t *testing.T,
+	s *stack.Stack,
+	parallel bool,
+	steps []browser.Step,
+	on func(browser.Event),
+) []R {
 	t.Helper()
 	return run[R](ctx, t, s, browser.Scenario{Parallel: parallel, Steps: steps}, on)
 }
 
 // run is drive for scenarios with settings of their own.
-func run[R any](ctx context.Context, t *testing.T, s *stack.Stack, scenario browser.Scenario, on func(browser.Event)) []R {
+func run[R any](
+	ctx context.Context,
+	t *testing.T,
+	s *stack.Stack,
+	scenario browser.Scenario,
+	on func(browser.Event),
+) []R {
 	t.Helper()
 	scenario.HTTPPort, scenario.HTTPSPort, scenario.TimeoutSeconds = s.HTTP, s.HTTPS, limit.Seconds()
 	raw, err := browser.Drive(ctx, scenario, func(e browser.Event) {

@@ -75,7 +75,13 @@ func rendition(ctx context.Context, t *testing.T, s *stack.Stack) {
 func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 	ctx, s := transcoding(t, nil)
 	rendition(ctx, t, s)
-	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
+	engine, err := lean.NewEngine(
+		lean.Options{
+			Decrypt:    lean.DecryptSample,
+			ReadBuffer: 4 << 20,
+			Profiles:   []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +147,13 @@ func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 	}
 	leave()
 	watches.Wait()
-	t.Logf("10 pictures of the new process for each of %d viewers %d ms after kill -9; the longest time without a picture was %.0f ms", viewers, took.Milliseconds(), gap)
+	t.Logf(
+		"10 pictures of the new process for each of %d viewers %d ms after kill -9; the longest time without a picture "+
+			"was %.0f ms",
+		viewers,
+		took.Milliseconds(),
+		gap,
+	)
 }
 
 // TestServer is no test: as another process it serves until it is killed.

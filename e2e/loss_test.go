@@ -39,15 +39,29 @@ type badNetwork struct {
 
 const lossHost = "rts.example.com"
 
-// newBadNetwork starts all of it and returns when the viewer has a picture. Key frames come every keyEvery frames; offer may change the
-// viewer's offer.
+// newBadNetwork starts all of it and returns when the viewer has a picture. Key frames come every keyEvery frames;
+// offer may change the viewer's offer.
 func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNetwork {
 	t.Helper()
 	current := plan.NewCurrent()
-	current.Store(plan.NewIndex(&plan.Plan{Class: "test", Play: []plan.PlayDomain{{Hostname: lossHost, Type: plan.RTS, Role: plan.Main, Space: lossHost}}}))
+	current.Store(
+		plan.NewIndex(
+			&plan.Plan{
+				Class: "test",
+				Play:  []plan.PlayDomain{{Hostname: lossHost, Type: plan.RTS, Role: plan.Main, Space: lossHost}},
+			},
+		),
+	)
 	h := hub.New(hub.Options{})
 	t.Cleanup(h.Close)
-	r, err := relay.New(relay.Options{Hub: h, Plan: current, Log: testr.New(t), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}})
+	r, err := relay.New(
+		relay.Options{
+			Hub:    h,
+			Plan:   current,
+			Log:    testr.New(t),
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +71,8 @@ func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNe
 
 	n := &badNetwork{t: t, relay: r, viewer: meter.NewViewer(time.Now(), false), lost: map[uint64]bool{}}
 	n.size.Store(3000)
-	if n.proxy, err = lossy.New(lossy.Options{Seed: 7, Link: lossy.Link{Delay: 5 * time.Millisecond}, Lost: n.remember}); err != nil {
+	if n.proxy, err = lossy.New(lossy.Options{Seed: 7, Link: lossy.Link{Delay: 5 * time.Millisecond},
+		Lost: n.remember}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.proxy.Close)
@@ -74,7 +89,13 @@ func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNe
 		cancel()
 		work.Wait()
 	})
-	engine, err := lean.NewEngine(lean.Options{Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Profiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM}})
+	engine, err := lean.NewEngine(
+		lean.Options{
+			Decrypt:    lean.DecryptSample,
+			ReadBuffer: 4 << 20,
+			Profiles:   []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +104,10 @@ func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNe
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := join.Parse("http://"+net.JoinHostPort(lossHost, port)+"/live/stream", join.Options{Connect: front.Addr()})
+	target, err := join.Parse(
+		"http://"+net.JoinHostPort(lossHost, port)+"/live/stream",
+		join.Options{Connect: front.Addr()},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,14 +135,22 @@ func (n *badNetwork) writeFrames(ctx context.Context, h *hub.Hub, keyEvery int) 
 		return
 	}
 	track := &media.Track{
-		Codec: media.H264, Width: 640, Height: 360, SPS: []byte{0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5}, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
+		Codec: media.H264, Width: 640, Height: 360, SPS: []byte{0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5},
+		PPS: []byte{0x68, 0xce, 0x3c, 0x80},
 	}
 	pub.SetTracks([]*media.Track{track})
 	tick := time.NewTicker(time.Second / 30)
 	defer tick.Stop()
 	for i := 0; ; i++ {
 		at := time.Duration(i) * time.Second / 30
-		f := &media.Frame{Track: track, Key: i%keyEvery == 0, DTS: at, PTS: at, Ingest: time.Now(), Units: [][]byte{bytes.Repeat([]byte{0x41}, int(n.size.Load()))}}
+		f := &media.Frame{
+			Track:  track,
+			Key:    i%keyEvery == 0,
+			DTS:    at,
+			PTS:    at,
+			Ingest: time.Now(),
+			Units:  [][]byte{bytes.Repeat([]byte{0x41}, int(n.size.Load()))},
+		}
 		if f.Key {
 			f.Units = [][]byte{track.SPS, track.PPS, bytes.Repeat([]byte{0x65}, 3000)}
 		}
@@ -176,7 +208,8 @@ func (n *badNetwork) heals() {
 	const frames = 60
 	await(n.t, "a clean picture after the loss", func() bool {
 		now := n.look()
-		if now.DamagedFrames != from.DamagedFrames || now.Lost != 0 && now.Lost != from.Lost || now.Asked != from.Asked || from.Frames == 0 {
+		if now.DamagedFrames != from.DamagedFrames || now.Lost != 0 && now.Lost != from.Lost || now.Asked != from.Asked ||
+			from.Frames == 0 {
 			from = now // still repairing: count from here
 			return false
 		}
@@ -215,7 +248,13 @@ func TestLossIsRepaired(t *testing.T) {
 				media = max(media, count)
 			}
 			if media == 0 || got.Recovered+got.Lost != media || got.Reordered != 0 {
-				t.Errorf("recovered %d, lost for good %d, reordered %d; the network dropped %v", got.Recovered, got.Lost, got.Reordered, dropped)
+				t.Errorf(
+					"recovered %d, lost for good %d, reordered %d; the network dropped %v",
+					got.Recovered,
+					got.Lost,
+					got.Reordered,
+					dropped,
+				)
 			}
 			if withRTX := len(dropped) > 1; withRTX != (offer == nil) {
 				t.Errorf("packets of %d SSRCs were dropped", len(dropped))

@@ -47,7 +47,8 @@ func TestPlayWatchesTheRealServer(t *testing.T) {
 			if err := json.Unmarshal(out.Bytes(), &report); err != nil {
 				t.Fatalf("%v\n%s", err, out.String())
 			}
-			if report.Playing != report.Viewers || report.Total.Lost != 0 || report.Total.Duplicates != 0 || report.Total.DamagedFrames != 0 {
+			if report.Playing != report.Viewers || report.Total.Lost != 0 || report.Total.Duplicates != 0 ||
+				report.Total.DamagedFrames != 0 {
 				t.Errorf("%d of %d play: %+v", report.Playing, report.Viewers, report.Total)
 			}
 			if report.LatencyMs == nil || report.LatencyClock != "abs-capture-time" {

@@ -16,8 +16,8 @@ import (
 	"github.com/millrace/millrace/internal/play/join"
 )
 
-// When all transcoding sessions are in use a viewer of one more is told over HTTP when to come back, and those who watch notice nothing. Some
-// time after the last viewer no ffmpeg runs, and there is room again.
+// When all transcoding sessions are in use a viewer of one more is told over HTTP when to come back, and those who
+// watch notice nothing. Some time after the last viewer no ffmpeg runs, and there is room again.
 func TestRenditionsAreBoundAndEnd(t *testing.T) {
 	const idle, fps = time.Second, 15
 	ctx, s := transcoding(t, func(o *standalone.Options) { o.MaxTranscodes, o.TranscodeIdle = 1, idle })
@@ -53,7 +53,8 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 			continue
 		}
 		refused, ok := errors.AsType[*join.StatusError](err)
-		if !ok || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter <= 0 || !strings.Contains(refused.Message, "transcoding sessions are in use") {
+		if !ok || refused.Status != http.StatusServiceUnavailable || refused.RetryAfter <= 0 ||
+			!strings.Contains(refused.Message, "transcoding sessions are in use") {
 			t.Errorf("%s: %v, want 503 with Retry-After and the reason", name, err)
 		}
 	}

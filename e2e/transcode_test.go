@@ -90,8 +90,8 @@ func (w *watching) frame(f viewer.Frame) {
 	}
 }
 
-// check tells what a browser would stumble over. Pictures in the order of decoding are in the order of showing exactly when there are no
-// B-frames that others wait for; that there is none at all is read in the slice headers.
+// check tells what a browser would stumble over. Pictures in the order of decoding are in the order of showing exactly
+// when there are no B-frames that others wait for; that there is none at all is read in the slice headers.
 func (w *watching) check(t *testing.T, name string, gop time.Duration) {
 	t.Helper()
 	if w.err != nil {
@@ -125,23 +125,37 @@ func (w *watching) check(t *testing.T, name string, gop time.Duration) {
 	if m := viewer.Median(skews); math.Abs(m) > 60 {
 		t.Errorf("%s: sound is %.0f ms later than its picture", name, m)
 	}
-	t.Logf("%s: %d pictures, none of type B, key frames at most %s apart; sound %.1f ms after the picture (median of %d)", name, len(w.times), longest, viewer.Median(skews), len(skews))
+	t.Logf(
+		"%s: %d pictures, none of type B, key frames at most %s apart; sound %.1f ms after the picture (median of %d)",
+		name,
+		len(w.times),
+		longest,
+		viewer.Median(skews),
+		len(skews),
+	)
 }
 
-// What browsers cannot play plays in Chromium by the official SDK, with sound, from a rendition: H.264 with B-frames, AAC at 44.1 kHz and a
-// long GOP; and H.265 by enhanced RTMP.
+// What browsers cannot play plays in Chromium by the official SDK, with sound, from a rendition: H.264 with B-frames,
+// AAC at 44.1 kHz and a long GOP; and H.265 by enhanced RTMP.
 func TestRenditionsPlayInChromium(t *testing.T) {
 	needBrowser(t)
 	ctx, s := transcoding(t, nil)
 	beeping(ctx, t, s, "h264", beep.Options{BFrames: 3, GOPSeconds: 8, FPS: 15, Width: 320, Height: 180, Kbps: 300})
-	beeping(ctx, t, s, "h265", beep.Options{BFrames: 2, GOPSeconds: 4, H265: true, FPS: 15, Width: 320, Height: 180, Kbps: 300})
+	beeping(
+		ctx,
+		t,
+		s,
+		"h265",
+		beep.Options{BFrames: 2, GOPSeconds: 4, H265: true, FPS: 15, Width: 320, Height: 180, Kbps: 300},
+	)
 	names := []string{"h264_rts-hd", "h265_rts-hd"}
 	seen := make([]*watching, len(names))
 	var steps []browser.Step
 	var watches sync.WaitGroup
 	for i, name := range names {
 		steps = append(steps, browser.Step{
-			Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), WatchSeconds: 5, LimitSeconds: 60, Senses: true, Calibrate: i == 0,
+			Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), WatchSeconds: 5,
+			LimitSeconds: 60, Senses: true, Calibrate: i == 0,
 		})
 		seen[i] = &watching{}
 		to := target(t, s, name)
@@ -170,8 +184,17 @@ func TestRenditionsPlayInChromium(t *testing.T) {
 			}
 			t.Logf("the page hears sound %.0f ms later than it sees pictures", own)
 		}
-		t.Logf("%s in Chromium: audio energy %.4f, %d pictures, %d keys, sound %.0f ms after the picture (median of %d), %.0f ms by playout times",
-			names[i], c.AudioEnergy, c.FramesDecoded, c.KeyFrames, viewer.Median(skews), len(skews), viewer.Median(c.ApartMs))
+		t.Logf(
+			"%s in Chromium: audio energy %.4f, %d pictures, %d keys, sound %.0f ms after the picture (median of %d), %.0f "+
+				"ms by playout times",
+			names[i],
+			c.AudioEnergy,
+			c.FramesDecoded,
+			c.KeyFrames,
+			viewer.Median(skews),
+			len(skews),
+			viewer.Median(c.ApartMs),
+		)
 	}
 	renditions, err := s.Renditions(ctx)
 	if err != nil {

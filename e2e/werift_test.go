@@ -47,7 +47,15 @@ func TestWeriftPlays(t *testing.T) {
 	})
 	publish(ctx, t, s, stack.Open, "werift", testsrc.Options{})
 	const frames = 90
-	cmd := exec.CommandContext(ctx, "node", "play.mjs", fmt.Sprintf("127.0.0.1:%d", s.HTTP), stack.Open.Play(), "/live/werift", fmt.Sprint(frames))
+	cmd := exec.CommandContext(
+		ctx,
+		"node",
+		"play.mjs",
+		fmt.Sprintf("127.0.0.1:%d", s.HTTP),
+		stack.Open.Play(),
+		"/live/werift",
+		fmt.Sprint(frames),
+	)
 	cmd.Dir = "werift"
 	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.Output()

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// The condition types of the tenants' kinds. Accepted, ResolvedRefs, Programmed and Ready are always present; Reconciling and
-// Stalled only while they are true.
+// The condition types of the tenants' kinds. Accepted, ResolvedRefs, Programmed and Ready are always present;
+// Reconciling and Stalled only while they are true.
 const (
 	// ConditionAccepted is True when the object obeys all rules and takes part in the configuration.
 	ConditionAccepted = "Accepted"
@@ -100,7 +100,8 @@ const (
 	ReasonNoImage Reason = "NoImage"
 	// ReasonIdle says that no accepted object needs pods of the class.
 	ReasonIdle Reason = "Idle"
-	// ReasonNotAssociated says that a domain is not part of an association yet, so there is nothing to publish to or to play.
+	// ReasonNotAssociated says that a domain is not part of an association yet, so there is nothing to publish to or to
+	// play.
 	ReasonNotAssociated Reason = "NotAssociated"
 	// ReasonOffline says that spec.state is Offline.
 	ReasonOffline Reason = "Offline"

@@ -1,7 +1,7 @@
 package v1alpha1
 
-// Hostname is a DNS name as RFC 1123 writes it: lower case, no port, no trailing dot, no wildcard, at most 253 characters. The
-// last label begins with a letter, so an IP address is not a hostname.
+// Hostname is a DNS name as RFC 1123 writes it: lower case, no port, no trailing dot, no wildcard, at most 253
+// characters. The last label begins with a letter, so an IP address is not a hostname.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -43,9 +43,9 @@ type Auth struct {
 	// +kubebuilder:default=None
 	Type AuthType `json:"type,omitempty"`
 
-	// secretRef names a Secret in the same namespace with the signing keys: primary, and optionally backup. Each is 16 to 64
-	// letters and digits, and both are good at all times. To rotate them, set a new backup, sign with it, and replace the primary
-	// when the URLs signed with it have expired.
+	// secretRef names a Secret in the same namespace with the signing keys: primary, and optionally backup. Each is 16 to
+	// 64 letters and digits, and both are good at all times. To rotate them, set a new backup, sign with it, and replace
+	// the primary when the URLs signed with it have expired.
 	// +optional
 	SecretRef *SecretReference `json:"secretRef,omitempty"`
 

@@ -22,7 +22,8 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'MainToSub' || !has(self.pushDomainRef)",message="pushDomainRef is only for type PushToPlay",fieldPath=".pushDomainRef",reason=FieldValueForbidden
 // +kubebuilder:validation:XValidation:rule="!has(self.subPlayDomainRef) || self.subPlayDomainRef.name != self.mainPlayDomainRef.name",message="a play domain cannot be its own sub: name two different play domains",fieldPath=".subPlayDomainRef"
 type DomainAssociationSpec struct {
-	// type is PushToPlay (a push domain feeds a main play domain) or MainToSub (a sub play domain serves the streams of a main).
+	// type is PushToPlay (a push domain feeds a main play domain) or MainToSub (a sub play domain serves the streams of a
+	// main).
 	// +required
 	Type AssociationType `json:"type"`
 
@@ -64,7 +65,8 @@ type DomainAssociationStatus struct {
 	Main string `json:"main,omitempty"`
 }
 
-// DomainAssociation binds a push domain to its main play domain, or a sub play domain to its main. All are in one namespace.
+// DomainAssociation binds a push domain to its main play domain, or a sub play domain to its main. All are in one
+// namespace.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -59,8 +59,8 @@ type DomainClaimSpec struct {
 	// +optional
 	ClaimRef *ClaimReference `json:"claimRef,omitempty"`
 
-	// associationRef is the association that binds the domain, a push domain or a sub, to its main. The operator sets it: the first
-	// association has the domain until it is deleted.
+	// associationRef is the association that binds the domain, a push domain or a sub, to its main. The operator sets it:
+	// the first association has the domain until it is deleted.
 	// +optional
 	AssociationRef *AssociationReference `json:"associationRef,omitempty"`
 }

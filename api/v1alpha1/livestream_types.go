@@ -88,7 +88,7 @@ type LiveVideo struct {
 	// +kubebuilder:validation:Maximum=86400000
 	GOPMilliseconds int32 `json:"gopMilliseconds,omitempty"`
 
-	// bFrames says whether there are B-frames.
+	// bFrames reports whether there are B-frames.
 	// +optional
 	// +kubebuilder:validation:Enum=Present;Absent
 	BFrames string `json:"bFrames,omitempty"`
@@ -207,7 +207,8 @@ type LiveStreamStatus struct {
 	Viewers []LiveViewers `json:"viewers,omitempty"`
 }
 
-// LiveStream shows a stream that is being published. The operator writes it; nothing reads it but people and programs of theirs.
+// LiveStream shows a stream that is being published. The operator writes it; nothing reads it but people and programs
+// of theirs.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

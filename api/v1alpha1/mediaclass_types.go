@@ -8,8 +8,8 @@ import (
 // DefaultClassName is the MediaClass of a domain that names none.
 const DefaultClassName = "default"
 
-// AnnotationAllowedSuffixes, on a Namespace, lists the DNS suffixes (comma-separated) whose hostnames the namespace may take when
-// the class says claims: SameSuffix.
+// AnnotationAllowedSuffixes, on a Namespace, lists the DNS suffixes (comma-separated) whose hostnames the namespace may
+// take when the class says claims: SameSuffix.
 const AnnotationAllowedSuffixes = "live.millrace.dev/allowed-suffixes"
 
 // Autoscaling lets the number of pods follow the load.
@@ -233,8 +233,8 @@ type MediaClassSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Region string `json:"region,omitempty"`
 
-	// image of all pods of the class; absent: the one that the operator brings when it first sees the class, kept in status.image. So a
-	// new operator restarts no media pod.
+	// image of all pods of the class; absent: the one that the operator brings when it first sees the class, kept in
+	// status.image. So a new operator restarts no media pod.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
@@ -248,8 +248,9 @@ type MediaClassSpec struct {
 	// +optional
 	RTS *RTSGrant `json:"rts,omitempty"`
 
-	// claims says who may take a hostname that has no DomainClaim yet: Always (first come, first served), SameSuffix (hostnames
-	// below a suffix in the namespace's annotation live.millrace.dev/allowed-suffixes), or Never (an admin makes the claims).
+	// claims says who may take a hostname that has no DomainClaim yet: Always (first come, first served), SameSuffix
+	// (hostnames below a suffix in the namespace's annotation live.millrace.dev/allowed-suffixes), or Never (an admin
+	// makes the claims).
 	// +optional
 	// +kubebuilder:default=Always
 	Claims ClaimPolicy `json:"claims,omitempty"`
@@ -334,7 +335,8 @@ type MediaClassStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// image that pools without an image of their own have: that of spec, or the one that the operator had when it first saw the class.
+	// image that pools without an image of their own have: that of spec, or the one that the operator had when it first
+	// saw the class.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
@@ -347,7 +349,8 @@ type MediaClassStatus struct {
 	Pools []PoolStatus `json:"pools,omitempty"`
 }
 
-// MediaClass is what a platform offers to the domains of its tenants: pools of pods, ports, addresses, and who may use RTS.
+// MediaClass is what a platform offers to the domains of its tenants: pools of pods, ports, addresses, and who may use
+// RTS.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status

@@ -36,7 +36,7 @@ type StandardPlay struct {
 	Protocols []PlayProtocol `json:"protocols,omitempty"`
 }
 
-// AutoRepair says whether viewers get a repaired rendition when they cannot play the source.
+// AutoRepair reports whether viewers get a repaired rendition when they cannot play the source.
 //
 // +kubebuilder:validation:Enum=Disabled;Enabled
 type AutoRepair string
@@ -56,8 +56,8 @@ type RTSPlay struct {
 	AutoRepair AutoRepair `json:"autoRepair,omitempty"`
 }
 
-// Referer is a host of the Referer header: a DNS name, a wildcard such as *.example.com (its subdomains, not itself), or the word
-// none for requests without the header.
+// Referer is a host of the Referer header: a DNS name, a wildcard such as *.example.com (its subdomains, not itself),
+// or the word none for requests without the header.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -73,8 +73,8 @@ type AddressRange string
 
 // Access says who may play.
 type Access struct {
-	// referers that may embed the streams; absent: all. A request without a Referer is refused when the list is present and does
-	// not hold none.
+	// referers that may embed the streams; absent: all. A request without a Referer is refused when the list is present
+	// and does not hold none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128

@@ -54,7 +54,8 @@ type PushLimits struct {
 	// +kubebuilder:validation:Maximum=100000
 	MaxStreams int32 `json:"maxStreams,omitempty"`
 
-	// maxBitrateKbps is the highest bit rate of one stream in kbit/s, mean over 5 s; 0 or absent: no limit of the domain's own.
+	// maxBitrateKbps is the highest bit rate of one stream in kbit/s, mean over 5 s; 0 or absent: no limit of the domain's
+	// own.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000000
@@ -70,7 +71,8 @@ type Notify struct {
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''",message="must be an http:// or https:// URL with a host, such as https://api.example.com/live"
 	URL string `json:"url"`
 
-	// authKeySecretRef names a Secret in the same namespace whose key authKey (16 to 64 letters and digits) signs the requests.
+	// authKeySecretRef names a Secret in the same namespace whose key authKey (16 to 64 letters and digits) signs the
+	// requests.
 	// +optional
 	AuthKeySecretRef *SecretReference `json:"authKeySecretRef,omitempty"`
 }
@@ -99,7 +101,8 @@ type PushDomainSpec struct {
 	// +kubebuilder:default={}
 	Source Source `json:"source,omitzero"`
 
-	// duplicatePublish says what happens to a second publisher of a live stream: RejectNew refuses it, ReplaceOld ends the first.
+	// duplicatePublish says what happens to a second publisher of a live stream: RejectNew refuses it, ReplaceOld ends the
+	// first.
 	// +optional
 	// +kubebuilder:default=RejectNew
 	DuplicatePublish DuplicatePublish `json:"duplicatePublish,omitempty"`

@@ -143,8 +143,8 @@ type RTSTranscodeTemplateSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="templateID is immutable: make a new template"
 	TemplateID string `json:"templateID"`
 
-	// type is H264 (a picture of the given size), H264Origin (the size of the source), or Audio (the picture as it is, the sound
-	// as Opus). It cannot be changed.
+	// type is H264 (a picture of the given size), H264Origin (the size of the source), or Audio (the picture as it is, the
+	// sound as Opus). It cannot be changed.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="type is immutable: make a new template"
 	Type TemplateType `json:"type"`

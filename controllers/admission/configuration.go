@@ -18,7 +18,8 @@ const servicePort = 443
 type Site struct {
 	Namespace      string
 	ServiceAccount string
-	// URL of the webhook when the operator runs outside of the cluster, such as https://192.0.2.7:10250/validate; empty: its Service.
+	// URL of the webhook when the operator runs outside of the cluster, such as https://192.0.2.7:10250/validate; empty:
+	// its Service.
 	URL string
 }
 
@@ -36,14 +37,24 @@ func (s Site) client(bundle []byte) admissionregistrationv1.WebhookClientConfig 
 	}
 	path, port := Path, int32(servicePort)
 	return admissionregistrationv1.WebhookClientConfig{
-		Service:  &admissionregistrationv1.ServiceReference{Namespace: s.Namespace, Name: ServiceName, Path: &path, Port: &port},
+		Service: &admissionregistrationv1.ServiceReference{
+			Namespace: s.Namespace,
+			Name:      ServiceName,
+			Path:      &path,
+			Port:      &port,
+		},
 		CABundle: bundle,
 	}
 }
 
-// Desired is the webhook as it should stand in the configuration. Every field is set, so that it can be compared with what is there.
-// Status updates and deletions never come here: the rules name neither. A nil bundle is left to whoever else writes it.
-func Desired(site Site, bundle []byte, policy admissionregistrationv1.FailurePolicyType) admissionregistrationv1.ValidatingWebhook {
+// Desired is the webhook as it should stand in the configuration. Every field is set, so that it can be compared with
+// what is there. Status updates and deletions never come here: the rules name neither. A nil bundle is left to whoever
+// else writes it.
+func Desired(
+	site Site,
+	bundle []byte,
+	policy admissionregistrationv1.FailurePolicyType,
+) admissionregistrationv1.ValidatingWebhook {
 	none, equivalent, timeout := admissionregistrationv1.SideEffectClassNone, admissionregistrationv1.Equivalent, int32(5)
 	scope := admissionregistrationv1.AllScopes
 	return admissionregistrationv1.ValidatingWebhook{
@@ -61,7 +72,10 @@ func Desired(site Site, bundle []byte, policy admissionregistrationv1.FailurePol
 			{Name: "spec-changes", Expression: "oldObject == null || object.spec != oldObject.spec"},
 			// The operator's own writes are decided already. Its dry runs are the test of this very webhook.
 			{Name: "not-by-the-operator", Expression: fmt.Sprintf(
-				"request.userInfo.username != 'system:serviceaccount:%s:%s' || (has(request.dryRun) && request.dryRun)", site.Namespace, site.ServiceAccount)},
+				"request.userInfo.username != 'system:serviceaccount:%s:%s' || (has(request.dryRun) && request.dryRun)",
+				site.Namespace,
+				site.ServiceAccount,
+			)},
 		},
 		FailurePolicy:           &policy,
 		MatchPolicy:             &equivalent,
@@ -73,7 +87,7 @@ func Desired(site Site, bundle []byte, policy admissionregistrationv1.FailurePol
 	}
 }
 
-// find gives the webhook in a configuration; nil when it is not there.
+// find returns the webhook in a configuration; nil when it is not there.
 func find(c *admissionregistrationv1.ValidatingWebhookConfiguration) *admissionregistrationv1.ValidatingWebhook {
 	for i := range c.Webhooks {
 		if c.Webhooks[i].Name == WebhookName {
@@ -83,7 +97,7 @@ func find(c *admissionregistrationv1.ValidatingWebhookConfiguration) *admissionr
 	return nil
 }
 
-// same tells whether what is there is what is desired.
+// same reports whether what is there is what is desired.
 func same(there *admissionregistrationv1.ValidatingWebhook, desired admissionregistrationv1.ValidatingWebhook) bool {
 	if there == nil {
 		return false

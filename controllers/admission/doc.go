@@ -1,7 +1,7 @@
-// Package admission is the webhook that says at once what the reconcilers would say a moment later: the rules between objects, by the same
-// function (internal/compile), over the candidate and what is there. It is fast and friendly, never the lock: with the webhook removed,
-// every rule still holds. It also keeps the webhook's configuration: the CA bundle, and the failurePolicy, which becomes Fail only after
-// a refusal came back through the API server.
+// Package admission is the webhook that says at once what the reconcilers would say a moment later: the rules between
+// objects, by the same function (internal/compile), over the candidate and what is there. It is fast and friendly,
+// never the lock: with the webhook removed, every rule still holds. It also keeps the webhook's configuration: the CA
+// bundle, and the failurePolicy, which becomes Fail only after a refusal came back through the API server.
 //
 // No webhook sets defaults: all defaults of the API are constants, so the CRDs have them.
 package admission

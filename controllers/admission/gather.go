@@ -47,7 +47,12 @@ func (g *gathering) around(ctx context.Context, candidate client.Object, creatin
 }
 
 // aroundDomain reads the claim of the hostname and whoever else has it in its spec.
-func (g *gathering) aroundDomain(ctx context.Context, o client.Object, kind, hostname, class string, creating bool) error {
+func (g *gathering) aroundDomain(
+	ctx context.Context,
+	o client.Object,
+	kind, hostname, class string,
+	creating bool,
+) error {
 	if err := g.claim(ctx, g.live, hostname); err != nil {
 		return err
 	}
@@ -103,11 +108,13 @@ func (g *gathering) aroundAssociation(ctx context.Context, o *v1alpha1.DomainAss
 // aroundTemplate reads the play domain, its associations and its other templates.
 func (g *gathering) aroundTemplate(ctx context.Context, o *v1alpha1.RTSTranscodeTemplate) error {
 	main := o.Spec.PlayDomainRef.Name
-	if err := g.associations(ctx, o.Namespace, client.MatchingFields{fieldSub: main}, client.MatchingFields{fieldMain: main}); err != nil {
+	if err := g.associations(ctx, o.Namespace, client.MatchingFields{fieldSub: main},
+		client.MatchingFields{fieldMain: main}); err != nil {
 		return err
 	}
 	var templates v1alpha1.RTSTranscodeTemplateList
-	if err := g.live.List(ctx, &templates, client.InNamespace(o.Namespace), client.MatchingFields{fieldPlay: main}); err != nil {
+	if err := g.live.List(ctx, &templates, client.InNamespace(o.Namespace),
+		client.MatchingFields{fieldPlay: main}); err != nil {
 		return fmt.Errorf("list the templates of PlayDomain %s/%s: %w", o.Namespace, main, err)
 	}
 	g.input.Templates = templates.Items
@@ -169,12 +176,14 @@ func (g *gathering) associations(ctx context.Context, namespace string, selector
 // ends adds the two domains of an association.
 func (g *gathering) ends(ctx context.Context, r client.Reader, a *v1alpha1.DomainAssociation) error {
 	if a.Spec.PushDomainRef != nil {
-		if err := g.pushDomain(ctx, r, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.PushDomainRef.Name}); err != nil {
+		if err := g.pushDomain(ctx, r, client.ObjectKey{Namespace: a.Namespace,
+			Name: a.Spec.PushDomainRef.Name}); err != nil {
 			return err
 		}
 	}
 	if a.Spec.SubPlayDomainRef != nil {
-		if err := g.playDomain(ctx, r, client.ObjectKey{Namespace: a.Namespace, Name: a.Spec.SubPlayDomainRef.Name}); err != nil {
+		if err := g.playDomain(ctx, r, client.ObjectKey{Namespace: a.Namespace,
+			Name: a.Spec.SubPlayDomainRef.Name}); err != nil {
 			return err
 		}
 	}
@@ -227,7 +236,13 @@ type object[T any] interface {
 }
 
 // add reads an object into a list that does not have it yet. One that does not exist is no error.
-func add[T any, P object[T]](ctx context.Context, r client.Reader, list []T, key client.ObjectKey, into P) ([]T, error) {
+func add[T any, P object[T]](
+	ctx context.Context,
+	r client.Reader,
+	list []T,
+	key client.ObjectKey,
+	into P,
+) ([]T, error) {
 	for i := range list {
 		if client.ObjectKeyFromObject(P(&list[i])) == key {
 			return list, nil

@@ -19,15 +19,16 @@ type decision struct {
 	warnings []string
 }
 
-// judge compiles a candidate among what is there. An update is refused only for problems that it brings: an object that breaks a rule
-// already, because something around it has changed, can still be edited.
+// judge compiles a candidate among what is there. An update is refused only for problems that it brings: an object that
+// breaks a rule already, because something around it has changed, can still be edited.
 func judge(ctx context.Context, r reads, candidate, old client.Object) (decision, error) {
 	g := gathering{reads: r}
 	if err := g.around(ctx, candidate, old == nil); err != nil {
 		return decision{}, err
 	}
 	if old == nil {
-		// Whatever is there was first. The candidate may carry a time already, in whole seconds, and so be taken for as old as others.
+		// Whatever is there was first. The candidate may carry a time already, in whole seconds, and so be taken for as old
+		// as others.
 		candidate = candidate.DeepCopyObject().(client.Object)
 		candidate.SetCreationTimestamp(metav1.NewTime(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)))
 		return say(problems(g.input, candidate), nil), nil
@@ -53,7 +54,8 @@ func say(now, before []compile.Problem) decision {
 	return d
 }
 
-// aboutSecrets tells problems that only follow from Secrets, which are not read here: they may come after the objects that name them.
+// aboutSecrets tells problems that only follow from Secrets, which are not read here: they may come after the objects
+// that name them.
 func aboutSecrets(r v1alpha1.Reason) bool {
 	return r == v1alpha1.ReasonSecretNotFound || r == v1alpha1.ReasonSecretInvalid
 }
@@ -84,6 +86,9 @@ func problems(in compile.Input, object client.Object) []compile.Problem {
 // with replaces the object of the same name in a list, or adds it. The list itself stays as it is.
 func with[T any, P object[T]](list []T, o T) []T {
 	key := client.ObjectKeyFromObject(P(&o))
-	out := slices.DeleteFunc(slices.Clone(list), func(other T) bool { return client.ObjectKeyFromObject(P(&other)) == key })
+	out := slices.DeleteFunc(
+		slices.Clone(list),
+		func(other T) bool { return client.ObjectKeyFromObject(P(&other)) == key },
+	)
 	return append(out, o)
 }

@@ -19,12 +19,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Keeper keeps the webhook in its configuration: with a bundle that proves the webhook's certificate, and with failurePolicy Fail as
-// soon as a refusal came back. The configuration itself belongs to whoever installed the operator: when it is deleted, it stays away.
+// Keeper keeps the webhook in its configuration: with a bundle that proves the webhook's certificate, and with
+// failurePolicy Fail as soon as a refusal came back. The configuration itself belongs to whoever installed the
+// operator: when it is deleted, it stays away.
 type Keeper struct {
 	Client client.Client
 	Site   Site
-	// Bundle gives the CAs in PEM; empty while they are not known. nil: somebody else writes them.
+	// Bundle returns the CAs in PEM; empty while they are not known. nil: somebody else writes them.
 	Bundle func() []byte
 	// Changes tells that Bundle gives something else now; may be nil.
 	Changes <-chan struct{}
@@ -42,9 +43,11 @@ func (k *Keeper) SetUp(mgr ctrl.Manager) error {
 		For(&admissionregistrationv1.ValidatingWebhookConfiguration{})
 	if k.Changes != nil {
 		events := make(chan event.GenericEvent)
-		b = b.WatchesRawSource(source.Channel(events, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			return []reconcile.Request{request}
-		})))
+		b = b.WatchesRawSource(
+			source.Channel(events, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+				return []reconcile.Request{request}
+			})),
+		)
 		if err := mgr.Add(leaderOnly(func(ctx context.Context) error {
 			for {
 				select {
@@ -78,7 +81,11 @@ func (k *Keeper) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	var there admissionregistrationv1.ValidatingWebhookConfiguration
 	err := k.Client.Get(ctx, req.NamespacedName, &there)
 	if apierrors.IsNotFound(err) {
-		k.Log.Info("There is no webhook configuration: objects are judged by the reconcilers alone", "ValidatingWebhookConfiguration", req.Name)
+		k.Log.Info(
+			"There is no webhook configuration: objects are judged by the reconcilers alone",
+			"ValidatingWebhookConfiguration",
+			req.Name,
+		)
 		return reconcile.Result{}, nil
 	}
 	if err != nil {
@@ -122,8 +129,13 @@ func (k *Keeper) retry() time.Duration {
 	return time.Second
 }
 
-// apply writes the webhook by server-side apply. The uid keeps it from making a configuration that somebody has just deleted.
-func (k *Keeper) apply(ctx context.Context, there *admissionregistrationv1.ValidatingWebhookConfiguration, desired admissionregistrationv1.ValidatingWebhook) error {
+// apply writes the webhook by server-side apply. The uid keeps it from making a configuration that somebody has just
+// deleted.
+func (k *Keeper) apply(
+	ctx context.Context,
+	there *admissionregistrationv1.ValidatingWebhookConfiguration,
+	desired admissionregistrationv1.ValidatingWebhook,
+) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&desired)
 	if err != nil {
 		return fmt.Errorf("encode the webhook: %w", err)
@@ -134,7 +146,12 @@ func (k *Keeper) apply(ctx context.Context, there *admissionregistrationv1.Valid
 		"metadata":   map[string]any{"name": there.Name, "uid": string(there.UID)},
 		"webhooks":   []any{content},
 	}}
-	err = k.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(FieldOwner), client.ForceOwnership)
+	err = k.Client.Apply(
+		ctx,
+		client.ApplyConfigurationFromUnstructured(object),
+		client.FieldOwner(FieldOwner),
+		client.ForceOwnership,
+	)
 	if err != nil {
 		return fmt.Errorf("write the webhook into ValidatingWebhookConfiguration %s: %w", there.Name, err)
 	}

@@ -15,9 +15,14 @@ import (
 	"github.com/millrace/millrace/controllers/pki"
 )
 
-// Ready tells whether the API server can call the webhook of this replica: a certificate is loaded, and the bundle in the configuration proves
-// it. A configuration that was deleted on purpose keeps nobody from being ready.
-func Ready(reader client.Reader, site Site, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error), now func() time.Time) healthz.Checker {
+// Ready reports whether the API server can call the webhook of this replica: a certificate is loaded, and the bundle in
+// the configuration proves it. A configuration that was deleted on purpose keeps nobody from being ready.
+func Ready(
+	reader client.Reader,
+	site Site,
+	certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+	now func() time.Time,
+) healthz.Checker {
 	return func(req *http.Request) error {
 		ctx, cancel := context.WithTimeout(req.Context(), 2*time.Second)
 		defer cancel()
@@ -31,10 +36,17 @@ func Ready(reader client.Reader, site Site, certificate func(*tls.ClientHelloInf
 		}
 		live := find(&there)
 		if live == nil {
-			return fmt.Errorf("the webhook is not in ValidatingWebhookConfiguration %s yet: the leader writes it", ConfigurationName)
+			return fmt.Errorf(
+				"the webhook is not in ValidatingWebhookConfiguration %s yet: the leader writes it",
+				ConfigurationName,
+			)
 		}
 		if err := pki.Trusts(live.ClientConfig.CABundle, certificate, site.ServerName(), now()); err != nil {
-			return fmt.Errorf("the caBundle in ValidatingWebhookConfiguration %s does not prove the certificate of this replica: %w", ConfigurationName, err)
+			return fmt.Errorf(
+				"the caBundle in ValidatingWebhookConfiguration %s does not prove the certificate of this replica: %w",
+				ConfigurationName,
+				err,
+			)
 		}
 		return nil
 	}

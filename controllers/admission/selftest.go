@@ -16,8 +16,9 @@ import (
 // testClass can never exist: names of classes are lower case.
 const testClass = "No-Such-Class"
 
-// SelfTest asks the API server, as a dry run, to create a domain that its own rules let pass and ours do not. It succeeds when the webhook
-// refused it: then the API server reaches the webhook, trusts its certificate, and takes its word.
+// SelfTest asks the API server, as a dry run, to create a domain that its own rules let pass and ours do not. It
+// succeeds when the webhook refused it: then the API server reaches the webhook, trusts its certificate, and takes its
+// word.
 func SelfTest(ctx context.Context, c client.Client, namespace string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

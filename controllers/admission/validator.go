@@ -28,8 +28,8 @@ type Validator struct {
 	Log          logr.Logger
 }
 
-// Handle decides about one object. It has no side effects, so a dry run is like any other request. When something cannot be read the
-// object is let through with a warning: the reconcilers decide then.
+// Handle decides about one object. It has no side effects, so a dry run is like any other request. When something
+// cannot be read the object is let through with a warning: the reconcilers decide then.
 func (v *Validator) Handle(ctx context.Context, req webhook.Request) webhook.Response {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -49,13 +49,24 @@ func (v *Validator) Handle(ctx context.Context, req webhook.Request) webhook.Res
 		verdict, err = judge(ctx, reads{live: v.Live, other: v.Live}, candidate, old)
 	}
 	if err != nil {
-		v.Log.Error(err, "Checking an object failed, it is let through", "kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name)
+		v.Log.Error(
+			err,
+			"Checking an object failed, it is let through",
+			"kind",
+			req.Kind.Kind,
+			"namespace",
+			req.Namespace,
+			"name",
+			req.Name,
+		)
 		return webhook.Allowed("").WithWarnings("not all rules could be checked right now: see the conditions of the object")
 	}
 	if len(verdict.refusals) == 0 {
 		return webhook.Allowed("").WithWarnings(verdict.warnings...)
 	}
-	v.Log.V(1).Info("Refused an object", "kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name, "reason", verdict.refusals[0].Reason)
+	v.Log.V(1).
+		Info("Refused an object", "kind", req.Kind.Kind, "namespace", req.Namespace, "name", req.Name, "reason",
+			verdict.refusals[0].Reason)
 	return refuse(req, verdict.refusals)
 }
 
@@ -96,8 +107,8 @@ func newObject(kind string) client.Object {
 	return nil
 }
 
-// refuse words a refusal: kubectl prints the causes, other clients the message. The type of a cause is the reason that the condition of the
-// object would have.
+// refuse words a refusal: kubectl prints the causes, other clients the message. The type of a cause is the reason that
+// the condition of the object would have.
 func refuse(req webhook.Request, problems []compile.Problem) webhook.Response {
 	status := metav1.Status{
 		Status: metav1.StatusFailure,

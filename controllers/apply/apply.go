@@ -1,4 +1,5 @@
-// Package apply is the one place that writes rendered objects: server-side, with one field owner, and only when what is there differs.
+// Package apply is the one place that writes rendered objects: server-side, with one field owner, and only when what is
+// there differs.
 package apply
 
 import (
@@ -18,7 +19,8 @@ import (
 // FieldOwner owns every field that the operator writes.
 const FieldOwner = client.FieldOwner("millrace-operator")
 
-// AnnotationRendered names what the operator rendered: a field that it no longer renders changes it, and is so taken away.
+// AnnotationRendered names what the operator rendered: a field that it no longer renders changes it, and is so taken
+// away.
 const AnnotationRendered = "live.millrace.dev/rendered"
 
 // Applier writes objects.
@@ -27,7 +29,7 @@ type Applier struct {
 	Client client.Client
 }
 
-// Apply makes an object be as given, and tells whether it had to write. The object needs its TypeMeta.
+// Apply makes an object be as given, and reports whether it had to write. The object needs its TypeMeta.
 func (a Applier) Apply(ctx context.Context, object client.Object) (bool, error) {
 	wanted, err := Desired(object)
 	if err != nil {
@@ -45,7 +47,8 @@ func (a Applier) Apply(ctx context.Context, object client.Object) (bool, error) 
 
 // Write applies an object as it is.
 func Write(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
-	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), FieldOwner, client.ForceOwnership); err != nil {
+	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), FieldOwner,
+		client.ForceOwnership); err != nil {
 		return fmt.Errorf("apply %s %s: %w", object.GetKind(), client.ObjectKeyFromObject(object), err)
 	}
 	return nil
@@ -63,7 +66,8 @@ func Plain(object client.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// Desired is Plain with a name for what was rendered. It is not for Secrets, for the name follows from all that is in the object.
+// Desired is Plain with a name for what was rendered. It is not for Secrets, for the name follows from all that is in
+// the object.
 func Desired(object client.Object) (*unstructured.Unstructured, error) {
 	u, err := Plain(object)
 	if err != nil {
@@ -83,7 +87,8 @@ func Desired(object client.Object) (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// prune removes nulls, and maps that are empty after that: they say nothing, and some of them server-side apply refuses.
+// prune removes nulls, and maps that are empty after that: they say nothing, and some of them server-side apply
+// refuses.
 func prune(m map[string]any) {
 	for key, value := range m {
 		switch v := value.(type) {

@@ -2,8 +2,8 @@ package apply
 
 import "reflect"
 
-// Covers tells whether what is there has everything that is wanted. What others have added, such as defaults and allocated ports, does not
-// count; lists have to be equally long, for their entries mean something by their place.
+// Covers reports whether what is there has everything that is wanted. What others have added, such as defaults and
+// allocated ports, does not count; lists have to be equally long, for their entries mean something by their place.
 func Covers(live, wanted any) bool {
 	switch w := wanted.(type) {
 	case map[string]any:

@@ -34,8 +34,14 @@ func Kinds() []client.ObjectList {
 	}
 }
 
-// Prune deletes the objects of a class that nobody wants any more, and tells how many there were. With a role, only those of the role.
-func (a Applier) Prune(ctx context.Context, namespace, class string, role contract.Role, wanted []client.Object) (int, error) {
+// Prune deletes the objects of a class that nobody wants any more, and tells how many there were. With a role, only
+// those of the role.
+func (a Applier) Prune(
+	ctx context.Context,
+	namespace, class string,
+	role contract.Role,
+	wanted []client.Object,
+) (int, error) {
 	keep := map[string]bool{}
 	for _, o := range wanted {
 		gvk, err := apiutil.GVKForObject(o, a.Client.Scheme())
@@ -66,7 +72,12 @@ func (a Applier) Prune(ctx context.Context, namespace, class string, role contra
 				continue
 			}
 			uid := o.GetUID()
-			err = a.Client.Delete(ctx, o, client.Preconditions{UID: &uid}, client.PropagationPolicy(metav1.DeletePropagationBackground))
+			err = a.Client.Delete(
+				ctx,
+				o,
+				client.Preconditions{UID: &uid},
+				client.PropagationPolicy(metav1.DeletePropagationBackground),
+			)
 			if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 				return deleted, fmt.Errorf("delete %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(o), err)
 			}

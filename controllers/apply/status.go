@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// Status makes the status of an object be as given, when it is not. was is the status that the object has; both are pointers to structs.
-// The object's UID goes with it: a status never lands on another object of the same name.
+// Status makes the status of an object be as given, when it is not. was is the status that the object has; both are
+// pointers to structs. The object's UID goes with it: a status never lands on another object of the same name.
 func Status(ctx context.Context, c client.Client, object client.Object, was, now any) (bool, error) {
 	if equality.Semantic.DeepEqual(was, now) {
 		return false, nil
@@ -31,7 +31,8 @@ func Status(ctx context.Context, c client.Client, object client.Object, was, now
 	u.SetNamespace(object.GetNamespace())
 	u.SetName(object.GetName())
 	u.SetUID(object.GetUID())
-	if err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), FieldOwner, client.ForceOwnership); err != nil {
+	if err := c.Status().Apply(ctx, client.ApplyConfigurationFromUnstructured(u), FieldOwner,
+		client.ForceOwnership); err != nil {
 		return false, fmt.Errorf("write the status of %s %s: %w", gvk.Kind, client.ObjectKeyFromObject(object), err)
 	}
 	return true, nil

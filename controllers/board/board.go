@@ -1,5 +1,6 @@
-// Package board is where all is decided: it compiles everything that the caches hold, once for a burst of changes, and keeps the verdict
-// on each object for the reconcilers to read. So a change costs one pass over all objects, however many reconcilers it concerns.
+// Package board is where all is decided: it compiles everything that the caches hold, once for a burst of changes, and
+// keeps the verdict on each object for the reconcilers to read. So a change costs one pass over all objects, however
+// many reconcilers it concerns.
 package board
 
 import (
@@ -38,8 +39,8 @@ type Result struct {
 	templates map[string][]Key // templates by the hostname of their main
 }
 
-// Decision on an object in the state that the caller sees; nil when that state, or a later one, is not decided about yet. The board tells
-// the reconciler as soon as it is.
+// Decision on an object in the state that the caller sees; nil when that state, or a later one, is not decided about
+// yet. The board tells the reconciler as soon as it is.
 func (r *Result) Decision(kind string, o client.Object) *Decision {
 	if r == nil {
 		return nil
@@ -59,7 +60,7 @@ func (r *Result) Domain(hostname string) *Decision {
 	return r.hosts[hostname]
 }
 
-// Find gives the decision on an object by its name; nil when there is none.
+// Find returns the decision on an object by its name; nil when there is none.
 func (r *Result) Find(k Key) *Decision {
 	if r == nil {
 		return nil
@@ -163,8 +164,8 @@ func (b *Board) SubscribePlans(f *Feed) {
 // NeedLeaderElection says that only the leader decides.
 func (b *Board) NeedLeaderElection() bool { return true }
 
-// Start makes a pass for each burst of changes until the context ends. The first waits until the caches hold everything: what is not
-// there then does not exist.
+// Start makes a pass for each burst of changes until the context ends. The first waits until the caches hold
+// everything: what is not there then does not exist.
 func (b *Board) Start(ctx context.Context) error {
 	if !b.opt.Cache.WaitForCacheSync(ctx) {
 		return ctx.Err()
@@ -177,8 +178,8 @@ func (b *Board) Start(ctx context.Context) error {
 			return nil
 		case <-b.kicks:
 		}
-		// Passes that take long are made less often, so that they never use more than a share of a core. A change after some time without one is
-		// decided about at once.
+		// Passes that take long are made less often, so that they never use more than a share of a core. A change after some
+		// time without one is decided about at once.
 		rested := time.Since(ended)
 		if !b.settle(ctx, max(b.opt.Quiet, 2*cost-rested), max(b.opt.Most, 4*cost-rested)) {
 			return nil

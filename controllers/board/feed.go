@@ -10,7 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Feed is a source of a controller that others fill: names go straight into the controller's queue, which keeps each once.
+// Feed is a source of a controller that others fill: names go straight into the controller's queue, which keeps each
+// once.
 type Feed struct {
 	mu      sync.Mutex
 	queue   workqueue.TypedRateLimitingInterface[reconcile.Request]

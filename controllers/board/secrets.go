@@ -15,7 +15,8 @@ import (
 // readers is the number of Secrets that are read at once.
 const readers = 8
 
-// secretStore keeps the Secrets that domains name, and no others. Their metadata in the cache says when one has to be read again.
+// secretStore keeps the Secrets that domains name, and no others. Their metadata in the cache says when one has to be
+// read again.
 type secretStore struct {
 	live client.Reader
 
@@ -28,7 +29,7 @@ func newSecretStore(live client.Reader) *secretStore {
 	return &secretStore{live: live, held: map[client.ObjectKey]*corev1.Secret{}, want: map[client.ObjectKey]bool{}}
 }
 
-// wanted tells whether a domain named the Secret at the last pass.
+// wanted reports whether a domain named the Secret at the last pass.
 func (s *secretStore) wanted(key client.ObjectKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,8 +43,12 @@ func SecretMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// fetch gives the Secrets of the keys that exist. One that cannot be read now counts as it was.
-func (s *secretStore) fetch(ctx context.Context, metadata client.Reader, keys []client.ObjectKey) ([]corev1.Secret, error) {
+// fetch returns the Secrets of the keys that exist. One that cannot be read now counts as it was.
+func (s *secretStore) fetch(
+	ctx context.Context,
+	metadata client.Reader,
+	keys []client.ObjectKey,
+) ([]corev1.Secret, error) {
 	s.mu.Lock()
 	held := s.held
 	s.want = make(map[client.ObjectKey]bool, len(keys))
@@ -81,7 +86,11 @@ func (s *secretStore) fetch(ctx context.Context, metadata client.Reader, keys []
 }
 
 // read fetches Secrets from the API server, some at once.
-func (s *secretStore) read(ctx context.Context, keys []client.ObjectKey, held, next map[client.ObjectKey]*corev1.Secret) error {
+func (s *secretStore) read(
+	ctx context.Context,
+	keys []client.ObjectKey,
+	held, next map[client.ObjectKey]*corev1.Secret,
+) error {
 	var (
 		mu   sync.Mutex
 		errs []error

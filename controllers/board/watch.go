@@ -15,7 +15,8 @@ import (
 // Watch makes changes in the caches kick the board. What only we write, status and finalizers, does not.
 func (b *Board) Watch(ctx context.Context) error {
 	spec := func(old, next client.Object) bool {
-		return old.GetUID() != next.GetUID() || old.GetGeneration() != next.GetGeneration() || !old.GetDeletionTimestamp().Equal(next.GetDeletionTimestamp())
+		return old.GetUID() != next.GetUID() || old.GetGeneration() != next.GetGeneration() ||
+			!old.GetDeletionTimestamp().Equal(next.GetDeletionTimestamp())
 	}
 	meta := func(old, next client.Object) bool {
 		return !maps.Equal(old.GetLabels(), next.GetLabels()) || !maps.Equal(old.GetAnnotations(), next.GetAnnotations())
@@ -48,7 +49,10 @@ func (b *Board) Watch(ctx context.Context) error {
 	return nil
 }
 
-func (b *Board) handler(counts func(client.Object) bool, changed func(old, next client.Object) bool) toolscache.ResourceEventHandler {
+func (b *Board) handler(
+	counts func(client.Object) bool,
+	changed func(old, next client.Object) bool,
+) toolscache.ResourceEventHandler {
 	kick := func(o any) {
 		if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 			o = gone.Obj

@@ -1,5 +1,5 @@
-// Package envtest runs a real kube-apiserver and etcd with the project's CRDs for the tests of a package. There are no other controllers and
-// no nodes: what a test does not do does not happen.
+// Package envtest runs a real kube-apiserver and etcd with the project's CRDs for the tests of a package. There are no
+// other controllers and no nodes: what a test does not do does not happen.
 package envtest
 
 import (
@@ -76,7 +76,8 @@ func Start(changes ...func(*envtest.Environment)) (*Cluster, error) {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme),
+		v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("register the kinds: %w", err)
 	}
 	crds, err := readCRDs()
@@ -123,7 +124,8 @@ func findAssets() (string, error) {
 		}
 		folder = filepath.Join(cache, "millrace", "k8s", "current")
 	}
-	if _, err := os.Stat(filepath.Join(folder, "kube-apiserver")); err != nil { //nolint:gosec // the folder is named by whoever runs the tests
+	//nolint:gosec // the folder is named by whoever runs the tests
+	if _, err := os.Stat(filepath.Join(folder, "kube-apiserver")); err != nil {
 		return "", fmt.Errorf("%w (looked into %s)", errMissing, folder)
 	}
 	return folder, nil

@@ -19,10 +19,17 @@ func TestMain(m *testing.M) { os.Exit(envtest.Main(m, &cluster)) }
 func TestTheServerKnowsOurKindsAndRBAC(t *testing.T) {
 	c := envtest.Need(t, cluster)
 	ns := c.Namespace(t, nil)
-	domain := &v1alpha1.PushDomain{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "push"}, Spec: v1alpha1.PushDomainSpec{Hostname: "push.example.com"}}
+	domain := &v1alpha1.PushDomain{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "push"},
+		Spec:       v1alpha1.PushDomainSpec{Hostname: "push.example.com"},
+	}
 	c.Make(t, domain)
 	if domain.Spec.ClassName != "default" || domain.Status.ObservedGeneration != -1 {
-		t.Errorf("the defaults are missing: class %q, observedGeneration %d", domain.Spec.ClassName, domain.Status.ObservedGeneration)
+		t.Errorf(
+			"the defaults are missing: class %q, observedGeneration %d",
+			domain.Spec.ClassName,
+			domain.Status.ObservedGeneration,
+		)
 	}
 	nobody, err := client.New(c.AsServiceAccount(t, ns, "nobody"), client.Options{Scheme: c.Scheme()})
 	if err != nil {

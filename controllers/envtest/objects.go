@@ -33,7 +33,7 @@ func (c *Cluster) Make(t *testing.T, objects ...client.Object) {
 	}
 }
 
-// As gives a configuration of a user, who may do what RBAC lets him.
+// As returns a configuration of a user, who may do what RBAC lets him.
 func (c *Cluster) As(t *testing.T, user string, groups ...string) *rest.Config {
 	t.Helper()
 	u, err := c.environment.AddUser(envtest.User{Name: user, Groups: groups}, &rest.Config{QPS: 1000, Burst: 2000})
@@ -43,10 +43,16 @@ func (c *Cluster) As(t *testing.T, user string, groups ...string) *rest.Config {
 	return u.Config()
 }
 
-// AsServiceAccount gives a configuration of a service account.
+// AsServiceAccount returns a configuration of a service account.
 func (c *Cluster) AsServiceAccount(t *testing.T, namespace, name string) *rest.Config {
 	t.Helper()
-	return c.As(t, "system:serviceaccount:"+namespace+":"+name, "system:serviceaccounts", "system:serviceaccounts:"+namespace, "system:authenticated")
+	return c.As(
+		t,
+		"system:serviceaccount:"+namespace+":"+name,
+		"system:serviceaccounts",
+		"system:serviceaccounts:"+namespace,
+		"system:authenticated",
+	)
 }
 
 // Kubeconfig writes a file with which programs come into the cluster as its admin.
@@ -74,7 +80,8 @@ func (c *Cluster) Kubectl(t *testing.T, args ...string) (string, error) {
 func Eventually(t *testing.T, limit time.Duration, condition func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(limit); time.Now().Before(end) && t.Context().Err() == nil; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end) &&
+		t.Context().Err() == nil; time.Sleep(20 * time.Millisecond) {
 		if err = condition(); err == nil {
 			return
 		}

@@ -56,7 +56,8 @@ func TestTheOfflineCheckAgreesWithTheAPIServer(t *testing.T) {
 		t.Run(rule.Name, func(t *testing.T) {
 			here, there := read(t, rule.Text, ns), read(t, rule.Text, ns)
 			errs := v.Check(t.Context(), here)
-			// Status is not looked at here, and the API server drops what is sent of it; an unknown field in it would still be one.
+			// Status is not looked at here, and the API server drops what is sent of it; an unknown field in it would still be
+			// one.
 			delete(there.Object, "status")
 			if there.GetNamespace() == "" && v.Namespaced(there.GetAPIVersion(), there.GetKind()) {
 				return // a client cannot send it

@@ -51,8 +51,14 @@ func (n Node) equal(o Node) bool {
 	return slices.Equal(n.External, o.External) && slices.Equal(n.Internal, o.Internal)
 }
 
-// Addresses says where each pod of a relay pool is reached for media, and by which rule. services are those of single pods, by pod.
-func Addresses(p *render.Pool, pods []Pod, nodes map[string]Node, services map[string]*corev1.Service) map[string]bundle.Address {
+// Addresses says where each pod of a relay pool is reached for media, and by which rule. services are those of single
+// pods, by pod.
+func Addresses(
+	p *render.Pool,
+	pods []Pod,
+	nodes map[string]Node,
+	services map[string]*corev1.Service,
+) map[string]bundle.Address {
 	out := map[string]bundle.Address{}
 	if p.Role != contract.Relay {
 		return out

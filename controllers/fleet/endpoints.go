@@ -16,8 +16,8 @@ import (
 // maxEndpoints in a status.
 const maxEndpoints = 32
 
-// Endpoints says where clients may connect to over TCP: at what the public Service was given, else, where pods take ports of nodes, at
-// those nodes; and at the Service from inside of the cluster.
+// Endpoints says where clients may connect to over TCP: at what the public Service was given, else, where pods take
+// ports of nodes, at those nodes; and at the Service from inside of the cluster.
 func Endpoints(p *render.Pool, service *corev1.Service, pods []Pod, nodes map[string]Node) []v1alpha1.Endpoint {
 	if service == nil {
 		return nil

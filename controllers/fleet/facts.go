@@ -16,11 +16,12 @@ import (
 type Facts struct {
 	// Visited is false until the class of the pool was looked at for the first time.
 	Visited bool
-	// Exists tells whether the pool has its objects.
+	// Exists reports whether the pool has its objects.
 	Exists bool
 	// Desired number of pods.
 	Desired int32
-	// Reason and Message of what keeps the pool from having pods, and of what keeps its Plan from being delivered; empty: nothing.
+	// Reason and Message of what keeps the pool from having pods, and of what keeps its Plan from being delivered; empty:
+	// nothing.
 	Reason, PlanReason   v1alpha1.Reason
 	Message, PlanMessage string
 	// Endpoints that clients may connect to.
@@ -48,7 +49,7 @@ func (f *Fleet) UpdateFacts(k PoolKey, change func(*Facts)) {
 	}
 }
 
-// DroppedEverywhere tells whether no pod of any pool serves a part any more.
+// DroppedEverywhere reports whether no pod of any pool serves a part any more.
 func (f *Fleet) DroppedEverywhere(entry string) bool {
 	f.mu.Lock()
 	keys := make([]PoolKey, 0, len(f.pools))
@@ -64,7 +65,7 @@ func (f *Fleet) DroppedEverywhere(entry string) bool {
 	return true
 }
 
-// Nodes gives the addresses of all nodes.
+// Nodes returns the addresses of all nodes.
 func (f *Fleet) Nodes() map[string]Node {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -85,7 +86,8 @@ func (f *Fleet) setNode(name string, n Node) {
 	}
 }
 
-// WatchNodes follows the nodes in a cache. A node that goes keeps its addresses: they may be asked for once more, and never harm.
+// WatchNodes follows the nodes in a cache. A node that goes keeps its addresses: they may be asked for once more, and
+// never harm.
 func (f *Fleet) WatchNodes(ctx context.Context, c cache.Cache) error {
 	informer, err := c.GetInformer(ctx, &corev1.Node{})
 	if err != nil {
@@ -96,7 +98,9 @@ func (f *Fleet) WatchNodes(ctx context.Context, c cache.Cache) error {
 			f.setNode(node.Name, NodeOf(node))
 		}
 	}
-	_, err = informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: set, UpdateFunc: func(_, o any) { set(o) }})
+	_, err = informer.AddEventHandler(
+		toolscache.ResourceEventHandlerFuncs{AddFunc: set, UpdateFunc: func(_, o any) { set(o) }},
+	)
 	if err != nil {
 		return fmt.Errorf("watch nodes: %w", err)
 	}

@@ -20,8 +20,9 @@ type Options struct {
 	Quiet time.Duration
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
-	// OnPool is told a pool of which other pods are ready, heard, or draining; OnEntry one part of its Plan that runs on more or fewer pods,
-	// or whose counts differ; OnLoad a pool with a new Plan, with pods that took it over, or of which some pods have many more or fewer sessions.
+	// OnPool is told a pool of which other pods are ready, heard, or draining; OnEntry one part of its Plan that runs on
+	// more or fewer pods, or whose counts differ; OnLoad a pool with a new Plan, with pods that took it over, or of which
+	// some pods have many more or fewer sessions.
 	OnPool  func(PoolKey)
 	OnEntry func(PoolKey, string)
 	OnLoad  func(PoolKey)
@@ -60,7 +61,13 @@ func New(opt Options) *Fleet {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	return &Fleet{opt: opt, kicks: make(chan struct{}, 1), pods: map[string]Pod{}, pools: map[PoolKey]*pool{}, nodes: map[string]Node{}}
+	return &Fleet{
+		opt:   opt,
+		kicks: make(chan struct{}, 1),
+		pods:  map[string]Pod{},
+		pools: map[PoolKey]*pool{},
+		nodes: map[string]Node{},
+	}
 }
 
 // Observer that the fleet listens with.
@@ -82,8 +89,8 @@ func (f *Fleet) pool(k PoolKey) *pool {
 	return p
 }
 
-// Expect takes the Plans of all classes that pods should run on from now. It is called before anybody is told of the decisions that the
-// Plans follow from, so nothing counts as programmed that is not.
+// Expect takes the Plans of all classes that pods should run on from now. It is called before anybody is told of the
+// decisions that the Plans follow from, so nothing counts as programmed that is not.
 func (f *Fleet) Expect(plans map[string]*plan.Plan) {
 	next := map[PoolKey]entries{}
 	for class, p := range plans {

@@ -14,7 +14,7 @@ type PoolKey struct {
 	Role  contract.Role
 }
 
-// ForRole gives what the pods of a role need of a Plan.
+// ForRole returns what the pods of a role need of a Plan.
 func ForRole(p *plan.Plan, role contract.Role) *plan.Plan {
 	switch role {
 	case contract.Ingest:
@@ -30,7 +30,7 @@ func ForRole(p *plan.Plan, role contract.Role) *plan.Plan {
 	}
 }
 
-// Needs tells whether a Plan gives pods of a role something to do.
+// Needs reports whether a Plan gives pods of a role something to do.
 func Needs(p *plan.Plan, role contract.Role) bool {
 	if p == nil {
 		return false

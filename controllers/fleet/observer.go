@@ -1,5 +1,5 @@
-// Package fleet knows the media pods: which there are, which Plan each runs on, and so what of the configuration is in force where. The
-// reconcilers ask it; it tells them when an answer changes.
+// Package fleet knows the media pods: which there are, which Plan each runs on, and so what of the configuration is in
+// force where. The reconcilers ask it; it tells them when an answer changes.
 package fleet
 
 import "time"
@@ -21,14 +21,14 @@ type Counts struct {
 
 // Observer listens to the media pods.
 type Observer interface {
-	// Synced tells whether every pod has been asked once; before that, nothing is said to be missing.
+	// Synced reports whether every pod has been asked once; before that, nothing is said to be missing.
 	Synced() bool
-	// Pod gives what a pod says; false when it cannot be heard.
+	// Pod returns what a pod says; false when it cannot be heard.
 	Pod(name string) (Observed, bool)
-	// Push gives the counts of a push domain, Play of a play domain, by hostname.
+	// Push returns the counts of a push domain, Play of a play domain, by hostname.
 	Push(hostname string) Counts
 	Play(hostname string) Counts
-	// Template gives the counts of a template by the hostname of its main and its id.
+	// Template returns the counts of a template by the hostname of its main and its id.
 	Template(main, id string) Counts
 	// Changed gets a value after any of that changed.
 	Changed() <-chan struct{}

@@ -27,7 +27,7 @@ type Pod struct {
 	Addressing  Addressing
 	// DeletionCost is the annotation that it has.
 	DeletionCost string
-	// Labelled tells whether it carries its own name as a label.
+	// Labelled reports whether it carries its own name as a label.
 	Labelled bool
 }
 
@@ -69,8 +69,9 @@ func PodOf(o *corev1.Pod) (Pod, bool) {
 	return p, true
 }
 
-// running tells whether a pod has a process that serves, as far as the kubelet said. The phase alone does not: a pod that waits to be started again
-// after a crash stays in phase Running. One whose node is cut off keeps its last state, and counts as running: it may well serve.
+// running reports whether a pod has a process that serves, as far as the kubelet said. The phase alone does not: a pod
+// that waits to be started again after a crash stays in phase Running. One whose node is cut off keeps its last state,
+// and counts as running: it may well serve.
 func running(o *corev1.Pod) bool {
 	if o.Status.Phase != corev1.PodRunning {
 		return false

@@ -12,14 +12,19 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// unheard is a relay pod that says nothing, with its containers in the given states: the one that serves, and the one beside it.
+// unheard is a relay pod that says nothing, with its containers in the given states: the one that serves, and the one
+// beside it.
 func unheard(phase corev1.PodPhase, states ...corev1.ContainerState) *corev1.Pod {
 	o := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
-		Name: "relay-1", Labels: map[string]string{contract.LabelClass: "default", contract.LabelRole: string(contract.Relay)},
+		Name: "relay-1", Labels: map[string]string{contract.LabelClass: "default",
+			contract.LabelRole: string(contract.Relay)},
 	}}
 	o.Status.Phase = phase
 	for i, s := range states {
-		o.Status.ContainerStatuses = append(o.Status.ContainerStatuses, corev1.ContainerStatus{Name: []string{contract.Name, contract.CommandFarewell}[i], State: s})
+		o.Status.ContainerStatuses = append(
+			o.Status.ContainerStatuses,
+			corev1.ContainerStatus{Name: []string{contract.Name, contract.CommandFarewell}[i], State: s},
+		)
 	}
 	return o
 }

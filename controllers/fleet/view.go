@@ -91,7 +91,7 @@ func (f *Fleet) counted(k PoolKey) []Pod {
 	return out
 }
 
-// runs gives the parts that a pod runs on; nil when that is not known.
+// runs returns the parts that a pod runs on; nil when that is not known.
 func (f *Fleet) runs(p *pool, member Pod) entries {
 	seen, heard := f.opt.Observer.Pod(member.Name)
 	if !heard {
@@ -100,7 +100,7 @@ func (f *Fleet) runs(p *pool, member Pod) entries {
 	return p.record(seen.PlanHash)
 }
 
-// Dropped tells whether no pod of a pool serves a part any more: every pod that could runs on a Plan without it.
+// Dropped reports whether no pod of a pool serves a part any more: every pod that could runs on a Plan without it.
 func (f *Fleet) Dropped(k PoolKey, entry string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,8 +133,8 @@ func (f *Fleet) state(k PoolKey) string {
 	return b.String()
 }
 
-// load is a text that differs when what the class alone shows does: a Plan was delivered or taken over by a pod, or a pod has about twice
-// as many sessions, or half.
+// load is a text that differs when what the class alone shows does: a Plan was delivered or taken over by a pod, or a
+// pod has about twice as many sessions, or half.
 func (f *Fleet) load(k PoolKey) string {
 	var b strings.Builder
 	hash := f.pool(k).hash()

@@ -1,5 +1,5 @@
-// Package livestream writes a LiveStream object for each stream that is published, from what the pods announce, sparingly: at its start,
-// at its end, and in between only what has changed to the eye.
+// Package livestream writes a LiveStream object for each stream that is published, from what the pods announce,
+// sparingly: at its start, at its end, and in between only what has changed to the eye.
 package livestream
 
 import (
@@ -61,13 +61,20 @@ func Spec(s announce.Stream) v1alpha1.LiveStreamSpec {
 func Want(s observe.Stream, snap *observe.Snapshot, d Domain, now time.Time) v1alpha1.LiveStreamStatus {
 	f := s.Facts
 	st := v1alpha1.LiveStreamStatus{
-		ObservedGeneration: 1, MainPlayDomain: s.Space, Pod: cut(s.Pod, 253), Client: cut(s.Remote, 64), Since: &metav1.Time{Time: s.Since.Truncate(time.Second)},
+		ObservedGeneration: 1, MainPlayDomain: s.Space, Pod: cut(s.Pod, 253), Client: cut(s.Remote, 64),
+		Since: &metav1.Time{Time: s.Since.Truncate(time.Second)},
 		Video: v1alpha1.LiveVideo{
 			Codec: cut(f.Video, 16), Profile: cut(f.Profile, 64), FPS: int32(clamp(math.Round(f.FPS), 1000)),
-			GOPMilliseconds: int32(clamp(math.Round(float64(f.GOPMillis)/100)*100, 86400000)), BitrateKbps: rounded(f.VideoKbps, 10_000_000),
+			GOPMilliseconds: int32(
+				clamp(math.Round(float64(f.GOPMillis)/100)*100, 86400000),
+			), BitrateKbps: rounded(f.VideoKbps, 10_000_000),
 		},
 		Audio: v1alpha1.LiveAudio{
-			Codec: cut(f.Audio, 16), SampleRateHz: int32(clamp(float64(f.SampleRate), 768000)), Channels: int32(clamp(float64(f.Channels), 64)), BitrateKbps: rounded(f.AudioKbps, 10_000),
+			Codec: cut(
+				f.Audio,
+				16,
+			), SampleRateHz: int32(clamp(float64(f.SampleRate), 768000)), Channels: int32(clamp(float64(f.Channels), 64)),
+			BitrateKbps: rounded(f.AudioKbps, 10_000),
 		},
 	}
 	if f.Width > 0 {
@@ -82,7 +89,12 @@ func Want(s observe.Stream, snap *observe.Snapshot, d Domain, now time.Time) v1a
 	st.Renditions = slices.Sorted(maps.Keys(snap.Made[s.ID]))
 	st.Renditions = st.Renditions[:min(len(st.Renditions), 32)]
 	st.Viewers, st.TotalViewers = viewers(s, snap, st.Renditions)
-	live := metav1.Condition{Type: v1alpha1.ConditionLive, Status: metav1.ConditionTrue, Reason: string(v1alpha1.ReasonPublishing), Message: "The encoder sends to pod " + st.Pod}
+	live := metav1.Condition{
+		Type:    v1alpha1.ConditionLive,
+		Status:  metav1.ConditionTrue,
+		Reason:  string(v1alpha1.ReasonPublishing),
+		Message: "The encoder sends to pod " + st.Pod,
+	}
 	if s.State == announce.Held {
 		live.Status, live.Reason = metav1.ConditionFalse, string(v1alpha1.ReasonEncoderLost)
 		live.Message = "The connection of the encoder broke; viewers wait for it a moment. Check the encoder and its network"
@@ -97,11 +109,18 @@ func set(st *v1alpha1.LiveStreamStatus, c metav1.Condition, now time.Time) {
 	meta.SetStatusCondition(&st.Conditions, c)
 }
 
-// compliance tells whether any browser can play a source by RTS as it is, and what to do if not.
+// compliance reports whether any browser can play a source by RTS as it is, and what to do if not.
 func compliance(f announce.Facts, d Domain) metav1.Condition {
-	c := metav1.Condition{Type: v1alpha1.ConditionSourceCompliant, Status: metav1.ConditionTrue, Reason: string(v1alpha1.ReasonCompliant), Message: "Any browser can play the source as it is"}
+	c := metav1.Condition{
+		Type:    v1alpha1.ConditionSourceCompliant,
+		Status:  metav1.ConditionTrue,
+		Reason:  string(v1alpha1.ReasonCompliant),
+		Message: "Any browser can play the source as it is",
+	}
 	if f.Video == "" && f.Audio == "" {
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, string(v1alpha1.ReasonUnknown), "Nothing is known of the source yet"
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, string(
+			v1alpha1.ReasonUnknown,
+		), "Nothing is known of the source yet"
 		return c
 	}
 	facts := media.Facts{GOP: time.Duration(f.GOPMillis) * time.Millisecond, BFrames: f.BFrames}
@@ -165,8 +184,8 @@ type Action struct {
 	Again  time.Duration // when to look again; 0: when something changes
 }
 
-// Decide compares an object's status with what is wanted; want is nil when the stream is announced by nobody. written is when it was
-// written last, zero when not by this process.
+// Decide compares an object's status with what is wanted; want is nil when the stream is announced by nobody. written
+// is when it was written last, zero when not by this process.
 func Decide(have *v1alpha1.LiveStreamStatus, want *v1alpha1.LiveStreamStatus, written, now time.Time) Action {
 	if want == nil {
 		if have.Ended == nil {
@@ -189,7 +208,8 @@ func Decide(have *v1alpha1.LiveStreamStatus, want *v1alpha1.LiveStreamStatus, wr
 	return Action{Write: true}
 }
 
-// state is what is written at once when it changes: whether the stream is live and where, and whether its source is fit.
+// state is what is written at once when it changes: whether the stream is live and where, and whether its source is
+// fit.
 func state(st *v1alpha1.LiveStreamStatus) string {
 	var b strings.Builder
 	for _, kind := range []string{v1alpha1.ConditionLive, v1alpha1.ConditionSourceCompliant} {
@@ -231,6 +251,15 @@ func Over(have v1alpha1.LiveStreamStatus, now time.Time) v1alpha1.LiveStreamStat
 	st := *have.DeepCopy()
 	st.Ended = &metav1.Time{Time: now.Truncate(time.Second)}
 	st.Viewers, st.TotalViewers, st.Renditions = nil, 0, nil
-	set(&st, metav1.Condition{Type: v1alpha1.ConditionLive, Status: metav1.ConditionFalse, Reason: string(v1alpha1.ReasonEnded), Message: "The stream is over; this object is deleted a minute after its end"}, now)
+	set(
+		&st,
+		metav1.Condition{
+			Type:    v1alpha1.ConditionLive,
+			Status:  metav1.ConditionFalse,
+			Reason:  string(v1alpha1.ReasonEnded),
+			Message: "The stream is over; this object is deleted a minute after its end",
+		},
+		now,
+	)
 	return st
 }

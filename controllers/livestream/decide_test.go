@@ -19,8 +19,21 @@ func id() announce.ID { return announce.ID{Space: "play.example.com", App: "live
 
 func source(change func(*announce.Stream)) observe.Stream {
 	s := announce.Stream{
-		ID: id(), PushDomain: "push.example.com", Epoch: 7, State: announce.Live, Since: now().Add(-time.Minute), Remote: "192.0.2.1:5000",
-		Facts: announce.Facts{Video: "H264", Profile: "High", Width: 1280, Height: 720, FPS: 29.97, GOPMillis: 2003, VideoKbps: 2468, Audio: "AAC", SampleRate: 48000, Channels: 2, AudioKbps: 96},
+		ID: id(), PushDomain: "push.example.com", Epoch: 7, State: announce.Live, Since: now().Add(-time.Minute),
+		Remote: "192.0.2.1:5000",
+		Facts: announce.Facts{
+			Video:      "H264",
+			Profile:    "High",
+			Width:      1280,
+			Height:     720,
+			FPS:        29.97,
+			GOPMillis:  2003,
+			VideoKbps:  2468,
+			Audio:      "AAC",
+			SampleRate: 48000,
+			Channels:   2,
+			AudioKbps:  96,
+		},
 	}
 	if change != nil {
 		change(&s)
@@ -41,16 +54,22 @@ func TestTheVerdictOnASource(t *testing.T) {
 		reason v1alpha1.Reason
 		remedy string
 	}{
-		"compliant":       {nil, metav1.ConditionTrue, v1alpha1.ReasonCompliant, ""},
-		"B-frames":        {func(s *announce.Stream) { s.Facts.BFrames = true }, metav1.ConditionFalse, v1alpha1.ReasonBFramesPresent, "set B-frames to 0"},
-		"8 s GOP":         {func(s *announce.Stream) { s.Facts.GOPMillis = 8000 }, metav1.ConditionFalse, v1alpha1.ReasonGOPTooLong, "key frame interval to 3s"},
-		"H.265":           {func(s *announce.Stream) { s.Facts.Video = "H265" }, metav1.ConditionFalse, v1alpha1.ReasonH265Source, "H.264"},
-		"audio alone":     {func(s *announce.Stream) { s.Facts = announce.Facts{Audio: "Opus"} }, metav1.ConditionTrue, v1alpha1.ReasonCompliant, ""},
-		"nothing is seen": {func(s *announce.Stream) { s.Facts = announce.Facts{} }, metav1.ConditionUnknown, v1alpha1.ReasonUnknown, ""},
+		"compliant": {nil, metav1.ConditionTrue, v1alpha1.ReasonCompliant, ""},
+		"B-frames": {func(s *announce.Stream) { s.Facts.BFrames = true }, metav1.ConditionFalse,
+			v1alpha1.ReasonBFramesPresent, "set B-frames to 0"},
+		"8 s GOP": {func(s *announce.Stream) { s.Facts.GOPMillis = 8000 }, metav1.ConditionFalse,
+			v1alpha1.ReasonGOPTooLong, "key frame interval to 3s"},
+		"H.265": {func(s *announce.Stream) { s.Facts.Video = "H265" }, metav1.ConditionFalse,
+			v1alpha1.ReasonH265Source, "H.264"},
+		"audio alone": {func(s *announce.Stream) { s.Facts = announce.Facts{Audio: "Opus"} }, metav1.ConditionTrue,
+			v1alpha1.ReasonCompliant, ""},
+		"nothing is seen": {func(s *announce.Stream) { s.Facts = announce.Facts{} }, metav1.ConditionUnknown,
+			v1alpha1.ReasonUnknown, ""},
 	} {
 		st := want(c.change)
 		got := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionSourceCompliant)
-		if got == nil || got.Status != c.status || got.Reason != string(c.reason) || !strings.Contains(got.Message, c.remedy) {
+		if got == nil || got.Status != c.status || got.Reason != string(c.reason) ||
+			!strings.Contains(got.Message, c.remedy) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
@@ -65,18 +84,27 @@ func TestWhatIsShown(t *testing.T) {
 	snap := &observe.Snapshot{
 		Made: map[announce.ID]map[string]struct{}{id(): {"hd": {}}},
 		Viewers: map[announce.ID]map[string]int{
-			id(): {"artc": 2, "whep": 1}, {Space: "play.example.com", App: "live", Name: "one_hd"}: {"artc": 3}, {Space: "play.example.com", App: "live", Name: "two"}: {"artc": 9},
+			id(): {
+				"artc": 2,
+				"whep": 1,
+			}, {Space: "play.example.com", App: "live", Name: "one_hd"}: {"artc": 3}, {Space: "play.example.com", App: "live",
+				Name: "two"}: {"artc": 9},
 		},
 	}
 	st := Want(source(nil), snap, domain(), now())
-	if st.Video.Size != "1280x720" || st.Video.FPS != 30 || st.Video.GOPMilliseconds != 2000 || st.Video.BitrateKbps != 2500 || st.Video.BFrames != "Absent" || st.Audio.Codec != "AAC" {
+	if st.Video.Size != "1280x720" || st.Video.FPS != 30 || st.Video.GOPMilliseconds != 2000 ||
+		st.Video.BitrateKbps != 2500 ||
+		st.Video.BFrames != "Absent" ||
+		st.Audio.Codec != "AAC" {
 		t.Errorf("facts: %+v %+v", st.Video, st.Audio)
 	}
-	if st.TotalViewers != 6 || len(st.Viewers) != 2 || st.Viewers[0] != (v1alpha1.LiveViewers{Kind: "artc", Count: 5}) || len(st.Renditions) != 1 {
+	if st.TotalViewers != 6 || len(st.Viewers) != 2 || st.Viewers[0] != (v1alpha1.LiveViewers{Kind: "artc", Count: 5}) ||
+		len(st.Renditions) != 1 {
 		t.Errorf("viewers: %d, %+v, %v", st.TotalViewers, st.Viewers, st.Renditions)
 	}
 	held := want(func(s *announce.Stream) { s.State = announce.Held })
-	if c := meta.FindStatusCondition(held.Conditions, v1alpha1.ConditionLive); c.Status != metav1.ConditionFalse || c.Reason != string(v1alpha1.ReasonEncoderLost) {
+	if c := meta.FindStatusCondition(held.Conditions, v1alpha1.ConditionLive); c.Status != metav1.ConditionFalse ||
+		c.Reason != string(v1alpha1.ReasonEncoderLost) {
 		t.Errorf("held: %+v", c)
 	}
 }
@@ -95,17 +123,25 @@ func TestWhenAnObjectIsWritten(t *testing.T) {
 		written time.Duration // ago
 		action  Action
 	}{
-		"nothing changed":                  {base, later(nil), time.Hour, Action{}},
-		"a tremble that rounding swallows": {base, later(func(s *announce.Stream) { s.Facts.VideoKbps, s.Facts.FPS, s.Facts.GOPMillis = 2460, 30.02, 1998 }), time.Hour, Action{}},
-		"another bit rate, soon":           {base, later(func(s *announce.Stream) { s.Facts.VideoKbps = 4000 }), 5 * time.Second, Action{Again: 10 * time.Second}},
-		"another bit rate, 15 s later":     {base, later(func(s *announce.Stream) { s.Facts.VideoKbps = 4000 }), 15 * time.Second, Action{Write: true}},
-		"B-frames, at once":                {base, later(func(s *announce.Stream) { s.Facts.BFrames = true }), time.Second, Action{Write: true}},
-		"the encoder is lost, at once":     {base, later(func(s *announce.Stream) { s.State = announce.Held }), time.Second, Action{Write: true}},
-		"it publishes anew, at once":       {base, later(func(s *announce.Stream) { s.Since = now() }), time.Second, Action{Write: true}},
-		"the end, at once":                 {base, nil, time.Second, Action{Write: true, Again: keepEnded}},
-		"59 s after the end":               {ended, nil, time.Hour, Action{Again: time.Second}},
-		"60 s after the end":               {over, nil, time.Hour, Action{Delete: true}},
-		"it comes back after its end":      {over, later(nil), time.Second, Action{Write: true}},
+		"nothing changed": {base, later(nil), time.Hour, Action{}},
+		"a tremble that rounding swallows": {base, later(func(s *announce.Stream) {
+			s.Facts.VideoKbps, s.Facts.FPS,
+				s.Facts.GOPMillis = 2460, 30.02, 1998
+		}), time.Hour, Action{}},
+		"another bit rate, soon": {base, later(func(s *announce.Stream) { s.Facts.VideoKbps = 4000 }), 5 * time.Second,
+			Action{Again: 10 * time.Second}},
+		"another bit rate, 15 s later": {base, later(func(s *announce.Stream) { s.Facts.VideoKbps = 4000 }), 15 * time.Second,
+			Action{Write: true}},
+		"B-frames, at once": {base, later(func(s *announce.Stream) { s.Facts.BFrames = true }), time.Second,
+			Action{Write: true}},
+		"the encoder is lost, at once": {base, later(func(s *announce.Stream) { s.State = announce.Held }), time.Second,
+			Action{Write: true}},
+		"it publishes anew, at once": {base, later(func(s *announce.Stream) { s.Since = now() }), time.Second,
+			Action{Write: true}},
+		"the end, at once":            {base, nil, time.Second, Action{Write: true, Again: keepEnded}},
+		"59 s after the end":          {ended, nil, time.Hour, Action{Again: time.Second}},
+		"60 s after the end":          {over, nil, time.Hour, Action{Delete: true}},
+		"it comes back after its end": {over, later(nil), time.Second, Action{Write: true}},
 	} {
 		if got := Decide(&c.have, c.want, now().Add(-c.written), now()); got != c.action {
 			t.Errorf("%s: %+v, want %+v", name, got, c.action)
@@ -116,12 +152,16 @@ func TestWhenAnObjectIsWritten(t *testing.T) {
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, spec := range []v1alpha1.LiveStreamSpec{
-		{PushDomain: "push.example.com", App: "live", Stream: "Studio_1"}, {PushDomain: "push.example.com", App: "live", Stream: "studio_1"},
-		{PushDomain: "push.example.com", App: "live", Stream: "studio-1"}, {PushDomain: "push.example.com", App: "other", Stream: "studio_1"},
-		{PushDomain: "push.example.com", App: "live", Stream: "東京"}, {PushDomain: "push.example.com", App: "live", Stream: strings.Repeat("x", 256)},
+		{PushDomain: "push.example.com", App: "live", Stream: "Studio_1"}, {PushDomain: "push.example.com", App: "live",
+			Stream: "studio_1"},
+		{PushDomain: "push.example.com", App: "live", Stream: "studio-1"}, {PushDomain: "push.example.com", App: "other",
+			Stream: "studio_1"},
+		{PushDomain: "push.example.com", App: "live", Stream: "東京"}, {PushDomain: "push.example.com", App: "live",
+			Stream: strings.Repeat("x", 256)},
 	} {
 		name := Name(spec)
-		if seen[name] || len(name) > 63 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || name[0] == '-' {
+		if seen[name] || len(name) > 63 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" ||
+			name[0] == '-' {
 			t.Errorf("%v is named %q", spec, name)
 		}
 		seen[name] = true

@@ -40,8 +40,8 @@ type Options struct {
 	Now             func() time.Time
 }
 
-// Writer keeps the LiveStream objects true while it runs. One goroutine does all: streams come and go by the hundred, not by the million,
-// and the budget of writes is one.
+// Writer keeps the LiveStream objects true while it runs. One goroutine does all: streams come and go by the hundred,
+// not by the million, and the budget of writes is one.
 type Writer struct {
 	opt    Options
 	budget *rate.Limiter
@@ -189,7 +189,13 @@ func key(d Domain, s announce.Stream) client.ObjectKey {
 }
 
 // keep brings one object to what is wanted, when the budget of writes allows; else a later round does.
-func (w *Writer) keep(ctx context.Context, k client.ObjectKey, spec v1alpha1.LiveStreamSpec, want *v1alpha1.LiveStreamStatus, now time.Time) {
+func (w *Writer) keep(
+	ctx context.Context,
+	k client.ObjectKey,
+	spec v1alpha1.LiveStreamSpec,
+	want *v1alpha1.LiveStreamStatus,
+	now time.Time,
+) {
 	one := w.have[k]
 	var act Action
 	if one == nil {
@@ -214,7 +220,14 @@ func (w *Writer) keep(ctx context.Context, k client.ObjectKey, spec v1alpha1.Liv
 	}
 }
 
-func (w *Writer) write(ctx context.Context, k client.ObjectKey, one *object, want *v1alpha1.LiveStreamStatus, act Action, now time.Time) error {
+func (w *Writer) write(
+	ctx context.Context,
+	k client.ObjectKey,
+	one *object,
+	want *v1alpha1.LiveStreamStatus,
+	act Action,
+	now time.Time,
+) error {
 	if act.Delete {
 		err := w.opt.Client.Delete(ctx, one.live, client.Preconditions{UID: &one.live.UID})
 		if client.IgnoreNotFound(err) == nil {

@@ -82,7 +82,8 @@ func start(t *testing.T, namespace string) (*pods, *clock) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
 		&v1alpha1.PushDomain{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "push"},
-			Spec:       v1alpha1.PushDomainSpec{Hostname: v1alpha1.Hostname(namespace + ".example.com"), Source: v1alpha1.Source{MaxGOPMilliseconds: 3000}},
+			Spec: v1alpha1.PushDomainSpec{Hostname: v1alpha1.Hostname(namespace + ".example.com"),
+				Source: v1alpha1.Source{MaxGOPMilliseconds: 3000}},
 		},
 	} {
 		if err := c.Create(t.Context(), o); err != nil {
@@ -148,7 +149,8 @@ func TestLiveStreamsComeAndGo(t *testing.T) {
 	)
 	eventually(t, "three streams", func() bool {
 		all := list(t, ns)
-		return len(all) == 3 && compliant(all["good"]) == "Compliant" && compliant(all["bframes"]) == "BFramesPresent" && compliant(all["longgop"]) == "GOPTooLong"
+		return len(all) == 3 && compliant(all["good"]) == "Compliant" && compliant(all["bframes"]) == "BFramesPresent" &&
+			compliant(all["longgop"]) == "GOPTooLong"
 	})
 	t.Logf("shown after %v", time.Since(began).Round(10*time.Millisecond))
 	// What does not change is not written.

@@ -1,5 +1,5 @@
-// Package observe listens to all media pods, for what the operator shows of them. Nothing of it is an input of the data plane: while
-// nobody listens, only what is shown grows old.
+// Package observe listens to all media pods, for what the operator shows of them. Nothing of it is an input of the data
+// plane: while nobody listens, only what is shown grows old.
 package observe
 
 import (
@@ -102,7 +102,7 @@ func (o *Observer) refresh() {
 	}
 }
 
-// Synced tells whether every pod has been asked once; before that, nothing is said to be missing.
+// Synced reports whether every pod has been asked once; before that, nothing is said to be missing.
 func (o *Observer) Synced() bool {
 	o.mu.Lock()
 	told := o.told
@@ -110,7 +110,7 @@ func (o *Observer) Synced() bool {
 	return told && o.mirror.Settled()
 }
 
-// Changed gives a channel that gets a value after anything changed, at most some times a second.
+// Changed returns a channel that gets a value after anything changed, at most some times a second.
 func (o *Observer) Changed() <-chan struct{} {
 	w := make(chan struct{}, 1)
 	o.mu.Lock()
@@ -155,7 +155,8 @@ type Stream struct {
 // build puts together what the pods say.
 func build(heard []*announce.Snapshot) *Snapshot {
 	s := &Snapshot{
-		Pods: map[string]Pod{}, Push: map[string]int{}, Play: map[string]announce.Domain{}, Templates: map[Template]int{}, Streams: map[announce.ID]Stream{},
+		Pods: map[string]Pod{}, Push: map[string]int{}, Play: map[string]announce.Domain{}, Templates: map[Template]int{},
+		Streams: map[announce.ID]Stream{},
 		Viewers: map[announce.ID]map[string]int{}, Made: map[announce.ID]map[string]struct{}{},
 	}
 	named := map[string]announce.ID{}

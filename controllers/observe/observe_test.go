@@ -59,7 +59,8 @@ func TestWhatPodsSayIsPutTogether(t *testing.T) {
 	transcoder.SetStreams([]announce.Stream{{ID: hd, Epoch: 3, State: announce.Live, Of: "one", Template: "hd"}})
 	for n, b := range []*announce.Board{relay, other} {
 		b.SetStatus(announce.Status{
-			PlanHash: "b", Ready: true, Sessions: n + 1, Domains: map[string]announce.Domain{"play.example.com": {Viewers: n + 1, EgressKbps: 100}},
+			PlanHash: "b", Ready: true, Sessions: n + 1, Domains: map[string]announce.Domain{"play.example.com": {Viewers: n + 1,
+				EgressKbps: 100}},
 			Viewers: map[string]map[string]int{key.String(): {"artc": n + 1}, "gone/live/x": {"artc": 1}},
 		})
 	}
@@ -95,12 +96,18 @@ func TestWhatPodsSayIsPutTogether(t *testing.T) {
 	if !o.Synced() {
 		t.Error("not synced, and all are heard")
 	}
-	if s.Pods["ingest-1"].PlanHash != "a" || s.Push["push.example.com"] != 1 || s.Play["play.example.com"].Viewers != 3 || s.Play["play.example.com"].EgressKbps != 200 {
+	if s.Pods["ingest-1"].PlanHash != "a" || s.Push["push.example.com"] != 1 || s.Play["play.example.com"].Viewers != 3 ||
+		s.Play["play.example.com"].EgressKbps != 200 {
 		t.Errorf("%+v", s)
 	}
-	if s.Templates[Template{"play.example.com", "hd"}] != 1 || s.Viewers[key]["artc"] != 3 || len(s.Viewers) != 1 || len(s.Made[key]) != 1 || len(s.Streams) != 1 {
+	if s.Templates[Template{"play.example.com", "hd"}] != 1 || s.Viewers[key]["artc"] != 3 || len(s.Viewers) != 1 ||
+		len(s.Made[key]) != 1 ||
+		len(s.Streams) != 1 {
 		t.Errorf("%+v", s)
 	}
 	ingest.SetStreams(nil)
-	until("the end of the stream", func(s *Snapshot) bool { return len(s.Streams) == 0 && s.Push["push.example.com"] == 0 })
+	until(
+		"the end of the stream",
+		func(s *Snapshot) bool { return len(s.Streams) == 0 && s.Push["push.example.com"] == 0 },
+	)
 }

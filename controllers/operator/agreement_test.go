@@ -21,8 +21,8 @@ import (
 	"github.com/millrace/millrace/internal/compile/manifests"
 )
 
-// The same manifests, run by standalone's compile and by the operator in a cluster, have the same verdicts: the same conditions with the same
-// reasons and the same messages.
+// The same manifests, run by standalone's compile and by the operator in a cluster, have the same verdicts: the same
+// conditions with the same reasons and the same messages.
 func TestStandaloneAndTheClusterAgree(t *testing.T) {
 	c := installed(t)
 	removeWebhook(t, c) // some of the manifests are wrong on purpose
@@ -135,7 +135,7 @@ func byAge(objects []client.Object) []client.Object {
 	return objects
 }
 
-// place gives a set namespaces, classes and hostnames of its own, so that many sets are in one cluster.
+// place returns a set namespaces, classes and hostnames of its own, so that many sets are in one cluster.
 func place(in compile.Input, n int) compile.Input {
 	own := func(s string) string { return fmt.Sprintf("%s-set%d", s, n) }
 	host := func(h v1alpha1.Hostname) v1alpha1.Hostname { return v1alpha1.Hostname(fmt.Sprintf("%s.set%d", h, n)) }
@@ -224,8 +224,8 @@ func agree(t *testing.T, c *envtest.Cluster, in compile.Input) int {
 			settle(t, c, o.GetName(), o) // who is first is decided before the next one comes
 		}
 	}
-	// What is taken as made offline is made here: with these claims among the manifests, an object that is refused twice over is refused for
-	// the same reason first.
+	// What is taken as made offline is made here: with these claims among the manifests, an object that is refused twice
+	// over is refused for the same reason first.
 	claimed := compile.Compile(withClaims(t, c, in))
 	compared := 0
 	for _, o := range objects {
@@ -234,7 +234,13 @@ func agree(t *testing.T, c *envtest.Cluster, in compile.Input) int {
 			continue
 		}
 		if plain.Accepted != verdict.Accepted {
-			t.Errorf("%T %s: accepted is %v by the manifests, and %v with the claims of the cluster", o, client.ObjectKeyFromObject(o), plain.Accepted, verdict.Accepted)
+			t.Errorf(
+				"%T %s: accepted is %v by the manifests, and %v with the claims of the cluster",
+				o,
+				client.ObjectKeyFromObject(o),
+				plain.Accepted,
+				verdict.Accepted,
+			)
 		}
 		for _, want := range verdict.Conditions {
 			compared++
@@ -285,8 +291,18 @@ func wantSame(t *testing.T, c *envtest.Cluster, o client.Object, want compile.Co
 			return err
 		}
 		if got.Status != want.Status || got.Reason != string(want.Reason) || got.Message != want.Message {
-			return fmt.Errorf("%T %s: %s is\n %s %s: %s\nin the cluster, and\n %s %s: %s\noffline", o, client.ObjectKeyFromObject(o), want.Type,
-				got.Status, got.Reason, got.Message, want.Status, want.Reason, want.Message)
+			return fmt.Errorf(
+				"%T %s: %s is\n %s %s: %s\nin the cluster, and\n %s %s: %s\noffline",
+				o,
+				client.ObjectKeyFromObject(o),
+				want.Type,
+				got.Status,
+				got.Reason,
+				got.Message,
+				want.Status,
+				want.Reason,
+				want.Message,
+			)
 		}
 		return nil
 	})

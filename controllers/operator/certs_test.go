@@ -18,7 +18,8 @@ import (
 	"github.com/millrace/millrace/controllers/envtest"
 )
 
-// mountedCertificate writes a folder as a Secret of cert-manager is mounted, for a webhook on loopback. It gives the folder and the CA.
+// mountedCertificate writes a folder as a Secret of cert-manager is mounted, for a webhook on loopback. It gives the
+// folder and the CA.
 func mountedCertificate(t *testing.T) (string, []byte) {
 	t.Helper()
 	sign := func(template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) *x509.Certificate {
@@ -44,8 +45,18 @@ func mountedCertificate(t *testing.T) (string, []byte) {
 		return key
 	}
 	caKey, key := newKey(), newKey()
-	ca := sign(&x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca of the test"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign}, nil, caKey, nil)
+	ca := sign(
+		&x509.Certificate{
+			SerialNumber:          big.NewInt(1),
+			Subject:               pkix.Name{CommonName: "ca of the test"},
+			IsCA:                  true,
+			BasicConstraintsValid: true,
+			KeyUsage:              x509.KeyUsageCertSign,
+		},
+		nil,
+		caKey,
+		nil,
+	)
 	leaf := sign(&x509.Certificate{SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, key, caKey)
 	der, err := x509.MarshalECPrivateKey(key)
@@ -103,7 +114,8 @@ func TestACertificateOfCertManager(t *testing.T) {
 	})
 	p.waitReady(t)
 	waitEnforced(t, c)
-	if there, err := webhookConfiguration(t.Context(), c); err != nil || string(there.Webhooks[0].ClientConfig.CABundle) != string(bundle) {
+	if there, err := webhookConfiguration(t.Context(), c); err != nil ||
+		string(there.Webhooks[0].ClientConfig.CABundle) != string(bundle) {
 		t.Error(errors.Join(err, errors.New("the bundle of cert-manager is not there any more")))
 	}
 }

@@ -21,7 +21,8 @@ func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Ask a cluster whether its operator judges manifests",
-		Long: "Asks the API server, as dry runs, for a domain that obeys all rules and for one that does not. Succeeds when the first is accepted and " +
+		Long: "Asks the API server, as dry runs, for a domain that obeys all rules and for one that does not. Succeeds " +
+			"when the first is accepted and " +
 			"the webhook refuses the second. Nothing is written.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -17,7 +17,8 @@ import (
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=mediaclasses,verbs=create
 
-// defaultClass makes a MediaClass when there is none at all, so that a new cluster serves what names no class. It never changes one.
+// defaultClass makes a MediaClass when there is none at all, so that a new cluster serves what names no class. It never
+// changes one.
 type defaultClass struct {
 	client client.Client
 	file   string

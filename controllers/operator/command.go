@@ -1,5 +1,5 @@
-// Package operator is the process of the control plane: "millrace operator". Every replica answers admission requests; the one that holds
-// the lease reconciles.
+// Package operator is the process of the control plane: "millrace operator". Every replica answers admission requests;
+// the one that holds the lease reconciles.
 package operator
 
 import (
@@ -63,7 +63,8 @@ func defaults() Options {
 		namespace = contract.OperatorNamespace
 	}
 	return Options{
-		Namespace: namespace, MediaNamespace: contract.MediaNamespace, ServiceAccount: "millrace-operator", MediaImage: os.Getenv(envMediaImage),
+		Namespace: namespace, MediaNamespace: contract.MediaNamespace, ServiceAccount: "millrace-operator",
+		MediaImage:  os.Getenv(envMediaImage),
 		WebhookPort: 10250, CertMode: CertsBuiltIn, CertDir: "/etc/millrace/webhook", CAOverlap: time.Hour,
 		QPS: 100, Burst: 200, Concurrency: 4,
 		LeaderElection: true, MetricsAddress: ":9090", HealthAddress: ":8081", ShutdownDelay: 5 * time.Second,
@@ -77,7 +78,8 @@ func NewCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "operator",
 		Short: "Run the Kubernetes operator",
-		Long: "Turns the manifests in a Kubernetes cluster into pods that serve them, and judges manifests when they are applied. Several replicas " +
+		Long: "Turns the manifests in a Kubernetes cluster into pods that serve them, and judges manifests when they are " +
+			"applied. Several replicas " +
 			"may run: all answer admission requests, one reconciles.\n\n" +
 			"The cluster is that of the pod's service account, or outside of a pod that of KUBECONFIG.",
 		Args: func(_ *cobra.Command, args []string) error {
@@ -102,22 +104,73 @@ func NewCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&opt.Namespace, "namespace", opt.Namespace, "namespace of the operator: its lease and its CAs")
 	f.StringVar(&opt.MediaNamespace, "media-namespace", opt.MediaNamespace, "namespace of the media pods")
-	f.StringVar(&opt.ServiceAccount, "service-account", opt.ServiceAccount, "name of the operator's own service account, whose writes the webhook lets pass")
-	f.StringVar(&opt.MediaImage, "media-image", opt.MediaImage, "image of the media pods of classes that name none (default the variable MEDIA_IMAGE)")
-	f.StringVar(&opt.DefaultClass, "default-class", opt.DefaultClass, "file with the MediaClass to make when there is none at all")
+	f.StringVar(
+		&opt.ServiceAccount,
+		"service-account",
+		opt.ServiceAccount,
+		"name of the operator's own service account, whose writes the webhook lets pass",
+	)
+	f.StringVar(
+		&opt.MediaImage,
+		"media-image",
+		opt.MediaImage,
+		"image of the media pods of classes that name none (default the variable MEDIA_IMAGE)",
+	)
+	f.StringVar(
+		&opt.DefaultClass,
+		"default-class",
+		opt.DefaultClass,
+		"file with the MediaClass to make when there is none at all",
+	)
 	f.IntVar(&opt.WebhookPort, "webhook-port", opt.WebhookPort, "port of the admission webhook; -1 turns it off")
-	f.StringVar(&opt.WebhookAddress, "webhook-address", opt.WebhookAddress, "address that the webhook listens on (default all)")
-	f.StringVar(&opt.WebhookURL, "webhook-url", opt.WebhookURL, "URL at which the API server reaches the webhook of an operator outside of the cluster, such as https://192.0.2.7:10250/validate")
-	f.StringVar(&mode, "webhook-certs", mode, "where the webhook's certificate comes from: BuiltIn, CertManager or Provided")
-	f.StringVar(&opt.CertDir, "webhook-cert-dir", opt.CertDir, "folder with tls.crt and tls.key for CertManager and Provided, and ca.crt for Provided")
+	f.StringVar(
+		&opt.WebhookAddress,
+		"webhook-address",
+		opt.WebhookAddress,
+		"address that the webhook listens on (default all)",
+	)
+	f.StringVar(
+		&opt.WebhookURL,
+		"webhook-url",
+		opt.WebhookURL,
+		"URL at which the API server reaches the webhook of an operator outside of the cluster, such as "+
+			"https://192.0.2.7:10250/validate",
+	)
+	f.StringVar(
+		&mode,
+		"webhook-certs",
+		mode,
+		"where the webhook's certificate comes from: BuiltIn, CertManager or Provided",
+	)
+	f.StringVar(
+		&opt.CertDir,
+		"webhook-cert-dir",
+		opt.CertDir,
+		"folder with tls.crt and tls.key for CertManager and Provided, and ca.crt for Provided",
+	)
 	f.DurationVar(&opt.CAOverlap, "ca-overlap", opt.CAOverlap, "how long a new CA is in the bundles before it signs")
 	f.Float64Var(&opt.QPS, "kube-api-qps", opt.QPS, "requests to the API server in a second, in the mean")
 	f.IntVar(&opt.Burst, "kube-api-burst", opt.Burst, "requests to the API server at once")
 	f.IntVar(&opt.Concurrency, "concurrency", opt.Concurrency, "objects of a kind that are reconciled at once")
-	f.BoolVar(&opt.LeaderElection, "leader-election", opt.LeaderElection, "let one replica reconcile; false only where there is one replica")
+	f.BoolVar(
+		&opt.LeaderElection,
+		"leader-election",
+		opt.LeaderElection,
+		"let one replica reconcile; false only where there is one replica",
+	)
 	f.StringVar(&opt.MetricsAddress, "metrics-address", opt.MetricsAddress, "host:port of /metrics; 0 turns it off")
-	f.StringVar(&opt.HealthAddress, "health-address", opt.HealthAddress, "host:port of /healthz and /readyz; 0 turns them off")
-	f.DurationVar(&opt.ShutdownDelay, "shutdown-delay", opt.ShutdownDelay, "how long the webhook still answers after SIGTERM, until nobody calls it any more")
+	f.StringVar(
+		&opt.HealthAddress,
+		"health-address",
+		opt.HealthAddress,
+		"host:port of /healthz and /readyz; 0 turns them off",
+	)
+	f.DurationVar(
+		&opt.ShutdownDelay,
+		"shutdown-delay",
+		opt.ShutdownDelay,
+		"how long the webhook still answers after SIGTERM, until nobody calls it any more",
+	)
 	cmd.AddCommand(newCheckCommand())
 	return cmd
 }

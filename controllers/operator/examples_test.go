@@ -12,8 +12,8 @@ import (
 	"github.com/millrace/millrace/internal/compile/manifests"
 )
 
-// The commands that docs/install.md prints for the examples are run as they stand there; the webhook lets everything pass and the operator accepts
-// it. The last one changes the class of all, so it comes last there too.
+// The commands that docs/install.md prints for the examples are run as they stand there; the webhook lets everything
+// pass and the operator accepts it. The last one changes the class of all, so it comes last there too.
 func TestTheExamplesWorkAsTheyArePrinted(t *testing.T) {
 	c := installed(t)
 	run(t, c)

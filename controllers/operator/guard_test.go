@@ -44,7 +44,13 @@ func decided(ctx context.Context, c client.Client, o client.Object, conditionTyp
 		return nil, fmt.Errorf("%T %s has no condition %s", o, client.ObjectKeyFromObject(o), conditionType)
 	}
 	if condition.ObservedGeneration != there.GetGeneration() || condition.Reason == string(v1alpha1.ReasonPending) {
-		return condition, fmt.Errorf("%T %s is not decided yet: %s, %s", o, client.ObjectKeyFromObject(o), condition.Reason, condition.Message)
+		return condition, fmt.Errorf(
+			"%T %s is not decided yet: %s, %s",
+			o,
+			client.ObjectKeyFromObject(o),
+			condition.Reason,
+			condition.Message,
+		)
 	}
 	return condition, nil
 }
@@ -79,7 +85,14 @@ func wantCondition(t *testing.T, c *envtest.Cluster, o client.Object, want v1alp
 		}
 		last = condition
 		if condition.Status != status || condition.Reason != string(reason) {
-			return fmt.Errorf("Accepted is %s, %s: %s; want %s, %s", condition.Status, condition.Reason, condition.Message, status, reason)
+			return fmt.Errorf(
+				"Accepted is %s, %s: %s; want %s, %s",
+				condition.Status,
+				condition.Reason,
+				condition.Message,
+				status,
+				reason,
+			)
 		}
 		return nil
 	})

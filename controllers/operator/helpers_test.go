@@ -18,7 +18,7 @@ import (
 
 var errNotYet = errors.New("not yet")
 
-// refusedFor tells whether the webhook refused an object for a reason.
+// refusedFor reports whether the webhook refused an object for a reason.
 func refusedFor(err error, reason v1alpha1.Reason) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil {
@@ -36,7 +36,8 @@ func refusedFor(err error, reason v1alpha1.Reason) bool {
 func classFile(t *testing.T) string {
 	t.Helper()
 	var mounted corev1.ConfigMap
-	if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: "millrace-system", Name: "millrace-default-class"}, &mounted); err != nil {
+	if err := cluster.Get(t.Context(), client.ObjectKey{Namespace: "millrace-system", Name: "millrace-default-class"},
+		&mounted); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "class.yaml")

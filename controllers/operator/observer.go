@@ -24,8 +24,17 @@ func addObserver(mgr manager.Manager, opt Options, trust *trust) (*observe.Obser
 	if err != nil {
 		return nil, err
 	}
-	o := observe.New(observe.Options{TLS: self.identity.Client(identity.Pods), Peers: peers, Log: opt.Log.WithName("observe")})
-	w := livestream.New(livestream.Options{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Observer: o, Log: opt.Log.WithName("livestream")})
+	o := observe.New(
+		observe.Options{TLS: self.identity.Client(identity.Pods), Peers: peers, Log: opt.Log.WithName("observe")},
+	)
+	w := livestream.New(
+		livestream.Options{
+			Client:   mgr.GetClient(),
+			Live:     mgr.GetAPIReader(),
+			Observer: o,
+			Log:      opt.Log.WithName("livestream"),
+		},
+	)
 	for _, one := range []manager.Runnable{self, o, w} {
 		if err := mgr.Add(one); err != nil {
 			return nil, err

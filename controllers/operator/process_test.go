@@ -104,7 +104,8 @@ func begin(t *testing.T, c *envtest.Cluster, args ...string) *process {
 	p.cmd = exec.Command(binary, append([]string{
 		"operator", "--webhook-port", strconv.Itoa(webhook), "--webhook-address", "127.0.0.1",
 		"--webhook-url", fmt.Sprintf("https://127.0.0.1:%d%s", webhook, admission.Path),
-		"--metrics-address", "0", "--health-address", p.health, "--shutdown-delay", "0s", "--media-image", "registry.example/media:1", "-v", "1",
+		"--metrics-address", "0", "--health-address", p.health, "--shutdown-delay", "0s", "--media-image",
+		"registry.example/media:1", "-v", "1",
 	}, args...)...)
 	p.cmd.Env = append(os.Environ(), "KUBECONFIG="+operatorKubeconfig(t, c))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -191,8 +192,10 @@ func operatorKubeconfig(t *testing.T, c *envtest.Cluster) string {
 	rc := c.AsServiceAccount(t, "millrace-system", "millrace-operator")
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	err := clientcmd.WriteToFile(clientcmdapi.Config{
-		Clusters:       map[string]*clientcmdapi.Cluster{"c": {Server: rc.Host, CertificateAuthorityData: rc.CAData}},
-		AuthInfos:      map[string]*clientcmdapi.AuthInfo{"u": {ClientCertificateData: rc.CertData, ClientKeyData: rc.KeyData}},
+		Clusters: map[string]*clientcmdapi.Cluster{"c": {Server: rc.Host, CertificateAuthorityData: rc.CAData}},
+		AuthInfos: map[string]*clientcmdapi.AuthInfo{
+			"u": {ClientCertificateData: rc.CertData, ClientKeyData: rc.KeyData},
+		},
 		Contexts:       map[string]*clientcmdapi.Context{"c": {Cluster: "c", AuthInfo: "u"}},
 		CurrentContext: "c",
 	}, file)
@@ -206,7 +209,10 @@ func operatorKubeconfig(t *testing.T, c *envtest.Cluster) string {
 }
 
 // webhookConfiguration reads what the operator keeps.
-func webhookConfiguration(ctx context.Context, c client.Client) (*admissionregistrationv1.ValidatingWebhookConfiguration, error) {
+func webhookConfiguration(
+	ctx context.Context,
+	c client.Client,
+) (*admissionregistrationv1.ValidatingWebhookConfiguration, error) {
 	var there admissionregistrationv1.ValidatingWebhookConfiguration
 	if err := c.Get(ctx, client.ObjectKey{Name: admission.ConfigurationName}, &there); err != nil {
 		return nil, err

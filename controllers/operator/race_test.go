@@ -15,8 +15,9 @@ import (
 	"github.com/millrace/millrace/controllers/envtest"
 )
 
-// Ten tenants ask for one hostname a hundred times at once, with the webhook in place and without it: exactly one object has it, the others are told
-// that it is taken and not by whom, and when the winner goes one of the others follows.
+// Ten tenants ask for one hostname a hundred times at once, with the webhook in place and without it: exactly one
+// object has it, the others are told that it is taken and not by whom, and when the winner goes one of the others
+// follows.
 func TestARaceForAHostnameHasOneWinner(t *testing.T) {
 	c := installed(t)
 	run(t, c)
@@ -89,8 +90,15 @@ func createAll(t *testing.T, c *envtest.Cluster, objects []client.Object) []clie
 	return created
 }
 
-// wantOneWinner waits until all domains with a hostname are decided, and wants one of them accepted. At no moment may two be.
-func wantOneWinner(t *testing.T, c *envtest.Cluster, host v1alpha1.Hostname, count int, namespaces []string) client.Object {
+// wantOneWinner waits until all domains with a hostname are decided, and wants one of them accepted. At no moment may
+// two be.
+func wantOneWinner(
+	t *testing.T,
+	c *envtest.Cluster,
+	host v1alpha1.Hostname,
+	count int,
+	namespaces []string,
+) client.Object {
 	t.Helper()
 	var winner client.Object
 	envtest.Eventually(t, time.Minute, func() error {
@@ -111,7 +119,11 @@ func wantOneWinner(t *testing.T, c *envtest.Cluster, host v1alpha1.Hostname, cou
 				open = fmt.Errorf("%s is not decided yet", client.ObjectKeyFromObject(o))
 				return
 			case condition.Status == metav1.ConditionTrue && winner != nil:
-				t.Fatalf("two objects have one hostname: %s and %s", client.ObjectKeyFromObject(winner), client.ObjectKeyFromObject(o))
+				t.Fatalf(
+					"two objects have one hostname: %s and %s",
+					client.ObjectKeyFromObject(winner),
+					client.ObjectKeyFromObject(o),
+				)
 			case condition.Status == metav1.ConditionTrue:
 				winner = o
 			case condition.Reason != string(v1alpha1.ReasonHostnameConflict):

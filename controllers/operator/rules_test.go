@@ -19,8 +19,8 @@ import (
 
 func meta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
 
-// Every rule between objects, kept and broken: the webhook refuses what breaks one, and with the webhook removed the reconcilers give the
-// object a condition with the same reason.
+// Every rule between objects, kept and broken: the webhook refuses what breaks one, and with the webhook removed the
+// reconcilers give the object a condition with the same reason.
 func TestRules(t *testing.T) {
 	c := installed(t)
 	removeWebhook(t, c)
@@ -84,7 +84,11 @@ func removeWebhook(t *testing.T, c *envtest.Cluster) {
 
 func newWorld(t *testing.T, c *envtest.Cluster, i int, r rule) world {
 	t.Helper()
-	w := world{own: fmt.Sprintf("rule-%d", i), other: fmt.Sprintf("rule-%d-other", i), suffix: fmt.Sprintf("r%d.example.com", i)}
+	w := world{
+		own:    fmt.Sprintf("rule-%d", i),
+		other:  fmt.Sprintf("rule-%d-other", i),
+		suffix: fmt.Sprintf("r%d.example.com", i),
+	}
 	own := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own, Labels: r.labels}}
 	if r.suffixes != "" {
 		own.Annotations = map[string]string{v1alpha1.AnnotationAllowedSuffixes: r.suffixes}

@@ -96,7 +96,9 @@ func newManager(cluster *rest.Config, scheme *runtime.Scheme, opt Options, trust
 		Logger: opt.Log,
 		Cache:  cacheOptions(opt),
 		// Secrets of tenants are read when they are needed and never kept.
-		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		Client: client.Options{
+			Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}},
+		},
 		Metrics:                       metricsserver.Options{BindAddress: opt.MetricsAddress},
 		HealthProbeBindAddress:        opt.HealthAddress,
 		LeaderElection:                opt.LeaderElection,
@@ -109,7 +111,8 @@ func newManager(cluster *rest.Config, scheme *runtime.Scheme, opt Options, trust
 	})
 }
 
-// leaving says that the process has been told to end. For a while it still answers: the API server finds out a moment later.
+// leaving says that the process has been told to end. For a while it still answers: the API server finds out a moment
+// later.
 type leaving struct{ told atomic.Bool }
 
 func (l *leaving) check(*http.Request) error {
@@ -119,7 +122,7 @@ func (l *leaving) check(*http.Request) error {
 	return nil
 }
 
-// after gives a context that ends some time after another one.
+// after returns a context that ends some time after another one.
 func (l *leaving) after(ctx context.Context, opt Options) context.Context {
 	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {

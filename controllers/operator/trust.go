@@ -102,7 +102,7 @@ func (t *trust) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return t.serving.GetCertificate(hello)
 }
 
-// bundle gives the CAs that prove the webhook's certificate; nil when cert-manager writes them.
+// bundle returns the CAs that prove the webhook's certificate; nil when cert-manager writes them.
 func (t *trust) bundle() func() []byte {
 	switch t.opt.CertMode {
 	case CertsBuiltIn:

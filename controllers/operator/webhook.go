@@ -37,7 +37,8 @@ func addWebhook(mgr manager.Manager, direct client.Client, opt Options, trust *t
 	if err := mgr.AddReadyzCheck("webhook", server.StartedChecker()); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("webhook-trusted", admission.Ready(mgr.GetCache(), opt.site(), trust.certificate, time.Now)); err != nil {
+	if err := mgr.AddReadyzCheck("webhook-trusted", admission.Ready(mgr.GetCache(), opt.site(), trust.certificate,
+		time.Now)); err != nil {
 		return err
 	}
 	keeper := &admission.Keeper{

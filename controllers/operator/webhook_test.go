@@ -31,7 +31,8 @@ func TestInstallationEndsWithAWebhookThatRefuses(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKey{Name: admission.ConfigurationName}, there); err != nil {
 		t.Fatal(err)
 	}
-	if len(there.Webhooks) > 0 && there.Webhooks[0].FailurePolicy != nil && *there.Webhooks[0].FailurePolicy == admissionregistrationv1.Fail {
+	if len(there.Webhooks) > 0 && there.Webhooks[0].FailurePolicy != nil &&
+		*there.Webhooks[0].FailurePolicy == admissionregistrationv1.Fail {
 		t.Fatal("the webhook fails closed before anybody answers")
 	}
 	run(t, c, "--default-class", classFile(t))
@@ -80,8 +81,10 @@ func TestAWipedBundleIsRepaired(t *testing.T) {
 		"narrowed": func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
 			c.Webhooks[0].Rules[0].Resources = []string{"pushdomains"}
 		},
-		"taken out":     func(c *admissionregistrationv1.ValidatingWebhookConfiguration) { c.Webhooks = nil },
-		"without names": func(c *admissionregistrationv1.ValidatingWebhookConfiguration) { c.Webhooks[0].MatchConditions = nil },
+		"taken out": func(c *admissionregistrationv1.ValidatingWebhookConfiguration) { c.Webhooks = nil },
+		"without names": func(c *admissionregistrationv1.ValidatingWebhookConfiguration) {
+			c.Webhooks[0].MatchConditions = nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			envtest.Eventually(t, time.Minute, func() error {
@@ -97,7 +100,8 @@ func TestAWipedBundleIsRepaired(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(there.Webhooks[0].ClientConfig.CABundle, want) || len(there.Webhooks[0].Rules[0].Resources) != 5 || len(there.Webhooks[0].MatchConditions) != 2 {
+			if !bytes.Equal(there.Webhooks[0].ClientConfig.CABundle, want) || len(there.Webhooks[0].Rules[0].Resources) != 5 ||
+				len(there.Webhooks[0].MatchConditions) != 2 {
 				t.Errorf("the webhook is not what it was: %+v", there.Webhooks[0])
 			}
 		})
@@ -109,7 +113,8 @@ func TestADeletedConfigurationStaysAway(t *testing.T) {
 	c := installed(t)
 	p := run(t, c, "--default-class", classFile(t))
 	waitEnforced(t, c)
-	if err := c.Delete(t.Context(), &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{Name: admission.ConfigurationName}}); err != nil {
+	if err := c.Delete(t.Context(), &admissionregistrationv1.ValidatingWebhookConfiguration{ObjectMeta: metav1.ObjectMeta{
+		Name: admission.ConfigurationName}}); err != nil {
 		t.Fatal(err)
 	}
 	ns := c.Namespace(t, nil)
@@ -157,7 +162,8 @@ func TestADryRunChangesNothingAndIsJudged(t *testing.T) {
 	}
 }
 
-// With the webhook down, and failing closed, nothing is stuck: objects can be deleted, finalizers taken away and status written.
+// With the webhook down, and failing closed, nothing is stuck: objects can be deleted, finalizers taken away and status
+// written.
 func TestNothingIsStuckWhileTheWebhookIsDown(t *testing.T) {
 	c := installed(t)
 	p := run(t, c)
@@ -202,7 +208,8 @@ func TestNothingIsStuckWhileTheWebhookIsDown(t *testing.T) {
 	}
 }
 
-// Both replicas have their own certificate of the one CA, so the API server may call either; when the leader ends, the other one leads.
+// Both replicas have their own certificate of the one CA, so the API server may call either; when the leader ends, the
+// other one leads.
 func TestTwoReplicas(t *testing.T) {
 	c := installed(t)
 	first := run(t, c, "--default-class", classFile(t))

@@ -13,7 +13,7 @@ import (
 // world is where one case of the rule table takes place: two namespaces and hostnames of its own.
 type world struct{ own, other, suffix string }
 
-// host gives a hostname of the case.
+// host returns a hostname of the case.
 func (w world) host(name string) v1alpha1.Hostname {
 	return v1alpha1.Hostname(name + "." + w.suffix)
 }
@@ -35,7 +35,10 @@ const (
 
 func classes() []client.Object {
 	class := func(name, region string, rts *metav1.LabelSelector, claims v1alpha1.ClaimPolicy) client.Object {
-		c := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.MediaClassSpec{Region: region, Claims: claims}}
+		c := &v1alpha1.MediaClass{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec:       v1alpha1.MediaClassSpec{Region: region, Claims: claims},
+		}
 		if rts != nil {
 			c.Spec.RTS = &v1alpha1.RTSGrant{NamespaceSelector: *rts}
 		}
@@ -45,7 +48,12 @@ func classes() []client.Object {
 	return []client.Object{
 		class(classRegionB, "b", all, v1alpha1.ClaimsAlways),
 		class(classNoRTS, "default", nil, v1alpha1.ClaimsAlways),
-		class(classByLabel, "default", &metav1.LabelSelector{MatchLabels: map[string]string{labelRTS: granted}}, v1alpha1.ClaimsAlways),
+		class(
+			classByLabel,
+			"default",
+			&metav1.LabelSelector{MatchLabels: map[string]string{labelRTS: granted}},
+			v1alpha1.ClaimsAlways,
+		),
 		class(classNever, "default", all, v1alpha1.ClaimsNever),
 		class(classSuffix, "default", all, v1alpha1.ClaimsSameSuffix),
 		class(classBroken, "default", badSelector(), v1alpha1.ClaimsAlways),
@@ -62,7 +70,12 @@ func push(namespace, name string, host v1alpha1.Hostname, class ...string) *v1al
 		Spec: v1alpha1.PushDomainSpec{Hostname: host, ClassName: strings.Join(class, "")}}
 }
 
-func play(namespace, name string, host v1alpha1.Hostname, kind v1alpha1.PlayType, class ...string) *v1alpha1.PlayDomain {
+func play(
+	namespace, name string,
+	host v1alpha1.Hostname,
+	kind v1alpha1.PlayType,
+	class ...string,
+) *v1alpha1.PlayDomain {
 	return &v1alpha1.PlayDomain{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: v1alpha1.PlayDomainSpec{Hostname: host, Type: kind, ClassName: strings.Join(class, "")}}
 }
@@ -76,15 +89,19 @@ func rts(namespace, name string, host v1alpha1.Hostname, class ...string) *v1alp
 }
 
 func pushTo(namespace, push, main string) *v1alpha1.DomainAssociation {
-	return &v1alpha1.DomainAssociation{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-to-%s", push, main)},
+	return &v1alpha1.DomainAssociation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-to-%s", push, main)},
 		Spec: v1alpha1.DomainAssociationSpec{Type: v1alpha1.PushToPlay, PushDomainRef: &v1alpha1.DomainReference{Name: push},
-			MainPlayDomainRef: v1alpha1.DomainReference{Name: main}}}
+			MainPlayDomainRef: v1alpha1.DomainReference{Name: main}},
+	}
 }
 
 func subOf(namespace, sub, main string) *v1alpha1.DomainAssociation {
-	return &v1alpha1.DomainAssociation{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-sub-of-%s", sub, main)},
+	return &v1alpha1.DomainAssociation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("%s-sub-of-%s", sub, main)},
 		Spec: v1alpha1.DomainAssociationSpec{Type: v1alpha1.MainToSub, SubPlayDomainRef: &v1alpha1.DomainReference{Name: sub},
-			MainPlayDomainRef: v1alpha1.DomainReference{Name: main}}}
+			MainPlayDomainRef: v1alpha1.DomainReference{Name: main}},
+	}
 }
 
 func audio(namespace, name, id, main string, apps ...v1alpha1.AppName) *v1alpha1.RTSTranscodeTemplate {
@@ -94,7 +111,10 @@ func audio(namespace, name, id, main string, apps ...v1alpha1.AppName) *v1alpha1
 }
 
 func claim(host v1alpha1.Hostname, namespace string, owner ...client.Object) *v1alpha1.DomainClaim {
-	c := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(host)}, Spec: v1alpha1.DomainClaimSpec{Namespace: namespace}}
+	c := &v1alpha1.DomainClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: string(host)},
+		Spec:       v1alpha1.DomainClaimSpec{Namespace: namespace},
+	}
 	for _, o := range owner {
 		kind := v1alpha1.KindPushDomain
 		if _, ok := o.(*v1alpha1.PlayDomain); ok {

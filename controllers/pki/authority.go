@@ -37,8 +37,9 @@ type Options struct {
 	Log logr.Logger
 }
 
-// Authority signs leaves with the CA of a Secret. Every replica of the operator has one; they agree through the Secret, whose
-// creation is the lock and whose updates carry the resourceVersion that they were decided on. It is safe for concurrent use.
+// Authority signs leaves with the CA of a Secret. Every replica of the operator has one; they agree through the Secret,
+// whose creation is the lock and whose updates carry the resourceVersion that they were decided on. It is safe for
+// concurrent use.
 type Authority struct {
 	opt Options
 
@@ -106,7 +107,11 @@ func (a *Authority) step(ctx context.Context) (State, error) {
 	state, err := decode(secret.Data, secret.Annotations)
 	if err != nil {
 		// Making a new CA here would cut off every pod because of a slip of somebody's hand.
-		return State{}, fmt.Errorf("Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made", a.opt.Secret, err) //nolint:staticcheck // Secret is a kind
+		return State{}, fmt.Errorf(
+			"Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made",
+			a.opt.Secret,
+			err,
+		) //nolint:staticcheck // Secret is a kind
 	}
 	_, asked := secret.Annotations[AnnotationRotate]
 	next, done, err := a.opt.Policy.Advance(state, a.opt.Now(), asked)
@@ -139,8 +144,12 @@ func (a *Authority) create(ctx context.Context) (State, error) {
 		}
 	}
 	secret := corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: a.opt.Secret.Namespace, Name: a.opt.Secret.Name, Labels: maps.Clone(a.opt.Labels)},
-		Type:       corev1.SecretTypeOpaque,
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: a.opt.Secret.Namespace,
+			Name:      a.opt.Secret.Name,
+			Labels:    maps.Clone(a.opt.Labels),
+		},
+		Type: corev1.SecretTypeOpaque,
 	}
 	if err := a.fill(&secret, state, done); err != nil {
 		return State{}, err
@@ -186,7 +195,7 @@ func (a *Authority) take(s State) {
 	}
 }
 
-// Changes gives a channel that gets a value after each change of the CA or of the bundle.
+// Changes returns a channel that gets a value after each change of the CA or of the bundle.
 func (a *Authority) Changes() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -195,14 +204,14 @@ func (a *Authority) Changes() <-chan struct{} {
 	return l
 }
 
-// Loaded tells whether the CA has been read.
+// Loaded reports whether the CA has been read.
 func (a *Authority) Loaded() bool {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	return a.state.Current != nil
 }
 
-// Bundle gives every CA that a leaf in use may be signed by, in PEM; nil before the CA is loaded.
+// Bundle returns every CA that a leaf in use may be signed by, in PEM; nil before the CA is loaded.
 func (a *Authority) Bundle() []byte {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -242,11 +251,17 @@ func (a *Authority) issue(identity contract.Identity) (Issued, error) {
 	if err != nil {
 		return Issued{}, err
 	}
-	return Issued{Cert: encodeCertificates(l.cert), Key: key, Bundle: a.Bundle(), NotAfter: l.cert.NotAfter, RenewAt: renewAt(l.cert)}, nil
+	return Issued{
+		Cert:     encodeCertificates(l.cert),
+		Key:      key,
+		Bundle:   a.Bundle(),
+		NotAfter: l.cert.NotAfter,
+		RenewAt:  renewAt(l.cert),
+	}, nil
 }
 
-// KeepPod tells until when a leaf that was issued to a pool may stay. It is false when a new one is due: two thirds of its life are over, it is
-// for somebody else, another CA signs by now, or it cannot be read.
+// KeepPod tells until when a leaf that was issued to a pool may stay. It is false when a new one is due: two thirds of
+// its life are over, it is for somebody else, another CA signs by now, or it cannot be read.
 func (a *Authority) KeepPod(certPEM []byte, class string, role contract.Role) (time.Time, bool) {
 	ca, err := a.current()
 	if err != nil {
@@ -257,7 +272,8 @@ func (a *Authority) KeepPod(certPEM []byte, class string, role contract.Role) (t
 		return time.Time{}, false
 	}
 	cert := certs[0]
-	if len(cert.URIs) != 1 || cert.URIs[0].String() != (contract.Identity{Class: class, Role: role}).URI() || cert.CheckSignatureFrom(ca.Cert) != nil {
+	if len(cert.URIs) != 1 || cert.URIs[0].String() != (contract.Identity{Class: class, Role: role}).URI() ||
+		cert.CheckSignatureFrom(ca.Cert) != nil {
 		return time.Time{}, false
 	}
 	until := renewAt(cert)

@@ -80,7 +80,8 @@ func TestReplicasAgreeOnOneCA(t *testing.T) {
 	}
 }
 
-// A rotation: every replica has the new CA in its bundle before any signs with it, pods are told to renew, and the old CA leaves last.
+// A rotation: every replica has the new CA in its bundle before any signs with it, pods are told to renew, and the old
+// CA leaves last.
 func TestReplicasRotateTogether(t *testing.T) {
 	c := envtest.Need(t, cluster)
 	clock := &clock{now: time.Now()}
@@ -179,7 +180,8 @@ func TestADamagedSecretChangesNothing(t *testing.T) {
 	if !bytes.Equal(a.Bundle(), before) {
 		t.Error("the CA in use changed")
 	}
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(&secret), &secret); err != nil || secret.ResourceVersion != version {
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(&secret), &secret); err != nil ||
+		secret.ResourceVersion != version {
 		t.Errorf("the damaged Secret was written: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
-// Package pki is the operator's own certificate authority: a CA in a Secret, leaves that are signed by it, and a rotation during which
-// the bundle holds the old and the new CA, so that nobody meets a certificate whose CA he does not know yet. It serves two purposes that
-// do not trust each other: the webhooks (a leaf in memory) and the pods (a leaf for each pool).
+// Package pki is the operator's own certificate authority: a CA in a Secret, leaves that are signed by it, and a
+// rotation during which the bundle holds the old and the new CA, so that nobody meets a certificate whose CA he does
+// not know yet. It serves two purposes that do not trust each other: the webhooks (a leaf in memory) and the pods (a
+// leaf for each pool).
 package pki
 
 import (
@@ -45,7 +46,10 @@ func newCA(name string, validity time.Duration, now time.Time) (*CA, error) {
 	template := &x509.Certificate{
 		SerialNumber: serial,
 		// The date makes the subject another one for each CA: bundles are read by people too.
-		Subject:               pkix.Name{CommonName: name + " " + now.UTC().Format("2006-01-02T15:04:05Z"), Organization: []string{"Millrace"}},
+		Subject: pkix.Name{
+			CommonName:   name + " " + now.UTC().Format("2006-01-02T15:04:05Z"),
+			Organization: []string{"Millrace"},
+		},
 		NotBefore:             now.Add(-backdate),
 		NotAfter:              now.Add(validity),
 		IsCA:                  true,

@@ -51,7 +51,8 @@ func (c *CA) serverLeaf(names []string, validity time.Duration, now time.Time) (
 	return c.issue(template, validity, now)
 }
 
-// identityLeaf signs a leaf that says by its URI who holds it, as client and as server (SPIFFE X.509-SVID: exactly one URI).
+// identityLeaf signs a leaf that says by its URI who holds it, as client and as server (SPIFFE X.509-SVID: exactly one
+// URI).
 func (c *CA) identityLeaf(identity contract.Identity, validity time.Duration, now time.Time) (leaf, error) {
 	uri, err := url.Parse(identity.URI())
 	if err != nil {

@@ -39,7 +39,8 @@ func verify(bundle []byte, leaf *x509.Certificate, name string, now time.Time) e
 	return err
 }
 
-// The bundle that goes into caBundle holds CAs, and never what they signed: with a leaf in it, verification works until the leaf is renewed.
+// The bundle that goes into caBundle holds CAs, and never what they signed: with a leaf in it, verification works until
+// the leaf is renewed.
 func TestTheBundleHoldsTheCAAndNeverALeaf(t *testing.T) {
 	s := advance(t, State{}, start(), false, StepCreate)
 	const name = "millrace-webhook.millrace-system.svc"
@@ -74,7 +75,8 @@ func TestTheBundleHoldsTheCAAndNeverALeaf(t *testing.T) {
 	}
 }
 
-// Whoever has read the bundle at any moment trusts every leaf that is signed up to an overlap later, through a whole rotation.
+// Whoever has read the bundle at any moment trusts every leaf that is signed up to an overlap later, through a whole
+// rotation.
 func TestARotationCutsNobodyOff(t *testing.T) {
 	const name = "a.svc"
 	const step = time.Hour
@@ -195,7 +197,8 @@ func TestASecretKeepsTheWholeState(t *testing.T) {
 		if err != nil {
 			t.Fatalf("state %d: %v", i, err)
 		}
-		if !got.equal(s) || !got.NextSince.Equal(s.NextSince) || !got.OldSince.Equal(s.OldSince) || !got.Current.Key.Equal(s.Current.Key) {
+		if !got.equal(s) || !got.NextSince.Equal(s.NextSince) || !got.OldSince.Equal(s.OldSince) ||
+			!got.Current.Key.Equal(s.Current.Key) {
 			t.Errorf("state %d changed on its way through a Secret", i)
 		}
 		if i > 0 && got.equal(states[i-1]) {
@@ -256,7 +259,9 @@ func TestPodCertificatesWorkOnBothSidesOfTLS(t *testing.T) {
 	roots.AppendCertsFromPEM(s.Bundle())
 	peer := func(seen *string) func(tls.ConnectionState) error {
 		return func(cs tls.ConnectionState) error {
-			_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+			_, err := cs.PeerCertificates[0].Verify(
+				x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}},
+			)
 			if err == nil && len(cs.PeerCertificates[0].URIs) == 1 {
 				*seen = cs.PeerCertificates[0].URIs[0].String()
 			}

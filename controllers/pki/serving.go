@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Serving holds the certificate of a TLS server in memory: there is no volume to wait for and no file to protect. It is signed anew
-// when two thirds of its life are over, and when another CA signs.
+// Serving holds the certificate of a TLS server in memory: there is no volume to wait for and no file to protect. It is
+// signed anew when two thirds of its life are over, and when another CA signs.
 type Serving struct {
 	authority *Authority
 	names     []string
@@ -55,7 +55,8 @@ func (s *Serving) Renew() error {
 		return err
 	}
 	now := s.authority.opt.Now()
-	if held := s.leaf.Load(); held != nil && now.Before(renewAt(held.Leaf)) && held.Leaf.CheckSignatureFrom(ca.Cert) == nil {
+	if held := s.leaf.Load(); held != nil && now.Before(renewAt(held.Leaf)) &&
+		held.Leaf.CheckSignatureFrom(ca.Cert) == nil {
 		return nil
 	}
 	l, err := ca.serverLeaf(s.names, s.authority.opt.Policy.Leaf, now)
@@ -75,7 +76,7 @@ func (s *Serving) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	return held, nil
 }
 
-// Trusts tells whether clients that know a bundle (PEM) trust the certificate that is served.
+// Trusts reports whether clients that know a bundle (PEM) trust the certificate that is served.
 func Trusts(bundle []byte, get func(*tls.ClientHelloInfo) (*tls.Certificate, error), name string, now time.Time) error {
 	held, err := get(&tls.ClientHelloInfo{ServerName: name})
 	if err != nil {

@@ -50,7 +50,7 @@ func (s State) Trusted() []*x509.Certificate {
 // Bundle is Trusted in PEM.
 func (s State) Bundle() []byte { return encodeCertificates(s.Trusted()...) }
 
-// equal tells whether two states hold the same CAs.
+// equal reports whether two states hold the same CAs.
 func (s State) equal(o State) bool {
 	return s.Current != nil && o.Current != nil && bytes.Equal(s.Bundle(), o.Bundle()) &&
 		s.Current.Cert.Equal(o.Current.Cert) && (s.Next == nil) == (o.Next == nil)

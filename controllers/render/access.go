@@ -28,13 +28,22 @@ func Role(p *Pool) *rbacv1.Role {
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},
 		ObjectMeta: p.meta(p.Name()),
 		Rules: []rbacv1.PolicyRule{
-			{APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: contract.PlanSecretNames(p.Class, p.Role), Verbs: []string{"get", "list", "watch"}},
-			{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: []string{"get", "list", "watch"}},
+			{
+				APIGroups:     []string{""},
+				Resources:     []string{"secrets"},
+				ResourceNames: contract.PlanSecretNames(p.Class, p.Role),
+				Verbs:         []string{"get", "list", "watch"},
+			},
+			{
+				APIGroups: []string{"discovery.k8s.io"},
+				Resources: []string{"endpointslices"},
+				Verbs:     []string{"get", "list", "watch"},
+			},
 		},
 	}
 }
 
-// RoleBinding gives the Role to the ServiceAccount.
+// RoleBinding returns the Role to the ServiceAccount.
 func RoleBinding(p *Pool) *rbacv1.RoleBinding {
 	return &rbacv1.RoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},
@@ -44,8 +53,9 @@ func RoleBinding(p *Pool) *rbacv1.RoleBinding {
 	}
 }
 
-// NetworkPolicy opens the public ports to everybody, those between pods to media pods and the operator, and the admin port to the operator
-// and to namespaces that carry LabelMetrics. The kubelet's probes pass always. What pods send is not bounded here.
+// NetworkPolicy opens the public ports to everybody, those between pods to media pods and the operator, and the admin
+// port to the operator and to namespaces that carry LabelMetrics. The kubelet's probes pass always. What pods send is
+// not bounded here.
 func NetworkPolicy(p *Pool) *networkingv1.NetworkPolicy {
 	var public, internal, admin []networkingv1.NetworkPolicyPort
 	for _, l := range p.Listeners() {
@@ -64,7 +74,9 @@ func NetworkPolicy(p *Pool) *networkingv1.NetworkPolicy {
 		return &metav1.LabelSelector{MatchLabels: map[string]string{label: value}}
 	}
 	operator := networkingv1.NetworkPolicyPeer{NamespaceSelector: namespace(corev1.LabelMetadataName, p.OperatorNamespace)}
-	pods := networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{contract.LabelName: contract.Name}}}
+	pods := networkingv1.NetworkPolicyPeer{
+		PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{contract.LabelName: contract.Name}},
+	}
 	scrapers := networkingv1.NetworkPolicyPeer{NamespaceSelector: namespace(LabelMetrics, "true")}
 	rules := []networkingv1.NetworkPolicyIngressRule{
 		{From: []networkingv1.NetworkPolicyPeer{pods, operator}, Ports: internal},

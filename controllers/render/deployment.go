@@ -13,7 +13,8 @@ func (p *Pool) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: p.Namespace, Name: name, Labels: p.Labels()}
 }
 
-// Deployment of the pool's pods. With an autoscaler it has no replicas: whoever applies them takes them from the autoscaler.
+// Deployment of the pool's pods. With an autoscaler it has no replicas: whoever applies them takes them from the
+// autoscaler.
 func Deployment(p *Pool) *appsv1.Deployment {
 	template := p.Pinned.Template
 	if template == nil {
@@ -56,7 +57,8 @@ func PodDisruptionBudget(p *Pool) *policyv1.PodDisruptionBudget {
 	}
 }
 
-// Autoscaler keeps the pods at a share of the CPU that they ask for. It goes up fast and down slowly: a pod that goes has to drain.
+// Autoscaler keeps the pods at a share of the CPU that they ask for. It goes up fast and down slowly: a pod that goes
+// has to drain.
 func Autoscaler(p *Pool) *autoscalingv2.HorizontalPodAutoscaler {
 	a := p.Spec.Autoscaling
 	least := max(a.MinReplicas, 1)
@@ -81,7 +83,9 @@ func Autoscaler(p *Pool) *autoscalingv2.HorizontalPodAutoscaler {
 			Behavior: &autoscalingv2.HorizontalPodAutoscalerBehavior{
 				ScaleDown: &autoscalingv2.HPAScalingRules{
 					StabilizationWindowSeconds: ptr[int32](600),
-					Policies:                   []autoscalingv2.HPAScalingPolicy{{Type: autoscalingv2.PodsScalingPolicy, Value: 1, PeriodSeconds: 60}},
+					Policies: []autoscalingv2.HPAScalingPolicy{
+						{Type: autoscalingv2.PodsScalingPolicy, Value: 1, PeriodSeconds: 60},
+					},
 				},
 			},
 		},

@@ -98,8 +98,8 @@ func TestGolden(t *testing.T) {
 // live is a pool's Deployment as the API server would have it.
 func live(p *render.Pool) *appsv1.Deployment { return render.Deployment(p).DeepCopy() }
 
-// TestTheTemplateStaysWhenTheOperatorRendersOtherwise is the promise that an upgrade of the operator restarts no media pod: the Deployment
-// was made by another version, whose template had an argument that this one does not render.
+// TestTheTemplateStaysWhenTheOperatorRendersOtherwise is the promise that an upgrade of the operator restarts no media
+// pod: the Deployment was made by another version, whose template had an argument that this one does not render.
 func TestTheTemplateStaysWhenTheOperatorRendersOtherwise(t *testing.T) {
 	p := load(t, "relay-hostport").pool()
 	other := render.Template(p)
@@ -115,7 +115,8 @@ func TestTheTemplateStaysWhenTheOperatorRendersOtherwise(t *testing.T) {
 	three := int32(3)
 	q.Spec.Replicas = &three
 	q.Pinned = render.Pin(q, before)
-	if after := render.Deployment(q); *after.Spec.Replicas != 3 || cmp.Diff(before.Spec.Template, after.Spec.Template) != "" {
+	if after := render.Deployment(q); *after.Spec.Replicas != 3 ||
+		cmp.Diff(before.Spec.Template, after.Spec.Template) != "" {
 		t.Error("more replicas are other pods")
 	}
 	q.Spec.Exposure.Advertise = []string{"203.0.113.7"}
@@ -153,7 +154,8 @@ func TestPoolsShareANode(t *testing.T) {
 		for slot := range int32(2) {
 			in := input{Role: role, Slot: slot, Image: "i"}
 			in.Class.Name = "default"
-			for _, pool := range []*v1alpha1.Pool{&in.Class.Spec.Pools.Ingest, &in.Class.Spec.Pools.Relay, &in.Class.Spec.Pools.Edge, &in.Class.Spec.Pools.Transcoder.Pool, &in.Class.Spec.Pools.Recorder} {
+			for _, pool := range []*v1alpha1.Pool{&in.Class.Spec.Pools.Ingest, &in.Class.Spec.Pools.Relay,
+				&in.Class.Spec.Pools.Edge, &in.Class.Spec.Pools.Transcoder.Pool, &in.Class.Spec.Pools.Recorder} {
 				pool.Exposure.Type = v1alpha1.ExposeHostNetwork
 			}
 			for _, l := range in.pool().Listeners() {

@@ -24,8 +24,8 @@ type Pinned struct {
 	Farewell bool
 }
 
-// Inputs names all of the class that the pod template follows from: another value means other pods. How many there are, and what is told
-// about their addresses, is not part of it.
+// Inputs names all of the class that the pod template follows from: another value means other pods. How many there are,
+// and what is told about their addresses, is not part of it.
 func Inputs(p *Pool) string {
 	spec := p.Spec
 	spec.Replicas, spec.Autoscaling, spec.Exposure.Advertise, spec.Image = nil, nil, nil, ""
@@ -46,8 +46,8 @@ func Inputs(p *Pool) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// Pin decides which pod template a pool gets: the one that its Deployment has while the inputs are the same, else a new one, in the other
-// slot when the pods take ports of nodes. live is nil when there is no Deployment yet.
+// Pin decides which pod template a pool gets: the one that its Deployment has while the inputs are the same, else a new
+// one, in the other slot when the pods take ports of nodes. live is nil when there is no Deployment yet.
 func Pin(p *Pool, live *appsv1.Deployment) Pinned {
 	if live == nil {
 		return Pinned{Inputs: Inputs(p)}
@@ -67,7 +67,8 @@ func pin(p *Pool, live *appsv1.Deployment) Pinned {
 	}
 	if live.Annotations[AnnotationInputs] == inputs {
 		var template corev1.PodTemplateSpec
-		if json.Unmarshal([]byte(live.Annotations[AnnotationTemplate]), &template) == nil && len(template.Spec.Containers) > 0 {
+		if json.Unmarshal([]byte(live.Annotations[AnnotationTemplate]), &template) == nil &&
+			len(template.Spec.Containers) > 0 {
 			return Pinned{Slot: slot, Inputs: inputs, Template: &template}
 		}
 		return Pinned{Slot: slot, Inputs: inputs}

@@ -1,5 +1,5 @@
-// Package render says which Kubernetes objects a pool of media pods consists of. Everything is a pure function of a Pool: no client, no
-// clock, no version of the operator. The package controllers/apply writes what it gives.
+// Package render says which Kubernetes objects a pool of media pods consists of. Everything is a pure function of a
+// Pool: no client, no clock, no version of the operator. The package controllers/apply writes what it gives.
 package render
 
 import (
@@ -13,8 +13,8 @@ import (
 const (
 	// AnnotationInputs, on a Deployment, names what its pod template was made from.
 	AnnotationInputs = "live.millrace.dev/template-inputs"
-	// AnnotationTemplate, on a Deployment, is its pod template as JSON. It is used as it stands until the inputs change, so another
-	// version of the operator, which may render otherwise, restarts no pod.
+	// AnnotationTemplate, on a Deployment, is its pod template as JSON. It is used as it stands until the inputs change,
+	// so another version of the operator, which may render otherwise, restarts no pod.
 	AnnotationTemplate = "live.millrace.dev/template"
 	// AnnotationSlot, on a Deployment, is the port slot of its pods: 0 or 1.
 	AnnotationSlot = "live.millrace.dev/port-slot"
@@ -73,9 +73,14 @@ func (p *Pool) Name() string { return contract.PoolName(p.Class, p.Role) }
 // Labels of everything in the pool.
 func (p *Pool) Labels() map[string]string { return contract.Labels(p.Class, p.Region, p.Role) }
 
-// selector of the pool's pods. The region is not in it: selectors of Deployments are immutable, and a class may change its region.
+// selector of the pool's pods. The region is not in it: selectors of Deployments are immutable, and a class may change
+// its region.
 func (p *Pool) selector() map[string]string {
-	return map[string]string{contract.LabelName: contract.Name, contract.LabelClass: p.Class, contract.LabelRole: string(p.Role)}
+	return map[string]string{
+		contract.LabelName:  contract.Name,
+		contract.LabelClass: p.Class,
+		contract.LabelRole:  string(p.Role),
+	}
 }
 
 // Exposure of the pool; HostPort when it says nothing.
@@ -107,7 +112,8 @@ func (p *Pool) DrainSeconds() int32 {
 	return *p.Spec.DrainSeconds
 }
 
-// PerPodServices tells whether each pod has a Service of its own: only media that leaves the pods by themselves needs one.
+// PerPodServices reports whether each pod has a Service of its own: only media that leaves the pods by themselves needs
+// one.
 func (p *Pool) PerPodServices() bool {
 	e := p.Exposure()
 	return p.Role == contract.Relay && (e == v1alpha1.ExposeNodePort || e == v1alpha1.ExposeLoadBalancer)

@@ -7,8 +7,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// slotOffset is added to every port on a node while a pool is in slot 1. Under HostPort and HostNetwork the pods of a new template are in
-// the other slot, so that they start beside those that drain, on the same nodes.
+// slotOffset is added to every port on a node while a pool is in slot 1. Under HostPort and HostNetwork the pods of a
+// new template are in the other slot, so that they start beside those that drain, on the same nodes.
 const slotOffset = 100
 
 // Listener is a port of a pod.
@@ -25,7 +25,7 @@ type Listener struct {
 	Flag string
 }
 
-// onNode tells whether the exposure takes ports of nodes.
+// onNode reports whether the exposure takes ports of nodes.
 func (p *Pool) onNode() bool {
 	e := p.Exposure()
 	return e == v1alpha1.ExposeHostPort || e == v1alpha1.ExposeHostNetwork
@@ -49,7 +49,8 @@ func roleIndex(role contract.Role) int32 {
 	}
 }
 
-// hostDefault is the port on nodes when the class names none. An edge stays out of the way of an ingest and a relay on the same node.
+// hostDefault is the port on nodes when the class names none. An edge stays out of the way of an ingest and a relay on
+// the same node.
 func hostDefault(role contract.Role, port int32) int32 {
 	if role == contract.Edge {
 		return port + 10
@@ -110,7 +111,7 @@ func (p *Pool) internal(name, flag string, port int32) Listener {
 	return l
 }
 
-// Listener gives one by its name; false when the role does not have it.
+// Listener returns one by its name; false when the role does not have it.
 func (p *Pool) Listener(name string) (Listener, bool) {
 	for _, l := range p.Listeners() {
 		if l.Name == name {

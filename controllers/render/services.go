@@ -31,8 +31,8 @@ func servicePort(l Listener, port int32) corev1.ServicePort {
 	return corev1.ServicePort{Name: l.Name, Protocol: l.Protocol, Port: port, TargetPort: intstr.FromString(l.Name)}
 }
 
-// PublicService is where clients come in over TCP; nil for roles that no client talks to. Media over UDP goes to the pods themselves, so
-// no Service ever stands in its way.
+// PublicService is where clients come in over TCP; nil for roles that no client talks to. Media over UDP goes to the
+// pods themselves, so no Service ever stands in its way.
 func PublicService(p *Pool) *corev1.Service {
 	s := p.service(p.Name())
 	for _, l := range p.Listeners() {
@@ -62,10 +62,12 @@ func PublicService(p *Pool) *corev1.Service {
 	return s
 }
 
-// PodsService is how pods and the operator find the pods of the pool: ready or not, for a pod that is not ready has streams too.
+// PodsService is how pods and the operator find the pods of the pool: ready or not, for a pod that is not ready has
+// streams too.
 func PodsService(p *Pool) *corev1.Service {
 	s := p.service(contract.PodsServiceName(p.Class, p.Role))
-	s.Spec.Type, s.Spec.ClusterIP, s.Spec.PublishNotReadyAddresses = corev1.ServiceTypeClusterIP, corev1.ClusterIPNone, true
+	s.Spec.Type, s.Spec.ClusterIP, s.Spec.PublishNotReadyAddresses = corev1.ServiceTypeClusterIP, corev1.ClusterIPNone,
+		true
 	for _, name := range []string{contract.NameInternal, contract.NameRTSP} {
 		l, _ := p.Listener(name)
 		s.Spec.Ports = append(s.Spec.Ports, servicePort(l, l.Port))
@@ -80,7 +82,8 @@ func PodServiceName(p *Pool, pod string) string {
 	return p.Name() + "-" + strconv.FormatUint(h.Sum64(), 36)
 }
 
-// PodService exposes the media port of one pod. UDP and TCP get the same port on nodes, for players are told one number.
+// PodService exposes the media port of one pod. UDP and TCP get the same port on nodes, for players are told one
+// number.
 func PodService(p *Pool, pod string) *corev1.Service {
 	s := p.service(PodServiceName(p, pod))
 	s.Labels[LabelPod] = pod

@@ -76,7 +76,7 @@ func annotations(p *Pool) map[string]string {
 	return map[string]string{"kubectl.kubernetes.io/default-container": contract.Name}
 }
 
-// hasFarewell tells whether the image is known to know it.
+// hasFarewell reports whether the image is known to know it.
 func hasFarewell(p *Pool) bool { return p.Role == contract.Relay && (!p.Kept || p.Pinned.Farewell) }
 
 func containers(p *Pool) []corev1.Container {
@@ -86,7 +86,8 @@ func containers(p *Pool) []corev1.Container {
 	return []corev1.Container{container(p), farewell(p)}
 }
 
-// farewell is what tells a relay's viewers to come again when all of its own container was killed. It waits for that, and has nothing else to do.
+// farewell is what tells a relay's viewers to come again when all of its own container was killed. It waits for that,
+// and has nothing else to do.
 func farewell(p *Pool) corev1.Container {
 	args := []string{contract.CommandFarewell, contract.Flag(contract.FlagClass, p.Class)}
 	for _, l := range p.Listeners() {
@@ -95,11 +96,20 @@ func farewell(p *Pool) corev1.Container {
 		}
 	}
 	small := corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("5m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
-		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("256Mi")},
+		Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("5m"),
+			corev1.ResourceMemory: resource.MustParse("16Mi"),
+		},
+		Limits: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("500m"),
+			corev1.ResourceMemory: resource.MustParse("256Mi"),
+		},
 	}
 	if guaranteed(&p.Spec.Resources) { // the pod is to be so still
-		small.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("50m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
+		small.Limits = corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("50m"),
+			corev1.ResourceMemory: resource.MustParse("128Mi"),
+		}
 		small.Requests = small.Limits
 	}
 	return corev1.Container{
@@ -114,7 +124,7 @@ func farewell(p *Pool) corev1.Container {
 	}
 }
 
-// guaranteed tells whether a container with these has the quality of service Guaranteed.
+// guaranteed reports whether a container with these has the quality of service Guaranteed.
 func guaranteed(r *corev1.ResourceRequirements) bool {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		limit, limited := r.Limits[name]
@@ -188,7 +198,10 @@ func args(p *Pool) []string {
 
 func env() []corev1.EnvVar {
 	from := func(name, path string) corev1.EnvVar {
-		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}}}
+		return corev1.EnvVar{
+			Name:      name,
+			ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}},
+		}
 	}
 	return []corev1.EnvVar{
 		from(contract.EnvPodName, "metadata.name"),
@@ -209,8 +222,8 @@ func ports(p *Pool) []corev1.ContainerPort {
 	return out
 }
 
-// resources of a pod. An autoscaler needs a request for CPU, and the scheduler one for both. A transcoder computes: with the share of a pod that only
-// moves bytes its pictures would come seconds late on a busy node.
+// resources of a pod. An autoscaler needs a request for CPU, and the scheduler one for both. A transcoder computes:
+// with the share of a pod that only moves bytes its pictures would come seconds late on a busy node.
 func resources(p *Pool) corev1.ResourceRequirements {
 	if len(p.Spec.Resources.Requests) > 0 || len(p.Spec.Resources.Limits) > 0 {
 		return p.Spec.Resources
@@ -259,7 +272,13 @@ func volumes(p *Pool) []corev1.Volume {
 		{Name: volumeState, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}},
 	}
 	if p.Role == contract.Transcoder {
-		out = append(out, corev1.Volume{Name: volumeTmp, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}}})
+		out = append(
+			out,
+			corev1.Volume{
+				Name:         volumeTmp,
+				VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &state}},
+			},
+		)
 	}
 	return out
 }

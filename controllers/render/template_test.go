@@ -11,24 +11,36 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// An image that a class kept through an upgrade of the operator is asked for what it may know alone: a container that it does not know would
-// keep its pods from being ready.
+// An image that a class kept through an upgrade of the operator is asked for what it may know alone: a container that
+// it does not know would keep its pods from being ready.
 func TestAKeptImageRunsNothingNew(t *testing.T) {
 	for _, c := range []struct {
 		role contract.Role
 		kept bool
 		runs string // by which image the pods that are there run it
 		want int
-	}{{contract.Relay, false, "", 2}, {contract.Relay, true, "", 1}, {contract.Relay, true, "another", 1}, {contract.Relay, true, "i", 2}, {contract.Ingest, false, "", 1}, {contract.Edge, false, "", 1}} {
+	}{{contract.Relay, false, "", 2}, {contract.Relay, true, "", 1}, {contract.Relay, true, "another", 1},
+		{contract.Relay, true, "i", 2}, {contract.Ingest, false, "", 1}, {contract.Edge, false, "", 1}} {
 		p := &render.Pool{Class: "default", Role: c.role, Image: "i", Kept: c.kept}
 		live := &appsv1.Deployment{}
 		if c.runs != "" {
-			live.Spec.Template.Spec.Containers = []corev1.Container{{Name: contract.Name, Image: c.runs}, {Name: contract.CommandFarewell, Image: c.runs}}
+			live.Spec.Template.Spec.Containers = []corev1.Container{
+				{Name: contract.Name, Image: c.runs},
+				{Name: contract.CommandFarewell, Image: c.runs},
+			}
 		}
 		p.Pinned = render.Pin(p, live)
 		template := render.Template(p)
 		if n := len(template.Spec.Containers); n != c.want || template.Spec.Containers[0].Name != contract.Name {
-			t.Errorf("%s, kept %v, there by image %q: %d containers, want %d, the first one %s", c.role, c.kept, c.runs, n, c.want, contract.Name)
+			t.Errorf(
+				"%s, kept %v, there by image %q: %d containers, want %d, the first one %s",
+				c.role,
+				c.kept,
+				c.runs,
+				n,
+				c.want,
+				contract.Name,
+			)
 		}
 	}
 }

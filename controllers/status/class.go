@@ -12,7 +12,15 @@ import (
 )
 
 // MediaClass computes the status of a class from its pools and what keeps it from having them, and when to look again.
-func MediaClass(o *v1alpha1.MediaClass, v *compile.Verdict, image string, pools []v1alpha1.PoolStatus, problem *Problem, known bool, now time.Time) (v1alpha1.MediaClassStatus, time.Duration) {
+func MediaClass(
+	o *v1alpha1.MediaClass,
+	v *compile.Verdict,
+	image string,
+	pools []v1alpha1.PoolStatus,
+	problem *Problem,
+	known bool,
+	now time.Time,
+) (v1alpha1.MediaClassStatus, time.Duration) {
 	b := begin(o.Status.Conditions, o.Generation, now)
 	b.verdict(v)
 	var unready, behind []string
@@ -38,15 +46,25 @@ func MediaClass(o *v1alpha1.MediaClass, v *compile.Verdict, image string, pools 
 			b.set(t, metav1.ConditionUnknown, v1alpha1.ReasonPending, "The pods have not been heard yet")
 		}
 	case len(behind) > 0:
-		b.set(t, metav1.ConditionFalse, v1alpha1.ReasonPlanOnItsWay, "Pods that run on the newest plan: "+strings.Join(behind, ", "))
+		b.set(
+			t,
+			metav1.ConditionFalse,
+			v1alpha1.ReasonPlanOnItsWay,
+			"Pods that run on the newest plan: "+strings.Join(behind, ", "),
+		)
 	default:
 		b.set(t, metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "All ready pods run on the newest plan")
 	}
 	wait := b.ready(v, problem, unready)
-	return v1alpha1.MediaClassStatus{ObservedGeneration: o.Generation, Conditions: b.conditions, Image: image, Pools: pools}, wait
+	return v1alpha1.MediaClassStatus{
+		ObservedGeneration: o.Generation,
+		Conditions:         b.conditions,
+		Image:              image,
+		Pools:              pools,
+	}, wait
 }
 
-// ready says whether the pools have their pods. Plans on their way do not count: they are on their way all day.
+// ready reports whether the pools have their pods. Plans on their way do not count: they are on their way all day.
 func (b *builder) ready(v *compile.Verdict, problem *Problem, unready []string) time.Duration {
 	const t = v1alpha1.ConditionReady
 	switch {

@@ -1,5 +1,6 @@
-// Package status says what stands in the status of each kind: pure functions of an object, the verdict on it and what its pods do. Each
-// kind has one file. All kinds have their conditions from here, so that kstatus, kubectl wait, Flux and Argo CD judge them alike.
+// Package status says what stands in the status of each kind: pure functions of an object, the verdict on it and what
+// its pods do. Each kind has one file. All kinds have their conditions from here, so that kstatus, kubectl wait, Flux
+// and Argo CD judge them alike.
 package status
 
 import (
@@ -13,7 +14,8 @@ import (
 	"github.com/millrace/millrace/internal/compile"
 )
 
-// Grace is how long a mistake of the user may last before the object counts as stalled: what it lacks may be on its way, in the next file.
+// Grace is how long a mistake of the user may last before the object counts as stalled: what it lacks may be on its
+// way, in the next file.
 const Grace = 10 * time.Second
 
 // maxMessage bounds a message: the API server takes 32 KiB.
@@ -81,30 +83,42 @@ func (b *builder) verdict(v *compile.Verdict) {
 	}
 }
 
-// programmed says whether the pods run on it.
+// programmed reports whether the pods run on it.
 func (b *builder) programmed(v *compile.Verdict, s Serving) {
 	const t = v1alpha1.ConditionProgrammed
 	switch {
 	case !v.Accepted:
-		b.set(t, metav1.ConditionFalse, v1alpha1.ReasonNotAccepted, "The object takes no part in the configuration: see Accepted")
+		b.set(
+			t,
+			metav1.ConditionFalse,
+			v1alpha1.ReasonNotAccepted,
+			"The object takes no part in the configuration: see Accepted",
+		)
 	case s.Problem != nil:
 		b.set(t, metav1.ConditionFalse, s.Problem.Reason, s.Problem.Message)
 	case !s.Known:
-		// Nothing has been heard of the pods yet, which says nothing about them: what was said before stands, for the same spec.
+		// Nothing has been heard of the pods yet, which says nothing about them: what was said before stands, for the same
+		// spec.
 		if was := b.get(t); was.Status == metav1.ConditionUnknown || was.ObservedGeneration != b.generation {
 			b.set(t, metav1.ConditionUnknown, v1alpha1.ReasonPending, "The pods have not been heard yet")
 		}
 	case s.Of == 0:
 		b.set(t, metav1.ConditionFalse, v1alpha1.ReasonWaitingForPods, "No pod that serves this is ready yet")
 	case s.Done < s.Of:
-		b.set(t, metav1.ConditionFalse, v1alpha1.ReasonPlanOnItsWay, fmt.Sprintf("%d of %d pods run on this configuration", s.Done, s.Of))
+		b.set(
+			t,
+			metav1.ConditionFalse,
+			v1alpha1.ReasonPlanOnItsWay,
+			fmt.Sprintf("%d of %d pods run on this configuration", s.Done, s.Of),
+		)
 	default:
 		b.set(t, metav1.ConditionTrue, v1alpha1.ReasonProgrammed, "All ready pods run on this configuration")
 	}
 }
 
-// conclude sets Ready from a short list of others, and what kstatus looks at: Stalled when only the user can help, Reconciling while there is
-// something to wait for. It gives the time after which the object has to be looked at again; 0: none.
+// conclude sets Ready from a short list of others, and what kstatus looks at: Stalled when only the user can help,
+// Reconciling while there is something to wait for. It gives the time after which the object has to be looked at again;
+// 0: none.
 func (b *builder) conclude(lacks *lack, need ...string) time.Duration {
 	missing := metav1.Condition{}
 	for _, t := range need {

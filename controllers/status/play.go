@@ -8,13 +8,23 @@ import (
 )
 
 // PlayDomain computes the status of a play domain, and when to look again.
-func PlayDomain(o *v1alpha1.PlayDomain, v *compile.Verdict, s Serving, viewers, egressKbps int, now time.Time) (v1alpha1.PlayDomainStatus, time.Duration) {
+func PlayDomain(
+	o *v1alpha1.PlayDomain,
+	v *compile.Verdict,
+	s Serving,
+	viewers, egressKbps int,
+	now time.Time,
+) (v1alpha1.PlayDomainStatus, time.Duration) {
 	b := begin(o.Status.Conditions, o.Generation, now)
 	b.verdict(v)
 	b.programmed(v, s)
 	lacks := offline(o.Spec.State)
 	if v.Accepted && v.Role == v1alpha1.RoleUnassociated && lacks == nil {
-		lacks = &lack{v1alpha1.ReasonNotAssociated, "No DomainAssociation names this domain, so it has no streams to play: associate a push domain with it, or make it a sub of a main"}
+		lacks = &lack{
+			v1alpha1.ReasonNotAssociated,
+			"No DomainAssociation names this domain, so it has no streams to play: associate a push domain with it, or make " +
+				"it a sub of a main",
+		}
 	}
 	wait := b.conclude(lacks, whole()...)
 	out := v1alpha1.PlayDomainStatus{

@@ -8,8 +8,15 @@ import (
 	"github.com/millrace/millrace/internal/compile"
 )
 
-// RTSTranscodeTemplate computes the status of a template, and when to look again. desired and ready are the transcoders of the class.
-func RTSTranscodeTemplate(o *v1alpha1.RTSTranscodeTemplate, v *compile.Verdict, s Serving, sessions, ready, desired int, now time.Time) (v1alpha1.RTSTranscodeTemplateStatus, time.Duration) {
+// RTSTranscodeTemplate computes the status of a template, and when to look again. desired and ready are the transcoders
+// of the class.
+func RTSTranscodeTemplate(
+	o *v1alpha1.RTSTranscodeTemplate,
+	v *compile.Verdict,
+	s Serving,
+	sessions, ready, desired int,
+	now time.Time,
+) (v1alpha1.RTSTranscodeTemplateStatus, time.Duration) {
 	b := begin(o.Status.Conditions, o.Generation, now)
 	b.verdict(v)
 	b.programmed(v, s)

@@ -18,7 +18,12 @@ import (
 const patience = 60 * time.Second
 
 func stream(name string, epoch uint64) Stream {
-	return Stream{ID: ID{"play.example.com", "live", name}, Epoch: epoch, State: Live, Facts: Facts{Video: "H264", Width: 640, Height: 360}}
+	return Stream{
+		ID:    ID{"play.example.com", "live", name},
+		Epoch: epoch,
+		State: Live,
+		Facts: Facts{Video: "H264", Width: 640, Height: 360},
+	}
 }
 
 // ear keeps what a client was told last.
@@ -74,7 +79,8 @@ func TestAListenerKnowsWhatThereIs(t *testing.T) {
 	t.Cleanup(srv.Close)
 	e := listen(t, srv.URL)
 	s := e.wait(t, "all streams", func(s *Snapshot, _ int) bool { return s != nil && len(s.Streams) == 2 })
-	if s.Hello.Pod != "ingest-1" || s.Status.PlanHash != "h" || !s.Synced || s.Streams[stream("one", 1).ID] != stream("one", 1) {
+	if s.Hello.Pod != "ingest-1" || s.Status.PlanHash != "h" || !s.Synced ||
+		s.Streams[stream("one", 1).ID] != stream("one", 1) {
 		t.Errorf("told: %+v", s)
 	}
 	held := stream("two", 2)
@@ -87,9 +93,17 @@ func TestAListenerKnowsWhatThereIs(t *testing.T) {
 		t.Error("a stream that is gone is still known")
 	}
 	b.SetStatus(Status{PlanHash: "h2", Draining: true})
-	e.wait(t, "the status", func(s *Snapshot, _ int) bool { return s != nil && s.Status.PlanHash == "h2" && s.Status.Draining })
+	e.wait(
+		t,
+		"the status",
+		func(s *Snapshot, _ int) bool { return s != nil && s.Status.PlanHash == "h2" && s.Status.Draining },
+	)
 	late := listen(t, srv.URL)
-	late.wait(t, "the same for one who comes late", func(s *Snapshot, _ int) bool { return s != nil && len(s.Streams) == 2 && s.Status.PlanHash == "h2" })
+	late.wait(
+		t,
+		"the same for one who comes late",
+		func(s *Snapshot, _ int) bool { return s != nil && len(s.Streams) == 2 && s.Status.PlanHash == "h2" },
+	)
 	if n := b.Listeners(); n != 2 {
 		t.Errorf("%d listeners", n)
 	}
@@ -159,7 +173,10 @@ func TestASlowListenerHoldsUpNobody(t *testing.T) {
 }
 
 func FuzzLine(f *testing.F) {
-	f.Add(`{"hello":{"pod":"a"}}` + "\n" + `{"stream":{"space":"s","app":"a","name":"n","epoch":1}}` + "\n" + `{"gone":{"space":"s","app":"a","name":"n"}}` + "\n" + `{"status":{}}` + "\n")
+	f.Add(
+		`{"hello":{"pod":"a"}}` + "\n" + `{"stream":{"space":"s","app":"a","name":"n","epoch":1}}` + "\n" +
+			`{"gone":{"space":"s","app":"a","name":"n"}}` + "\n" + `{"status":{}}` + "\n",
+	)
 	f.Fuzz(func(_ *testing.T, text string) {
 		srv := &state{streams: map[ID]Stream{}}
 		for line := range strings.Lines(text) {

@@ -5,8 +5,9 @@ import (
 	"sync"
 )
 
-// Board holds what a pod announces. Writers never wait for listeners: a listener is told which streams changed, and reads how they are
-// when it gets to it. So what waits for a slow listener is bounded by what there is. It is safe for concurrent use.
+// Board holds what a pod announces. Writers never wait for listeners: a listener is told which streams changed, and
+// reads how they are when it gets to it. So what waits for a slow listener is bounded by what there is. It is safe for
+// concurrent use.
 type Board struct {
 	hello Hello
 
@@ -114,7 +115,7 @@ func (b *Board) leave(l *listener) {
 	delete(b.listeners, l)
 }
 
-// take gives what a listener has to be told now. Status is held back unless it is wanted.
+// take returns what a listener has to be told now. Status is held back unless it is wanted.
 func (b *Board) take(l *listener, wantStatus bool) (changed map[ID]change, status *Status) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -41,14 +41,15 @@ type Snapshot struct {
 	Synced  bool // all was told that there was at the beginning
 }
 
-// Client listens to one pod for as long as its context lasts, and connects again, with growing pauses, when the connection ends.
+// Client listens to one pod for as long as its context lasts, and connects again, with growing pauses, when the
+// connection ends.
 type Client struct {
 	URL       string // https://host:port/v1/announce, or http:// in tests
 	TLSConfig *tls.Config
 	Log       logr.Logger
 
-	// Changed is called, from one goroutine, with the pod's state after each batch of lines, and with nil when the connection is lost:
-	// then nothing is known of the pod.
+	// Changed is called, from one goroutine, with the pod's state after each batch of lines, and with nil when the
+	// connection is lost: then nothing is known of the pod.
 	Changed func(*Snapshot)
 	// Failed, if not nil, is called when a connection could not be made.
 	Failed func()
@@ -86,7 +87,7 @@ func (c *Client) Run(ctx context.Context) {
 	}
 }
 
-// listen is one connection; told says whether anything was told.
+// listen is one connection; told reports whether anything was told.
 func (c *Client) listen(ctx context.Context) (told bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -95,8 +96,10 @@ func (c *Client) listen(ctx context.Context) (told bool, err error) {
 	go watch(ctx, cancel, &heard)
 
 	transport := &http.Transport{
-		TLSClientConfig: c.TLSConfig, DialContext: (&net.Dialer{Timeout: dialTime}).DialContext, DisableKeepAlives: true, DisableCompression: true,
-		TLSHandshakeTimeout: dialTime, ForceAttemptHTTP2: false, TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSClientConfig: c.TLSConfig, DialContext: (&net.Dialer{Timeout: dialTime}).DialContext, DisableKeepAlives: true,
+		DisableCompression:  true,
+		TLSHandshakeTimeout: dialTime, ForceAttemptHTTP2: false, TLSNextProto: map[string]func(string,
+			*tls.Conn) http.RoundTripper{},
 	}
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)

@@ -54,16 +54,16 @@ type peer struct {
 // NewMirror makes a Mirror that listens to nobody yet.
 func NewMirror(opt MirrorOptions) *Mirror { return &Mirror{opt: opt, peers: map[string]*peer{}} }
 
-// Subscribe has a function called with the streams that appeared, changed or went at a peer. It must be quick. Subscribe before the
-// first SetPeers.
+// Subscribe has a function called with the streams that appeared, changed or went at a peer. It must be quick.
+// Subscribe before the first SetPeers.
 func (m *Mirror) Subscribe(f func([]ID)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.subscribers = append(m.subscribers, f)
 }
 
-// SetPeers says which pods there are. One that is not listed any more is listened to until its connection ends: what works is not cut
-// because a list says so.
+// SetPeers says which pods there are. One that is not listed any more is listened to until its connection ends: what
+// works is not cut because a list says so.
 func (m *Mirror) SetPeers(all []Peer) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,7 +98,8 @@ func (m *Mirror) start(one Peer) {
 		scheme = "http://"
 	}
 	client := &Client{
-		URL: scheme + one.Announce + contract.PathAnnounce, TLSConfig: m.opt.TLS, Log: m.opt.Log.WithValues("peer", one.Announce),
+		URL: scheme + one.Announce + contract.PathAnnounce, TLSConfig: m.opt.TLS, Log: m.opt.Log.WithValues("peer",
+			one.Announce),
 		Changed: func(s *Snapshot) { m.changed(p, s) },
 		Failed:  func() { m.failed(p) },
 	}
@@ -264,7 +265,7 @@ func (m *Mirror) Peers() []PeerState {
 	return out
 }
 
-// Settled tells whether each peer was heard, or could not be reached: what is not known now is not on its way.
+// Settled reports whether each peer was heard, or could not be reached: what is not known now is not on its way.
 func (m *Mirror) Settled() bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -276,7 +277,7 @@ func (m *Mirror) Settled() bool {
 	return true
 }
 
-// Counts gives how many peers there are, are heard, and have how many streams.
+// Counts returns how many peers there are, are heard, and have how many streams.
 func (m *Mirror) Counts() (peers, heard, streams int) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

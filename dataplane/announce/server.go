@@ -66,7 +66,8 @@ func (w *writer) line(l Line) {
 	if w.err != nil {
 		return
 	}
-	// The limit is set before each line, for a full buffer is written in between. A server without limits is one of a test.
+	// The limit is set before each line, for a full buffer is written in between. A server without limits is one of a
+	// test.
 	_ = w.control.SetWriteDeadline(time.Now().Add(takeTime))
 	w.err = w.json.Encode(l)
 }

@@ -1,6 +1,6 @@
-// Package announce is how pods tell each other and the operator what they have: a long-lived HTTP response of JSON lines. What is
-// told is state, not events: a listener that comes late or is slow learns how things are now, and a listener whose connection ends
-// forgets all that it was told.
+// Package announce is how pods tell each other and the operator what they have: a long-lived HTTP response of JSON
+// lines. What is told is state, not events: a listener that comes late or is slow learns how things are now, and a
+// listener whose connection ends forgets all that it was told.
 package announce
 
 import (
@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Line is one line; exactly one of the members is set. The first line of a connection is Hello, then come all streams, then Status,
-// after which the listener knows all; then what changes.
+// Line is one line; exactly one of the members is set. The first line of a connection is Hello, then come all streams,
+// then Status, after which the listener knows all; then what changes.
 type Line struct {
 	Hello     *Hello     `json:"hello,omitempty"`
 	Stream    *Stream    `json:"stream,omitempty"`
@@ -45,7 +45,7 @@ type ID struct {
 	Name  string `json:"name"`
 }
 
-// String gives "space/app/name".
+// String returns "space/app/name".
 func (id ID) String() string { return id.Space + "/" + id.App + "/" + id.Name }
 
 // Stream is a stream that can be pulled from the pod.
@@ -82,7 +82,8 @@ type Facts struct {
 // FactsOf puts facts into words.
 func FactsOf(f media.Facts) Facts {
 	out := Facts{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(), GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps,
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(),
+		GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps,
 		SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
 	}
 	if f.VideoCodec != 0 {
@@ -94,9 +95,17 @@ func FactsOf(f media.Facts) Facts {
 	return out
 }
 
-// Measured is what an Inspector can be told of the video, for those who fetch the stream. What only the encoder says of its GOP is left out.
+// Measured is what an Inspector can be told of the video, for those who fetch the stream. What only the encoder says of
+// its GOP is left out.
 func (f Facts) Measured() media.Facts {
-	out := media.Facts{Width: f.Width, Height: f.Height, FPS: f.FPS, GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps}
+	out := media.Facts{
+		Width:     f.Width,
+		Height:    f.Height,
+		FPS:       f.FPS,
+		GOPKnown:  f.GOPKnown,
+		BFrames:   f.BFrames,
+		VideoKbps: f.VideoKbps,
+	}
 	for _, c := range []media.Codec{media.H264, media.H265} {
 		if f.Video == c.String() {
 			out.VideoCodec = c

@@ -25,8 +25,8 @@ type Options struct {
 	SelfSigned        bool // for domains that have none, when there are no files
 }
 
-// Store chooses a certificate by the name that a client asks for: the domain's own, else the one in files, else a self-signed one. It is
-// safe for concurrent use.
+// Store chooses a certificate by the name that a client asks for: the domain's own, else the one in files, else a
+// self-signed one. It is safe for concurrent use.
 type Store struct {
 	current  *plan.Current
 	fallback *tls.Certificate
@@ -39,7 +39,9 @@ type Store struct {
 
 const maxSigned = 1024 // self-signed certificates that are kept
 
-var errNoCertificate = errors.New("there is no certificate for this name; set tls.secretRef of the domain, or use --self-signed")
+var errNoCertificate = errors.New(
+	"there is no certificate for this name; set tls.secretRef of the domain, or use --self-signed",
+)
 
 // New makes a Store for the domains of the Plan that holds.
 func New(current *plan.Current, opt Options) (*Store, error) {
@@ -66,7 +68,7 @@ func New(current *plan.Current, opt Options) (*Store, error) {
 	return c, nil
 }
 
-// Any tells whether there is any certificate to serve with.
+// Any reports whether there is any certificate to serve with.
 func (c *Store) Any() bool {
 	if c.fallback != nil || c.key != nil {
 		return true
@@ -134,7 +136,9 @@ func (c *Store) selfSigned(name string) (*tls.Certificate, error) {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: "millrace"}, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.Add(365 * 24 * time.Hour), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		NotAfter: now.Add(
+			365 * 24 * time.Hour,
+		), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	if name != "" {

@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 )
 
-// rank orders origins of one stream, best first: one that has its encoder before one that waits for it, the later publish before the
-// earlier, and then by name, so that all pods choose alike.
+// rank orders origins of one stream, best first: one that has its encoder before one that waits for it, the later
+// publish before the earlier, and then by name, so that all pods choose alike.
 func rank(a, b announce.Origin) int {
 	return cmp.Or(
 		cmp.Compare(liveness(b.Stream.State), liveness(a.Stream.State)),
@@ -27,7 +27,7 @@ func liveness(s announce.State) int {
 	return 0
 }
 
-// best gives the best of the origins that are not excluded.
+// best returns the best of the origins that are not excluded.
 func best(all []announce.Origin, excluded func(announce.Origin) bool) (announce.Origin, bool) {
 	all = slices.DeleteFunc(slices.Clone(all), excluded)
 	if len(all) == 0 {
@@ -36,17 +36,17 @@ func best(all []announce.Origin, excluded func(announce.Origin) bool) (announce.
 	return slices.MinFunc(all, rank), true
 }
 
-// leaving tells whether an origin is a transcoder that drains: another one can make the rendition as well. An ingest has what nobody
-// else has.
+// leaving reports whether an origin is a transcoder that drains: another one can make the rendition as well. An ingest
+// has what nobody else has.
 func leaving(o announce.Origin) bool { return o.Stream.Template != "" && o.Status.Draining }
 
-// same tells whether two origins are one process.
+// same reports whether two origins are one process.
 func same(a, b announce.Origin) bool {
 	return a.Peer.RTSP == b.Peer.RTSP && a.Hello.Boot == b.Hello.Boot
 }
 
-// better tells whether a stream that is pulled from now should rather be pulled from next. all is what is announced. An origin that is
-// not heard any more is kept as long as it sends, unless the stream was published elsewhere since.
+// better reports whether a stream that is pulled from now should rather be pulled from next. all is what is announced.
+// An origin that is not heard any more is kept as long as it sends, unless the stream was published elsewhere since.
 func better(now, next announce.Origin, all []announce.Origin) bool {
 	if same(now, next) {
 		return false
@@ -59,8 +59,9 @@ func better(now, next announce.Origin, all []announce.Origin) bool {
 	return next.Stream.Epoch > now.Stream.Epoch
 }
 
-// roomy orders transcoders that may take a new rendition, the one with the most room first. Room is taken in steps, because it changes
-// all the time; among equals the name of the rendition decides, so that two relays that ask at once ask the same pod.
+// roomy orders transcoders that may take a new rendition, the one with the most room first. Room is taken in steps,
+// because it changes all the time; among equals the name of the rendition decides, so that two relays that ask at once
+// ask the same pod.
 func roomy(all []announce.Pod, rendition string) []announce.Pod {
 	const steps = 10
 	all = slices.DeleteFunc(slices.Clone(all), func(p announce.Pod) bool {
@@ -76,11 +77,13 @@ func roomy(all []announce.Pod, rendition string) []announce.Pod {
 	return all
 }
 
-// First names the transcoder that makes a rendition which starts with its stream; all choose alike. Empty: none has room.
+// First names the transcoder that makes a rendition which starts with its stream; all choose alike. Empty: none has
+// room.
 func First(all []announce.Pod, rendition string) string {
 	first, most := "", uint64(0)
 	for _, p := range all {
-		if w := weight(p.Hello.Pod, rendition); p.Status.Ready && !p.Status.Draining && p.Status.Headroom > 0 && (first == "" || w > most) {
+		if w := weight(p.Hello.Pod, rendition); p.Status.Ready && !p.Status.Draining && p.Status.Headroom > 0 &&
+			(first == "" || w > most) {
 			first, most = p.Hello.Pod, w
 		}
 	}

@@ -8,7 +8,10 @@ import (
 )
 
 func origin(pod string, epoch uint64, state announce.State) announce.Origin {
-	return announce.Origin{Pod: announce.Pod{Peer: announce.Peer{RTSP: pod + ":9554"}, Hello: announce.Hello{Pod: pod, Boot: "1"}}, Stream: announce.Stream{Epoch: epoch, State: state}}
+	return announce.Origin{
+		Pod:    announce.Pod{Peer: announce.Peer{RTSP: pod + ":9554"}, Hello: announce.Hello{Pod: pod, Boot: "1"}},
+		Stream: announce.Stream{Epoch: epoch, State: state},
+	}
 }
 
 func TestTheBestOrigin(t *testing.T) {
@@ -16,13 +19,18 @@ func TestTheBestOrigin(t *testing.T) {
 		all  []announce.Origin
 		want string
 	}{
-		"one":                            {[]announce.Origin{origin("a", 1, announce.Held)}, "a"},
-		"the later publish":              {[]announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Live)}, "b"},
-		"an encoder counts for more":     {[]announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Held)}, "a"},
-		"both held: the later":           {[]announce.Origin{origin("a", 3, announce.Held), origin("b", 2, announce.Held)}, "a"},
-		"the same moment: by name":       {[]announce.Origin{origin("b", 2, announce.Live), origin("a", 2, announce.Live)}, "a"},
-		"one that failed is passed over": {[]announce.Origin{origin("bad", 9, announce.Live), origin("a", 1, announce.Held)}, "a"},
-		"nothing but one that failed":    {[]announce.Origin{origin("bad", 9, announce.Live)}, ""},
+		"one": {[]announce.Origin{origin("a", 1, announce.Held)}, "a"},
+		"the later publish": {[]announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Live)},
+			"b"},
+		"an encoder counts for more": {[]announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Held)},
+			"a"},
+		"both held: the later": {[]announce.Origin{origin("a", 3, announce.Held), origin("b", 2, announce.Held)},
+			"a"},
+		"the same moment: by name": {[]announce.Origin{origin("b", 2, announce.Live), origin("a", 2, announce.Live)},
+			"a"},
+		"one that failed is passed over": {[]announce.Origin{origin("bad", 9, announce.Live), origin("a", 1, announce.Held)},
+			"a"},
+		"nothing but one that failed": {[]announce.Origin{origin("bad", 9, announce.Live)}, ""},
 	} {
 		got, ok := best(c.all, func(o announce.Origin) bool { return o.Hello.Pod == "bad" })
 		if ok != (c.want != "") || got.Hello.Pod != c.want {
@@ -44,14 +52,21 @@ func TestWhenAStreamMoves(t *testing.T) {
 		all       []announce.Origin
 		want      bool
 	}{
-		"the same pod, published anew":     {origin("a", 1, announce.Live), origin("a", 2, announce.Live), []announce.Origin{origin("a", 2, announce.Live)}, false},
-		"published later elsewhere":        {origin("a", 1, announce.Live), origin("b", 2, announce.Live), []announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Live)}, true},
-		"the encoder went elsewhere":       {origin("a", 3, announce.Live), origin("b", 2, announce.Live), []announce.Origin{origin("a", 3, announce.Held), origin("b", 2, announce.Live)}, true},
-		"not heard any more, but it sends": {origin("a", 2, announce.Live), origin("b", 1, announce.Live), []announce.Origin{origin("b", 1, announce.Live)}, false},
-		"not heard, and published since":   {origin("a", 2, announce.Live), origin("b", 3, announce.Live), []announce.Origin{origin("b", 3, announce.Live)}, true},
-		"the pod was restarted":            {origin("a", 1, announce.Live), restarted, []announce.Origin{restarted}, false},
-		"its transcoder drains":            {rendition("a", false), rendition("b", false), []announce.Origin{rendition("a", true)}, true},
-		"both transcoders drain":           {rendition("a", false), rendition("b", true), []announce.Origin{rendition("a", true)}, false},
+		"the same pod, published anew": {origin("a", 1, announce.Live), origin("a", 2, announce.Live),
+			[]announce.Origin{origin("a", 2, announce.Live)}, false},
+		"published later elsewhere": {origin("a", 1, announce.Live), origin("b", 2, announce.Live),
+			[]announce.Origin{origin("a", 1, announce.Live), origin("b", 2, announce.Live)}, true},
+		"the encoder went elsewhere": {origin("a", 3, announce.Live), origin("b", 2, announce.Live),
+			[]announce.Origin{origin("a", 3, announce.Held), origin("b", 2, announce.Live)}, true},
+		"not heard any more, but it sends": {origin("a", 2, announce.Live), origin("b", 1, announce.Live),
+			[]announce.Origin{origin("b", 1, announce.Live)}, false},
+		"not heard, and published since": {origin("a", 2, announce.Live), origin("b", 3, announce.Live),
+			[]announce.Origin{origin("b", 3, announce.Live)}, true},
+		"the pod was restarted": {origin("a", 1, announce.Live), restarted, []announce.Origin{restarted}, false},
+		"its transcoder drains": {rendition("a", false), rendition("b", false), []announce.Origin{rendition("a", true)},
+			true},
+		"both transcoders drain": {rendition("a", false), rendition("b", true), []announce.Origin{rendition("a", true)},
+			false},
 	} {
 		if got := better(c.now, c.next, c.all); got != c.want {
 			t.Errorf("%s: %v", name, got)
@@ -69,7 +84,12 @@ func pod(name string, headroom float64, change func(*announce.Pod)) announce.Pod
 
 func TestTheTranscoderWithRoom(t *testing.T) {
 	all := []announce.Pod{
-		pod("full", 0, nil), pod("little", 0.2, nil), pod("much", 0.9, nil), pod("draining", 1, func(p *announce.Pod) { p.Status.Draining = true }),
+		pod(
+			"full",
+			0,
+			nil,
+		), pod("little", 0.2, nil), pod("much", 0.9, nil),
+		pod("draining", 1, func(p *announce.Pod) { p.Status.Draining = true }),
 		pod("starting", 1, func(p *announce.Pod) { p.Status.Ready = false }),
 	}
 	got := roomy(all, "x")

@@ -22,8 +22,8 @@ const (
 // errAgain: the fetch that was waited for has ended; whoever still wants the stream looks again.
 var errAgain = errors.New("the fetch has ended")
 
-// fetch keeps one stream in the hub: it pulls from the best origin, goes to another one when that is better or the first is lost, and
-// ends with the stream, or some time after its last reader.
+// fetch keeps one stream in the hub: it pulls from the best origin, goes to another one when that is better or the
+// first is lost, and ends with the stream, or some time after its last reader.
 type fetch struct {
 	finder *Finder
 	key    hub.Key
@@ -55,7 +55,8 @@ type attempt struct {
 
 func newFetch(f *Finder, key hub.Key) *fetch {
 	return &fetch{
-		finder: f, key: key, wake: make(chan struct{}, 1), ready: make(chan struct{}), done: make(chan struct{}), failures: map[string]*failure{}, began: time.Now(),
+		finder: f, key: key, wake: make(chan struct{}, 1), ready: make(chan struct{}), done: make(chan struct{}),
+		failures: map[string]*failure{}, began: time.Now(),
 	}
 }
 
@@ -76,7 +77,11 @@ func (x *fetch) wait(ctx context.Context) (*hub.Stream, error) {
 		}
 		return nil, errAgain
 	case <-ctx.Done():
-		return nil, &hub.UnavailableError{Reason: "OriginSlow", Message: "the stream is there, but did not come in time; try again", RetryAfter: 2 * time.Second}
+		return nil, &hub.UnavailableError{
+			Reason:     "OriginSlow",
+			Message:    "the stream is there, but did not come in time; try again",
+			RetryAfter: 2 * time.Second,
+		}
 	}
 	if s, err := x.finder.opt.Hub.Find(ctx, x.key); err == nil {
 		return s, nil
@@ -84,8 +89,8 @@ func (x *fetch) wait(ctx context.Context) (*hub.Stream, error) {
 	return nil, errAgain
 }
 
-// run is the life of the fetch. There is one attempt, and beside it for a moment the one that takes its place: the hub lets the newer
-// publisher replace the older when it has something to publish, so readers are never without.
+// run is the life of the fetch. There is one attempt, and beside it for a moment the one that takes its place: the hub
+// lets the newer publisher replace the older when it has something to publish, so readers are never without.
 func (x *fetch) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -161,7 +166,8 @@ func (x *fetch) start(ctx context.Context, now, next *attempt) (*attempt, *attem
 		return now, nil
 	}
 	x.finder.metrics.switches.Inc()
-	x.finder.opt.Log.V(1).Info("Going to another origin", "stream", x.key.String(), "from", now.origin.Hello.Pod, "to", o.Hello.Pod)
+	x.finder.opt.Log.V(1).
+		Info("Going to another origin", "stream", x.key.String(), "from", now.origin.Hello.Pod, "to", o.Hello.Pod)
 	return now, x.attempt(ctx, o)
 }
 
@@ -174,9 +180,16 @@ func (x *fetch) attempt(ctx context.Context, o announce.Origin) *attempt {
 	}
 	x.finder.metrics.pulls.Inc()
 	client := &pull.Client{
-		URL: scheme + o.Peer.RTSP + pull.Path(x.key), TLSConfig: x.finder.opt.TLS, Hub: x.finder.opt.Hub, Key: x.key, Timeout: fetchTimeout,
-		Publisher: hub.Publisher{Remote: o.Stream.Remote, Domain: o.Stream.PushDomain, Replace: true, Yields: o.Stream.Template != ""},
-		Told:      o.Stream.Facts.Measured(), Log: x.finder.opt.Log,
+		URL: scheme + o.Peer.RTSP + pull.Path(
+			x.key,
+		), TLSConfig: x.finder.opt.TLS, Hub: x.finder.opt.Hub, Key: x.key, Timeout: fetchTimeout,
+		Publisher: hub.Publisher{
+			Remote:  o.Stream.Remote,
+			Domain:  o.Stream.PushDomain,
+			Replace: true,
+			Yields:  o.Stream.Template != "",
+		},
+		Told: o.Stream.Facts.Measured(), Log: x.finder.opt.Log,
 	}
 	go func() {
 		defer cancel()
@@ -185,7 +198,8 @@ func (x *fetch) attempt(ctx context.Context, o announce.Origin) *attempt {
 	return a
 }
 
-// ended takes the end of an attempt and tells whether the fetch is over with it. beside says that another attempt goes on.
+// ended takes the end of an attempt and reports whether the fetch is over with it. beside says that another attempt
+// goes on.
 func (x *fetch) ended(a *attempt, err error, beside bool) bool {
 	a.cancel()
 	switch {
@@ -202,7 +216,8 @@ func (x *fetch) ended(a *attempt, err error, beside bool) bool {
 	default:
 		x.finder.metrics.ended.WithLabelValues("failed").Inc()
 	}
-	x.finder.opt.Log.V(1).Info("Fetching a stream was interrupted", "stream", x.key.String(), "from", a.origin.Hello.Pod, "error", err.Error())
+	x.finder.opt.Log.V(1).
+		Info("Fetching a stream was interrupted", "stream", x.key.String(), "from", a.origin.Hello.Pod, "error", err.Error())
 	if later, ok := errors.AsType[*hub.UnavailableError](err); ok && !x.played {
 		x.refused = later
 	}
@@ -216,8 +231,8 @@ func (x *fetch) ended(a *attempt, err error, beside bool) bool {
 	return false
 }
 
-// lost tells, while nothing is pulled, whether the stream is to be given up: the hub does not hold it any more, or it never came and
-// there is no hope that it will.
+// lost tells, while nothing is pulled, whether the stream is to be given up: the hub does not hold it any more, or it
+// never came and there is no hope that it will.
 func (x *fetch) lost() bool {
 	if x.finder.opt.Hub.Lookup(x.key) != nil {
 		return false // held for a new origin
@@ -235,7 +250,11 @@ func (x *fetch) lost() bool {
 		x.err = x.refused
 		return true
 	case time.Since(x.began) > fetchTimeout:
-		x.err = &hub.UnavailableError{Reason: "OriginUnreachable", Message: "the pod that has the stream does not answer; try again", RetryAfter: 2 * time.Second}
+		x.err = &hub.UnavailableError{
+			Reason:     "OriginUnreachable",
+			Message:    "the pod that has the stream does not answer; try again",
+			RetryAfter: 2 * time.Second,
+		}
 		return true
 	}
 	return false

@@ -1,5 +1,5 @@
-// Package directory finds which pod has a stream, by what all pods announce, and fetches the stream from there for those who play it.
-// There is no registry: each pod asks the others.
+// Package directory finds which pod has a stream, by what all pods announce, and fetches the stream from there for
+// those who play it. There is no registry: each pod asks the others.
 package directory
 
 import (
@@ -28,10 +28,12 @@ type FinderOptions struct {
 	Log     logr.Logger
 	Metrics prometheus.Registerer
 
-	Renditions bool          // fetch renditions too, and ask transcoders for those that nobody has; a transcoder makes its own
+	// fetch renditions too, and ask transcoders for those that nobody has; a transcoder makes its own
+	Renditions bool
 	Linger     time.Duration // how long a stream is fetched on after its last reader; default 10 s
 	MaxStreams int           // fetched at once; default 4096
-	SyncTime   time.Duration // that a new process waits for its peers to be heard before it says that there is no stream; default 3 s
+	// that a new process waits for its peers to be heard before it says that there is no stream; default 3 s
+	SyncTime time.Duration
 }
 
 // Finder fetches streams from where they are published, once for all who ask. It is safe for concurrent use.
@@ -80,7 +82,8 @@ func ID(key hub.Key) announce.ID { return announce.ID{Space: key.Space, App: key
 // Key is the hub's name of an announced stream.
 func Key(id announce.ID) hub.Key { return hub.Key{Space: id.Space, App: id.App, Name: id.Name} }
 
-// Find gives a stream from the hub, and fetches it before when it is published elsewhere, or a transcoder can make it.
+// Find returns a stream from the hub, and fetches it before when it is published elsewhere, or a transcoder can make
+// it.
 func (f *Finder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error) {
 	for {
 		one, s, err := f.join(key)
@@ -98,7 +101,7 @@ func (f *Finder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error) {
 	}
 }
 
-// join gives the stream when it can be played now, or the fetch that brings it.
+// join returns the stream when it can be played now, or the fetch that brings it.
 func (f *Finder) join(key hub.Key) (*fetch, *hub.Stream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -114,7 +117,11 @@ func (f *Finder) join(key hub.Key) (*fetch, *hub.Stream, error) {
 		return nil, nil, err
 	}
 	if len(f.fetches) >= f.opt.MaxStreams {
-		return nil, nil, &hub.UnavailableError{Reason: "TooManyStreams", Message: "this pod fetches as many streams as it may; try again later, or add pods", RetryAfter: 5 * time.Second}
+		return nil, nil, &hub.UnavailableError{
+			Reason:     "TooManyStreams",
+			Message:    "this pod fetches as many streams as it may; try again later, or add pods",
+			RetryAfter: 5 * time.Second,
+		}
 	}
 	if f.ctx.Err() != nil {
 		return nil, nil, hub.ErrNotFound
@@ -131,7 +138,7 @@ func (f *Finder) join(key hub.Key) (*fetch, *hub.Stream, error) {
 	return one, nil, nil
 }
 
-// wait gives peers that were not heard yet a moment to be; true when it is worth looking again.
+// wait returns peers that were not heard yet a moment to be; true when it is worth looking again.
 func (f *Finder) wait(ctx context.Context, key hub.Key) bool {
 	if f.opt.Mirror.Settled() {
 		return false
@@ -154,8 +161,8 @@ func (f *Finder) wait(ctx context.Context, key hub.Key) bool {
 
 func nothing(announce.Origin) bool { return false }
 
-// choose gives the pod to fetch a stream from: the best of those that have it, else a transcoder that can make it. A name is that of
-// a rendition only when no stream has it.
+// choose returns the pod to fetch a stream from: the best of those that have it, else a transcoder that can make it. A
+// name is that of a rendition only when no stream has it.
 func (f *Finder) choose(key hub.Key, excluded func(announce.Origin) bool) (announce.Origin, error) {
 	have := f.opt.Mirror.Origins(ID(key))
 	if !f.opt.Renditions {
@@ -176,7 +183,7 @@ func (f *Finder) choose(key hub.Key, excluded func(announce.Origin) bool) (annou
 	return f.transcoder(key, excluded)
 }
 
-// transcoder gives the pod that can make a rendition.
+// transcoder returns the pod that can make a rendition.
 func (f *Finder) transcoder(key hub.Key, excluded func(announce.Origin) bool) (announce.Origin, error) {
 	source, template := f.opt.Plan.Load().SplitTemplate(key.Space, key.App, key.Name)
 	if template == nil || len(f.opt.Mirror.Origins(announce.ID{Space: key.Space, App: key.App, Name: source})) == 0 {
@@ -184,15 +191,26 @@ func (f *Finder) transcoder(key hub.Key, excluded func(announce.Origin) bool) (a
 	}
 	transcoders := f.opt.Mirror.Pods(contract.Transcoder)
 	for _, p := range roomy(transcoders, key.String()) {
-		o := announce.Origin{Pod: p, Stream: announce.Stream{ID: ID(key), State: announce.Live, Of: source, Template: template.ID}}
+		o := announce.Origin{
+			Pod:    p,
+			Stream: announce.Stream{ID: ID(key), State: announce.Live, Of: source, Template: template.ID},
+		}
 		if !excluded(o) {
 			return o, nil
 		}
 	}
 	if len(transcoders) == 0 {
-		return announce.Origin{}, &hub.UnavailableError{Reason: "NoTranscoder", Message: "no transcoder is there that could make this rendition; try again in a moment, or play the source", RetryAfter: 3 * time.Second}
+		return announce.Origin{}, &hub.UnavailableError{
+			Reason:     "NoTranscoder",
+			Message:    "no transcoder is there that could make this rendition; try again in a moment, or play the source",
+			RetryAfter: 3 * time.Second,
+		}
 	}
-	return announce.Origin{}, &hub.UnavailableError{Reason: "TranscodersFull", Message: "all transcoders are busy; try again later, or play the source", RetryAfter: 5 * time.Second}
+	return announce.Origin{}, &hub.UnavailableError{
+		Reason:     "TranscodersFull",
+		Message:    "all transcoders are busy; try again later, or play the source",
+		RetryAfter: 5 * time.Second,
+	}
 }
 
 // poke has the fetches of streams look again.

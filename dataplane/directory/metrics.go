@@ -29,10 +29,20 @@ func newMetrics(reg prometheus.Registerer, f *Finder) (*metrics, error) {
 	}
 	all := []prometheus.Collector{m.pulls, m.switches, m.ended}
 	gauge := func(name, help string, value func() int) {
-		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, func() float64 { return float64(value()) }))
+		all = append(
+			all,
+			prometheus.NewGaugeFunc(
+				prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help},
+				func() float64 { return float64(value()) },
+			),
+		)
 	}
 	gauge("peers", "Pods that may have streams.", func() int { n, _, _ := f.opt.Mirror.Counts(); return n })
-	gauge("peers_heard", "Those of them whose announcements are heard.", func() int { _, n, _ := f.opt.Mirror.Counts(); return n })
+	gauge(
+		"peers_heard",
+		"Those of them whose announcements are heard.",
+		func() int { _, n, _ := f.opt.Mirror.Counts(); return n },
+	)
 	gauge("streams", "Streams that they announce.", func() int { _, _, n := f.opt.Mirror.Counts(); return n })
 	gauge("fetches", "Streams that are fetched now.", func() int {
 		f.mu.Lock()

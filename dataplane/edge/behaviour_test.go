@@ -41,7 +41,8 @@ func (r *rig) flv(client *http.Client, base, host, path string) *flvReader {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = res.Body.Close() })
-	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "video/x-flv" || res.Header.Get("Content-Encoding") != "" {
+	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "video/x-flv" ||
+		res.Header.Get("Content-Encoding") != "" {
 		r.t.Fatalf("%s %v", res.Status, res.Header)
 	}
 	f := &flvReader{t: r.t, res: res, r: bufio.NewReader(res.Body)}
@@ -52,7 +53,7 @@ func (r *rig) flv(client *http.Client, base, host, path string) *flvReader {
 	return f
 }
 
-// next gives type, time stamp and body of a tag; io.EOF at an orderly end.
+// next returns type, time stamp and body of a tag; io.EOF at an orderly end.
 func (f *flvReader) next() (byte, time.Duration, []byte, error) {
 	var head [11]byte
 	if _, err := io.ReadFull(f.r, head[:]); err != nil {
@@ -70,7 +71,7 @@ func (f *flvReader) next() (byte, time.Duration, []byte, error) {
 	return head[0], time.Duration(ms) * time.Millisecond, body[:size], nil
 }
 
-// frame gives the next video frame.
+// frame returns the next video frame.
 func (f *flvReader) frame() (key bool, at time.Duration, err error) {
 	for {
 		typ, at, body, err := f.next()
@@ -83,8 +84,8 @@ func (f *flvReader) frame() (key bool, at time.Duration, err error) {
 	}
 }
 
-// A reader begins with the newest key frame at once, goes on over a change of publisher, and its answer ends in an orderly way with the
-// stream: over HTTP/1.1, and over HTTP/2.
+// A reader begins with the newest key frame at once, goes on over a change of publisher, and its answer ends in an
+// orderly way with the stream: over HTTP/1.1, and over HTTP/2.
 func TestFLVFromTheNewestKeyFrameToTheEnd(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.source()
@@ -108,7 +109,17 @@ func TestFLVFromTheNewestKeyFrameToTheEnd(t *testing.T) {
 			t.Errorf("the protocol is %s", one.res.Proto)
 		}
 	}
-	one, two := r.flv(r.web.Client(), r.web.URL, playHost, "/live/stream.flv"), r.flv(r.secure.Client(), r.secure.URL, playHost, "/live/stream.flv")
+	one, two := r.flv(
+		r.web.Client(),
+		r.web.URL,
+		playHost,
+		"/live/stream.flv",
+	), r.flv(
+		r.secure.Client(),
+		r.secure.URL,
+		playHost,
+		"/live/stream.flv",
+	)
 	s.pub.Abandon()
 	s.publish(r.hub)
 	s.gop(5)
@@ -135,15 +146,19 @@ func TestFLVFromTheNewestKeyFrameToTheEnd(t *testing.T) {
 // sign signs a path under a domain's key.
 func sign(t *testing.T, key, path string) string {
 	t.Helper()
-	u, err := urlauth.Sign(plan.Auth{Type: plan.AuthA, Primary: key}, &url.URL{Scheme: "http", Host: signedHost, Path: path}, time.Now())
+	u, err := urlauth.Sign(
+		plan.Auth{Type: plan.AuthA, Primary: key},
+		&url.URL{Scheme: "http", Host: signedHost, Path: path},
+		time.Now(),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return u.RawQuery
 }
 
-// Signatures: of the path with its suffix, or, by rts_degrade=on, of the path without; by the domain's own key or that of an RTS domain of the
-// same main. A playlist authorises what it names, and nothing else does.
+// Signatures: of the path with its suffix, or, by rts_degrade=on, of the path without; by the domain's own key or that
+// of an RTS domain of the same main. A playlist authorises what it names, and nothing else does.
 func TestSignatures(t *testing.T) {
 	r := newRig(t, nil)
 	s := r.source()
@@ -186,7 +201,9 @@ func TestSignatures(t *testing.T) {
 		if line = strings.TrimSpace(line); strings.HasPrefix(line, "seg") {
 			found++
 			segment := bare[:strings.LastIndex(bare, "/")+1] + line
-			if status, _, header := r.get(signedHost, segment); status != http.StatusOK || !strings.Contains(header.Get("Cache-Control"), "immutable") || header.Get("Content-Type") != "video/mp4" {
+			if status, _, header := r.get(signedHost, segment); status != http.StatusOK ||
+				!strings.Contains(header.Get("Cache-Control"), "immutable") ||
+				header.Get("Content-Type") != "video/mp4" {
 				t.Errorf("%s: %d %v", segment, status, header)
 			}
 			segment, _, _ = strings.Cut(segment, "?")
@@ -216,7 +233,8 @@ func (r *rig) text(host, path string) string {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != mimePlaylist || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+	if err != nil || res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != mimePlaylist ||
+		res.Header.Get("Access-Control-Allow-Origin") != "*" {
 		r.t.Fatalf("%s: %s %s %v", path, res.Status, body, res.Header)
 	}
 	return string(body)
@@ -237,7 +255,9 @@ func TestRightsAndLimits(t *testing.T) {
 	keeps := r.flv(r.web.Client(), r.web.URL, playHost, "/live/stream.flv")
 	loses := r.flv(r.web.Client(), r.web.URL, "flvonly.example.com", "/live/stream.flv")
 	small := r.flv(r.web.Client(), r.web.URL, "small.example.com", "/live/stream.flv")
-	if status, body, header := r.get("small.example.com", "/live/stream.flv"); status != http.StatusServiceUnavailable || !strings.Contains(body, "TooManyViewers") || header.Get("Retry-After") == "" {
+	if status, body, header := r.get("small.example.com", "/live/stream.flv"); status != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "TooManyViewers") ||
+		header.Get("Retry-After") == "" {
 		t.Errorf("a second viewer of a domain for one: %d %s", status, body)
 	}
 	if status, _, _ := r.get("small.example.com", "/live/stream.m3u8"); status != http.StatusServiceUnavailable {
@@ -339,13 +359,20 @@ func TestWebSocketFLV(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	fmt.Fprintf(c, "GET /live/stream.flv HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", playHost)
+	fmt.Fprintf(
+		c,
+		"GET /live/stream.flv HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: "+
+			"websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+		playHost,
+	)
 	br := bufio.NewReader(c)
 	res, err := http.ReadResponse(br, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" { // the example of RFC 6455, 1.3
+	// the example of RFC 6455, 1.3
+	if res.StatusCode != http.StatusSwitchingProtocols ||
+		res.Header.Get("Sec-WebSocket-Accept") != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" {
 		t.Fatalf("%s %v", res.Status, res.Header)
 	}
 	message := func() (byte, []byte) {
@@ -371,7 +398,8 @@ func TestWebSocketFLV(t *testing.T) {
 		t.Fatalf("the first message is %x %q", op, body)
 	}
 	for i := range 5 {
-		if op, body := message(); op != 0x82 || body[0] != 9 || binary.BigEndian.Uint32(body[len(body)-4:]) != uint32(len(body)-4) {
+		if op, body := message(); op != 0x82 || body[0] != 9 ||
+			binary.BigEndian.Uint32(body[len(body)-4:]) != uint32(len(body)-4) {
 			t.Fatalf("message %d is %x with %d bytes", i, op, len(body))
 		}
 	}
@@ -422,7 +450,9 @@ func TestOwnRTMPPort(t *testing.T) {
 		t.Errorf("playing: %s", said)
 	}
 	url := fmt.Sprintf("rtmp://%s/live/other?vhost=%s", r.rtmp, pushHost)
-	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "testsrc", "-t", "1", "-f", "flv", url).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error",
+		"-f", "lavfi", "-i", "testsrc", "-t", "1", "-f", "flv", url).
+		CombinedOutput()
 	if err == nil || r.hub.Lookup(liveKey).Track(media.Video) == nil {
 		t.Errorf("publishing at the edge: %v %s", err, out)
 	}

@@ -19,8 +19,9 @@ var (
 // farewell is how long the last words may take.
 const farewell = time.Second
 
-// outlet writes shared memory to a connection: vectored where the kernel takes it, joined into one record where TLS does not. A write has no
-// deadline of its own, since a timer for each would cost as much as all else around the system call; who takes nothing is found by stalled.
+// outlet writes shared memory to a connection: vectored where the kernel takes it, joined into one record where TLS
+// does not. A write has no deadline of its own, since a timer for each would cost as much as all else around the system
+// call; who takes nothing is found by stalled.
 type outlet struct {
 	conn    net.Conn
 	vectors net.Buffers // reused

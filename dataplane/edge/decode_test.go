@@ -25,8 +25,8 @@ func decodeTime(t *testing.T) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
-// ffmpeg decodes every form of a stream with B-frames and sound without a complaint; every frame of the source is there, and time goes on
-// evenly.
+// ffmpeg decodes every form of a stream with B-frames and sound without a complaint; every frame of the source is
+// there, and time goes on evenly.
 func TestFFmpegDecodesEveryForm(t *testing.T) {
 	r := newRig(t, nil)
 	r.publish(testsrc.Options{FPS: 25, BFrames: 2, Audio: true})
@@ -41,7 +41,9 @@ func TestFFmpegDecodesEveryForm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			length := fmt.Sprintf("%.1f", seconds.Seconds())
-			out := ffmpeg(t, append(input, "-t", length, "-f", "null", "-", "-t", length, "-c", "copy", "-f", "framecrc", "pipe:1")...)
+			out := ffmpeg(
+				t,
+				append(input, "-t", length, "-f", "null", "-", "-t", length, "-c", "copy", "-f", "framecrc", "pipe:1")...)
 			packets := framecrc(t, out)
 			checkEven(t, packets[0], 40*time.Millisecond, seconds)
 			checkEven(t, packets[1], 1024*time.Second/48000, seconds)

@@ -64,16 +64,27 @@ func (ds *domains) measure(now time.Time) {
 
 func (d *domainState) load() float64 { return d.mbps + d.promised + d.recent }
 
-// admit decides about a newcomer, whose stream has mbps; viewers are those that the domain has beside FLV and RTMP ones. One who is let in
-// counts with the stream's bit rate until it is measured.
+// admit decides about a newcomer, whose stream has mbps; viewers are those that the domain has beside FLV and RTMP
+// ones. One who is let in counts with the stream's bit rate until it is measured.
 func (ds *domains) admit(d *plan.PlayDomain, s *domainState, others int, mbps float64) *refusal {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
 	if d.MaxViewers > 0 && int(s.viewers.Load())+others >= d.MaxViewers {
-		return refuse(http.StatusServiceUnavailable, "TooManyViewers", "play domain %s has its %d viewers (limits.maxViewers); try again later", d.Hostname, d.MaxViewers)
+		return refuse(
+			http.StatusServiceUnavailable,
+			"TooManyViewers",
+			"play domain %s has its %d viewers (limits.maxViewers); try again later",
+			d.Hostname,
+			d.MaxViewers,
+		)
 	}
 	if d.MaxEgressMbps > 0 && s.load()+mbps > float64(d.MaxEgressMbps) {
-		return refuse(http.StatusServiceUnavailable, "EgressFull", "play domain %s sends as much as its limits.maxEgressMbps allows; try again later", d.Hostname)
+		return refuse(
+			http.StatusServiceUnavailable,
+			"EgressFull",
+			"play domain %s sends as much as its limits.maxEgressMbps allows; try again later",
+			d.Hostname,
+		)
 	}
 	if ds.maxEgress > 0 {
 		total := mbps
@@ -81,7 +92,11 @@ func (ds *domains) admit(d *plan.PlayDomain, s *domainState, others int, mbps fl
 			total += one.load()
 		}
 		if total > ds.maxEgress {
-			return refuse(http.StatusServiceUnavailable, "EgressFull", "the edge sends as much as it may; try again later, or add edges")
+			return refuse(
+				http.StatusServiceUnavailable,
+				"EgressFull",
+				"the edge sends as much as it may; try again later, or add edges",
+			)
 		}
 	}
 	s.recent += mbps

@@ -1,8 +1,9 @@
-// Package edge is standard play: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS of the streams that a hub.Finder gives.
+// Package edge is standard play: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS of the streams that a
+// hub.Finder gives.
 //
-// The host that a player asks chooses the play domain, and the domain what is served (resolve). FLV and RTMP readers of a stream share a
-// feed, which makes each frame into a tag once; each has one goroutine that writes shared memory (viewer). HLS readers share segments
-// (package hls).
+// The host that a player asks chooses the play domain, and the domain what is served (resolve). FLV and RTMP readers of
+// a stream share a feed, which makes each frame into a tag once; each has one goroutine that writes shared memory
+// (viewer). HLS readers share segments (package hls).
 package edge
 
 import (
@@ -29,12 +30,15 @@ type Options struct {
 	Log     logr.Logger
 	Metrics prometheus.Registerer // nil: no metrics
 
-	MaxViewers    int           // FLV, RTMP and HLS viewers in all; default 20,000
-	MaxEgressMbps float64       // sent in all, beyond which newcomers are refused; default: no limit
-	MaxBacklog    time.Duration // media that a slow reader may be behind, where a newer key frame is there to go on from; default 3 s
-	StallTime     time.Duration // how long a player may not answer while something waits for it; default 10 s. One that answers and takes nothing has six times as long
-	FeedLinger    time.Duration // how long a stream stays muxed after its last FLV or RTMP reader; default 5 s
-	HLSLinger     time.Duration // how long after its last HLS request; default 1 min
+	MaxViewers    int     // FLV, RTMP and HLS viewers in all; default 20,000
+	MaxEgressMbps float64 // sent in all, beyond which newcomers are refused; default: no limit
+	// media that a slow reader may be behind, where a newer key frame is there to go on from; default 3 s
+	MaxBacklog time.Duration
+	// how long a player may not answer while something waits for it; default 10 s. One that answers and takes nothing has
+	// six times as long
+	StallTime  time.Duration
+	FeedLinger time.Duration // how long a stream stays muxed after its last FLV or RTMP reader; default 5 s
+	HLSLinger  time.Duration // how long after its last HLS request; default 1 min
 }
 
 func (o *Options) defaults() {
@@ -85,7 +89,11 @@ func New(opt Options) (*Edge, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Edge{
 		opt: opt, log: opt.Log, missing: hub.NewMissing(opt.Hub), viewers: map[*viewer]struct{}{}, cancel: cancel,
-		feeds: newFeeds(opt.MaxBacklog, opt.FeedLinger, opt.Log), domains: newDomains(opt.MaxEgressMbps), hearers: newHearers(),
+		feeds: newFeeds(
+			opt.MaxBacklog,
+			opt.FeedLinger,
+			opt.Log,
+		), domains: newDomains(opt.MaxEgressMbps), hearers: newHearers(),
 	}
 	e.hls = hls.NewMuxers(hls.Options{Linger: opt.HLSLinger, Log: opt.Log})
 	var err error
@@ -99,7 +107,8 @@ func New(opt Options) (*Edge, error) {
 	return e, nil
 }
 
-// enforce ends the viewers that lost their right with a new Plan, and only those. HLS viewers are asked with each request.
+// enforce ends the viewers that lost their right with a new Plan, and only those. HLS viewers are asked with each
+// request.
 func (e *Edge) enforce(now *plan.Index) {
 	for _, v := range e.all() {
 		if err := now.MayKeepPlaying(v.right); err != nil {
@@ -165,8 +174,9 @@ func (e *Edge) leave(v *viewer, cause error) {
 	e.feeds.close(v.feed)
 	v.domain.viewers.Add(-1)
 	e.metrics.leaves.WithLabelValues(v.kind, reasonFor(cause)).Inc()
-	e.log.V(1).Info("Viewer left", "Protocol", v.kind, "Stream", v.stream, "Domain", v.right.Host, "Reason", reasonFor(cause),
-		"Seconds", int(time.Since(v.since).Seconds()), "Skipped", v.skipped.Load())
+	e.log.V(1).
+		Info("Viewer left", "Protocol", v.kind, "Stream", v.stream, "Domain", v.right.Host, "Reason", reasonFor(cause),
+			"Seconds", int(time.Since(v.since).Seconds()), "Skipped", v.skipped.Load())
 	e.running.Done()
 }
 
@@ -177,8 +187,8 @@ func (e *Edge) Viewers() int {
 	return len(e.viewers) + e.hearers.count()
 }
 
-// Drain takes no more viewers, tells those that are there that the server shuts down, one after the other, spread over a time, and waits for them
-// until the context ends. HLS players come back elsewhere by themselves.
+// Drain takes no more viewers, tells those that are there that the server shuts down, one after the other, spread over
+// a time, and waits for them until the context ends. HLS players come back elsewhere by themselves.
 func (e *Edge) Drain(ctx context.Context, over time.Duration) error {
 	e.mu.Lock()
 	e.closing = true
@@ -227,8 +237,11 @@ type ViewerInfo struct {
 func (e *Edge) List() []ViewerInfo {
 	out := []ViewerInfo{}
 	for _, v := range e.all() {
-		out = append(out, ViewerInfo{Protocol: v.kind, Domain: v.right.Host, Stream: v.stream, Remote: v.remote.String(), Since: v.since,
-			BacklogMs: v.backlog().Milliseconds(), Skipped: v.skipped.Load(), Bytes: v.sent.Load()})
+		out = append(
+			out,
+			ViewerInfo{Protocol: v.kind, Domain: v.right.Host, Stream: v.stream, Remote: v.remote.String(), Since: v.since,
+				BacklogMs: v.backlog().Milliseconds(), Skipped: v.skipped.Load(), Bytes: v.sent.Load()},
+		)
 	}
 	return out
 }

@@ -17,8 +17,8 @@ import (
 // feedBytes bounds the tags of a feed, as the hub's ring bounds the frames.
 const feedBytes = 32 << 20
 
-// feed makes the tags of one stream, once for all its FLV and RTMP readers. Its goroutine puts them into a window that readers look at
-// without a lock.
+// feed makes the tags of one stream, once for all its FLV and RTMP readers. Its goroutine puts them into a window that
+// readers look at without a lock.
 type feed struct {
 	stream *hub.Stream
 	window atomic.Pointer[window]
@@ -53,7 +53,14 @@ func (w *window) newestKey() (uint64, bool) {
 
 // grow makes the next window: with more tags, without what is older than keep and lies before a key tag.
 func (w *window) grow(tags []*flv.Tag, keep time.Duration) *window {
-	n := &window{tags: append(w.tags, tags...), first: w.first, keys: w.keys, bytes: w.bytes, edge: w.edge, more: make(chan struct{})}
+	n := &window{
+		tags:  append(w.tags, tags...),
+		first: w.first,
+		keys:  w.keys,
+		bytes: w.bytes,
+		edge:  w.edge,
+		more:  make(chan struct{}),
+	}
 	for i, t := range tags {
 		if t.Key {
 			n.keys = append(n.keys, w.next()+uint64(i))
@@ -128,7 +135,7 @@ func newFeeds(keep, linger time.Duration, log logr.Logger) *feeds {
 	return &feeds{keep: keep, linger: linger, log: log, all: map[*hub.Stream]*feed{}}
 }
 
-// open gives the feed of a stream and counts a reader; close is its counterpart.
+// open returns the feed of a stream and counts a reader; close is its counterpart.
 func (fs *feeds) open(s *hub.Stream) *feed {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

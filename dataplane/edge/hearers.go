@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// hearer is an HLS player, told apart by what it has in common over its requests. Players behind one address with one program are told apart
-// by nothing, and count once.
+// hearer is an HLS player, told apart by what it has in common over its requests. Players behind one address with one
+// program are told apart by nothing, and count once.
 type hearer struct {
 	host, stream string
 	remote       netip.Addr
@@ -28,7 +28,7 @@ type hearers struct {
 
 func newHearers() *hearers { return &hearers{seen: map[hearer]time.Time{}, byHost: map[string]int{}} }
 
-// known tells whether a player is counted already, and keeps it.
+// known reports whether a player is counted already, and keeps it.
 func (h *hearers) known(one hearer, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 
 const methods = "GET, HEAD, OPTIONS"
 
-// ServeHTTP serves FLV, WebSocket-FLV and HLS of Standard play domains. What is not for the edge is 403 or 404, with the reason in JSON.
+// ServeHTTP serves FLV, WebSocket-FLV and HLS of Standard play domains. What is not for the edge is 403 or 404, with
+// the reason in JSON.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	defer func() {
 		if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // it is compared as net/http does
@@ -49,7 +50,12 @@ func (e *Edge) refuseOther(w http.ResponseWriter, req *http.Request, a *ask) {
 	case d == nil:
 		refuse(http.StatusNotFound, "UnknownDomain", "%q is not a play domain of this server", shown(a.host)).write(w)
 	case d.Type != plan.Standard:
-		refuse(http.StatusForbidden, "ProtocolNotServed", "play domain %s serves RTS alone (artc://, WHEP)", d.Hostname).write(w)
+		refuse(
+			http.StatusForbidden,
+			"ProtocolNotServed",
+			"play domain %s serves RTS alone (artc://, WHEP)",
+			d.Hostname,
+		).write(w)
 	case req.Method == http.MethodPost:
 		refuse(http.StatusForbidden, "ProtocolNotServed",
 			"play domain %s serves RTMP, FLV and HLS; RTS (artc://, WHEP) is played from an RTS domain", d.Hostname).write(w)
@@ -58,7 +64,7 @@ func (e *Edge) refuseOther(w http.ResponseWriter, req *http.Request, a *ask) {
 	}
 }
 
-// allowed tells whether the method can be served, and answers otherwise.
+// allowed reports whether the method can be served, and answers otherwise.
 func allowed(w http.ResponseWriter, req *http.Request) bool {
 	if req.Method == http.MethodGet || req.Method == http.MethodHead {
 		return true
@@ -69,7 +75,12 @@ func allowed(w http.ResponseWriter, req *http.Request) bool {
 }
 
 func newAsk(req *http.Request) *ask {
-	a := &ask{host: plan.Hostname(req.Host), path: req.URL.EscapedPath(), rawQuery: req.URL.RawQuery, referer: req.Header.Get("Referer")}
+	a := &ask{
+		host:     plan.Hostname(req.Host),
+		path:     req.URL.EscapedPath(),
+		rawQuery: req.URL.RawQuery,
+		referer:  req.Header.Get("Referer"),
+	}
 	if a.referer == "" {
 		a.referer = req.Header.Get("Origin")
 	}

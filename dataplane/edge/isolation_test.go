@@ -44,15 +44,32 @@ func (r *rig) rtmpStatus(host string) string {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning",
-		"-i", fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, host), "-t", "0.2", "-c", "copy", "-f", "null", "-").CombinedOutput()
+	out, err := exec.CommandContext(
+		ctx,
+		"ffmpeg",
+		"-hide_banner",
+		"-nostats",
+		"-nostdin",
+		"-loglevel",
+		"warning",
+		"-i",
+		fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, host),
+		"-t",
+		"0.2",
+		"-c",
+		"copy",
+		"-f",
+		"null",
+		"-",
+	).CombinedOutput()
 	if err == nil {
 		return ""
 	}
 	return string(out)
 }
 
-// Every protocol on every kind of host gives what the domains say: isolation does not depend on the path, the Host header or the tcUrl.
+// Every protocol on every kind of host gives what the domains say: isolation does not depend on the path, the Host
+// header or the tcUrl.
 func TestIsolation(t *testing.T) {
 	needFFmpeg(t)
 	r := newRig(t, nil)
@@ -65,8 +82,22 @@ func TestIsolation(t *testing.T) {
 	other.SetTracks([]*media.Track{s.video})
 
 	const ws = "ws"
-	upgrade := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
-	paths := map[string]string{"flv": "/live/stream.flv", ws: "/live/stream.flv", "ll-hls": "/live/stream.m3u8", "hls": "/live/stream.m3u8?format=ts"}
+	upgrade := []string{
+		"Connection",
+		"Upgrade",
+		"Upgrade",
+		"websocket",
+		"Sec-WebSocket-Version",
+		"13",
+		"Sec-WebSocket-Key",
+		"dGhlIHNhbXBsZSBub25jZQ==",
+	}
+	paths := map[string]string{
+		"flv":    "/live/stream.flv",
+		ws:       "/live/stream.flv",
+		"ll-hls": "/live/stream.m3u8",
+		"hls":    "/live/stream.m3u8?format=ts",
+	}
 	for host, want := range map[string]struct {
 		flv, hls int
 		reason   string
@@ -115,7 +146,8 @@ func TestIsolation(t *testing.T) {
 		}
 	}
 	// A stream of another main is not found, whatever path leads to it.
-	for _, path := range []string{"/live/elsewhere.flv", "/live/elsewhere.m3u8", "/" + otherHost + "/live/elsewhere.flv", "/live/../live/elsewhere.flv", "/live%2Felsewhere.flv"} {
+	for _, path := range []string{"/live/elsewhere.flv", "/live/elsewhere.m3u8", "/" + otherHost + "/live/elsewhere.flv",
+		"/live/../live/elsewhere.flv", "/live%2Felsewhere.flv"} {
 		if status, body, _ := r.get(playHost, path); status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
@@ -126,7 +158,8 @@ func TestIsolation(t *testing.T) {
 			t.Errorf("the playlist of another main's stream: %d", status)
 		}
 	}
-	if status, body, _ := r.get("page.example.com", "/live/stream.flv", "Referer", "https://www.good.example/x"); status != http.StatusOK {
+	if status, body, _ := r.get("page.example.com", "/live/stream.flv", "Referer",
+		"https://www.good.example/x"); status != http.StatusOK {
 		t.Errorf("from an allowed page: %d %s", status, body)
 	}
 }

@@ -35,21 +35,39 @@ func newMetrics(reg prometheus.Registerer, e *Edge) (*metrics, error) {
 	}
 	all := []prometheus.Collector{m.joins, m.leaves, m.skips, m.skipped, m.panics, m.hls}
 	gauge := func(name, help string, value func() float64) {
-		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, value))
+		all = append(
+			all,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, value),
+		)
 	}
-	gauge("viewers", "FLV and RTMP viewers, and HLS players that asked lately.", func() float64 { return float64(e.Viewers()) })
+	gauge(
+		"viewers",
+		"FLV and RTMP viewers, and HLS players that asked lately.",
+		func() float64 { return float64(e.Viewers()) },
+	)
 	gauge("feeds", "Streams that are muxed for FLV and RTMP now.", func() float64 { return float64(e.feeds.count()) })
-	gauge("hls_muxers", "Streams that are cut into HLS segments now, each format for itself.", func() float64 { return float64(e.hls.Count()) })
+	gauge(
+		"hls_muxers",
+		"Streams that are cut into HLS segments now, each format for itself.",
+		func() float64 { return float64(e.hls.Count()) },
+	)
 	gauge("hls_bytes", "Memory of HLS segments.", func() float64 { return float64(e.hls.Bytes()) })
-	gauge("backlog_max_milliseconds", "Media that the slowest FLV or RTMP viewer is behind the live edge.", func() float64 {
-		most := int64(0)
-		for _, v := range e.all() {
-			most = max(most, v.backlog().Milliseconds())
-		}
-		return float64(most)
-	})
-	all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "sent_bytes_total",
-		Help: "Bytes of media sent."}, func() float64 { return float64(e.domains.total()) }))
+	gauge(
+		"backlog_max_milliseconds",
+		"Media that the slowest FLV or RTMP viewer is behind the live edge.",
+		func() float64 {
+			most := int64(0)
+			for _, v := range e.all() {
+				most = max(most, v.backlog().Milliseconds())
+			}
+			return float64(most)
+		},
+	)
+	all = append(
+		all,
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "sent_bytes_total",
+			Help: "Bytes of media sent."}, func() float64 { return float64(e.domains.total()) }),
+	)
 	for _, c := range all {
 		if err := reg.Register(c); err != nil {
 			return nil, err

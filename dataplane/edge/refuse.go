@@ -37,7 +37,8 @@ func (r *refusal) write(w http.ResponseWriter) {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(r.status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"code": r.status, "reason": r.reason, "message": r.message}) // a player that is gone
+	// a player that is gone
+	_ = json.NewEncoder(w).Encode(map[string]any{"code": r.status, "reason": r.reason, "message": r.message})
 }
 
 // netStatus is the refusal as an RTMP NetStream status (Adobe ActionScript, NetStatusEvent).

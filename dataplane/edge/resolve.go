@@ -25,7 +25,8 @@ type ask struct {
 	protocol plan.Protocol
 }
 
-// domain finds the play domain that a player asked and decides whether it serves this protocol to this player, cheapest questions first.
+// domain finds the play domain that a player asked and decides whether it serves this protocol to this player, cheapest
+// questions first.
 func (e *Edge) domain(a *ask) (*plan.PlayDomain, *plan.Index, *refusal) {
 	index := e.opt.Plan.Load()
 	d := index.Play(a.host)
@@ -41,9 +42,19 @@ func (e *Edge) domain(a *ask) (*plan.PlayDomain, *plan.Index, *refusal) {
 		return nil, nil, refuse(http.StatusForbidden, "ProtocolNotServed",
 			"play domain %s does not serve %s (standard.protocols)", d.Hostname, a.protocol)
 	case !plan.AllowsIP(d.IPs, a.remote.Addr()):
-		return nil, nil, refuse(http.StatusForbidden, "AddressNotAllowed", "play domain %s does not serve this address", d.Hostname)
+		return nil, nil, refuse(
+			http.StatusForbidden,
+			"AddressNotAllowed",
+			"play domain %s does not serve this address",
+			d.Hostname,
+		)
 	case !plan.AllowsReferer(d.Referers, a.referer):
-		return nil, nil, refuse(http.StatusForbidden, "RefererNotAllowed", "play domain %s does not serve this page", d.Hostname)
+		return nil, nil, refuse(
+			http.StatusForbidden,
+			"RefererNotAllowed",
+			"play domain %s does not serve this page",
+			d.Hostname,
+		)
 	}
 	return d, index, nil
 }
@@ -55,7 +66,8 @@ type target struct {
 	right  plan.PlayRight
 }
 
-// resolve decides whether a player gets a stream. Suffix is what the path has behind the name of the stream, ".flv" or ".m3u8".
+// resolve decides whether a player gets a stream. Suffix is what the path has behind the name of the stream, ".flv" or
+// ".m3u8".
 func (e *Edge) resolve(ctx context.Context, a *ask, suffix string) (*target, *refusal) {
 	d, index, no := e.domain(a)
 	if no != nil {
@@ -77,11 +89,19 @@ func (e *Edge) resolve(ctx context.Context, a *ask, suffix string) (*target, *re
 }
 
 func (e *Edge) right(d *plan.PlayDomain, app string, a *ask) plan.PlayRight {
-	return plan.PlayRight{Host: d.Hostname, Space: d.Space, RemoteIP: a.remote.Addr(), Referer: a.referer, App: app, Type: plan.Standard, Protocol: a.protocol}
+	return plan.PlayRight{
+		Host:     d.Hostname,
+		Space:    d.Space,
+		RemoteIP: a.remote.Addr(),
+		Referer:  a.referer,
+		App:      app,
+		Type:     plan.Standard,
+		Protocol: a.protocol,
+	}
 }
 
-// verify checks the signature and gives the path without it. A player that falls back from RTS (rts_degrade=on) has the signature of an RTS
-// domain: those of the same streams are good as well.
+// verify checks the signature and gives the path without it. A player that falls back from RTS (rts_degrade=on) has the
+// signature of an RTS domain: those of the same streams are good as well.
 func verify(index *plan.Index, d *plan.PlayDomain, a *ask, now time.Time) (string, error) {
 	path, err := urlauth.Verify(d.Auth, a.path, a.rawQuery, now)
 	if err == nil || !slices.Contains(strings.Split(a.rawQuery, "&"), "rts_degrade=on") {
@@ -116,7 +136,13 @@ func notFound(err error, app, name string) *refusal {
 		r.retryAfter = later.RetryAfter
 		return r
 	}
-	r := refuse(http.StatusNotFound, "StreamNotFound", "stream %s/%s is not being published; it plays as soon as it is", shown(app), shown(name))
+	r := refuse(
+		http.StatusNotFound,
+		"StreamNotFound",
+		"stream %s/%s is not being published; it plays as soon as it is",
+		shown(app),
+		shown(name),
+	)
 	r.retryAfter = retrySoon
 	return r
 }
@@ -124,11 +150,21 @@ func notFound(err error, app, name string) *refusal {
 // admit lets a viewer in within the limits. A player that is counted already costs nothing.
 func (e *Edge) admit(t *target) (*domainState, *refusal) {
 	if e.Viewers() >= e.opt.MaxViewers {
-		return nil, refuse(http.StatusServiceUnavailable, "TooManyViewers", "the edge has its %d viewers; try again later, or add edges", e.opt.MaxViewers)
+		return nil, refuse(
+			http.StatusServiceUnavailable,
+			"TooManyViewers",
+			"the edge has its %d viewers; try again later, or add edges",
+			e.opt.MaxViewers,
+		)
 	}
 	state := e.domains.of(t.domain.Hostname)
 	facts := t.stream.Facts()
-	return state, e.domains.admit(t.domain, state, e.hearers.of(t.domain.Hostname), float64(facts.VideoKbps+facts.AudioKbps)/1000)
+	return state, e.domains.admit(
+		t.domain,
+		state,
+		e.hearers.of(t.domain.Hostname),
+		float64(facts.VideoKbps+facts.AudioKbps)/1000,
+	)
 }
 
 // split takes app and stream out of a path.

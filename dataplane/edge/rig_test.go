@@ -44,17 +44,71 @@ func testPlan() *plan.Plan {
 	open := plan.Auth{Type: plan.AuthNone}
 	return &plan.Plan{
 		Class: "default",
-		Push:  []plan.PushDomain{{Hostname: pushHost, Space: playHost, Auth: open, BFrames: plan.Allow, H265: plan.Allow, Duplicate: plan.RejectNew}},
+		Push: []plan.PushDomain{
+			{Hostname: pushHost, Space: playHost, Auth: open, BFrames: plan.Allow, H265: plan.Allow, Duplicate: plan.RejectNew},
+		},
 		Play: []plan.PlayDomain{
-			{Hostname: "flvonly.example.com", Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: []plan.Protocol{plan.FLV}, Auth: open},
-			{Hostname: "offline.example.com", Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: all, Offline: true, Auth: open},
+			{
+				Hostname:  "flvonly.example.com",
+				Type:      plan.Standard,
+				Role:      plan.Sub,
+				Space:     playHost,
+				Protocols: []plan.Protocol{plan.FLV},
+				Auth:      open,
+			},
+			{
+				Hostname:  "offline.example.com",
+				Type:      plan.Standard,
+				Role:      plan.Sub,
+				Space:     playHost,
+				Protocols: all,
+				Offline:   true,
+				Auth:      open,
+			},
 			{Hostname: otherHost, Type: plan.Standard, Role: plan.Main, Space: otherHost, Protocols: all, Auth: open},
-			{Hostname: "page.example.com", Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: all, Auth: open, Referers: []string{"*.good.example"}},
+			{
+				Hostname:  "page.example.com",
+				Type:      plan.Standard,
+				Role:      plan.Sub,
+				Space:     playHost,
+				Protocols: all,
+				Auth:      open,
+				Referers:  []string{"*.good.example"},
+			},
 			{Hostname: playHost, Type: plan.Standard, Role: plan.Main, Space: playHost, Protocols: all, Auth: open},
-			{Hostname: "private.example.com", Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: all, Auth: open, IPs: []string{"203.0.113.0/24"}},
-			{Hostname: rtsHost, Type: plan.RTS, Role: plan.Sub, Space: playHost, Auth: plan.Auth{Type: plan.AuthA, Primary: rtsKey, Validity: time.Hour}},
-			{Hostname: signedHost, Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: all, Auth: plan.Auth{Type: plan.AuthA, Primary: playKey, Validity: time.Hour}},
-			{Hostname: "small.example.com", Type: plan.Standard, Role: plan.Sub, Space: playHost, Protocols: all, Auth: open, MaxViewers: 1},
+			{
+				Hostname:  "private.example.com",
+				Type:      plan.Standard,
+				Role:      plan.Sub,
+				Space:     playHost,
+				Protocols: all,
+				Auth:      open,
+				IPs:       []string{"203.0.113.0/24"},
+			},
+			{
+				Hostname: rtsHost,
+				Type:     plan.RTS,
+				Role:     plan.Sub,
+				Space:    playHost,
+				Auth:     plan.Auth{Type: plan.AuthA, Primary: rtsKey, Validity: time.Hour},
+			},
+			{
+				Hostname:  signedHost,
+				Type:      plan.Standard,
+				Role:      plan.Sub,
+				Space:     playHost,
+				Protocols: all,
+				Auth:      plan.Auth{Type: plan.AuthA, Primary: playKey, Validity: time.Hour},
+			},
+			{
+				Hostname:   "small.example.com",
+				Type:       plan.Standard,
+				Role:       plan.Sub,
+				Space:      playHost,
+				Protocols:  all,
+				Auth:       open,
+				MaxViewers: 1,
+			},
 		},
 	}
 }
@@ -84,7 +138,16 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 	if r.edge, err = New(opt); err != nil {
 		t.Fatal(err)
 	}
-	in, err := ingest.New(ingest.Options{Hub: r.hub, Plan: r.current, Log: log, Play: r.edge, NegotiationTimeout: patience, IdleTimeout: patience})
+	in, err := ingest.New(
+		ingest.Options{
+			Hub:                r.hub,
+			Plan:               r.current,
+			Log:                log,
+			Play:               r.edge,
+			NegotiationTimeout: patience,
+			IdleTimeout:        patience,
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +249,10 @@ func ffmpeg(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ffmpeg", append([]string{"-hide_banner", "-nostats", "-nostdin", "-loglevel", "repeat+warning"}, args...)...)
+	cmd := exec.CommandContext(
+		ctx,
+		"ffmpeg",
+		append([]string{"-hide_banner", "-nostats", "-nostdin", "-loglevel", "repeat+warning"}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// ServeRTMP plays to RTMP connections of a listener until the context ends, and closes the listener. Who wants to publish there is refused.
+// ServeRTMP plays to RTMP connections of a listener until the context ends, and closes the listener. Who wants to
+// publish there is refused.
 func (e *Edge) ServeRTMP(ctx context.Context, l net.Listener) error {
 	s, err := e.listener()
 	if err != nil {
@@ -24,7 +25,11 @@ func (e *Edge) ServeRTMP(ctx context.Context, l net.Listener) error {
 }
 
 // ServeRTMPS is ServeRTMP over TLS.
-func (e *Edge) ServeRTMPS(ctx context.Context, l net.Listener, getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
+func (e *Edge) ServeRTMPS(
+	ctx context.Context,
+	l net.Listener,
+	getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+) error {
 	s, err := e.listener()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -39,7 +44,14 @@ func (e *Edge) listener() (*ingest.Server, error) {
 
 // PlayRTMP serves a connection that asked to play. It makes the edge an ingest.Player.
 func (e *Edge) PlayRTMP(ctx context.Context, p *ingest.PlayRequest) {
-	a := &ask{host: plan.Hostname(p.Host), path: p.Path, rawQuery: p.RawQuery, remote: p.Remote(), referer: p.Referer, protocol: plan.RTMP}
+	a := &ask{
+		host:     plan.Hostname(p.Host),
+		path:     p.Path,
+		rawQuery: p.RawQuery,
+		remote:   p.Remote(),
+		referer:  p.Referer,
+		protocol: plan.RTMP,
+	}
 	t, no := e.resolve(ctx, a, "")
 	var state *domainState
 	if no == nil {
@@ -60,7 +72,16 @@ func (e *Edge) PlayRTMP(ctx context.Context, p *ingest.PlayRequest) {
 			return
 		}
 	}
-	v := &viewer{edge: e, right: t.right, domain: state, stream: t.stream.Key.String(), remote: a.remote, kind: "rtmp", since: time.Now(), end: make(chan struct{})}
+	v := &viewer{
+		edge:   e,
+		right:  t.right,
+		domain: state,
+		stream: t.stream.Key.String(),
+		remote: a.remote,
+		kind:   "rtmp",
+		since:  time.Now(),
+		end:    make(chan struct{}),
+	}
 	v.sink = &rtmpSink{outlet: newOutlet(p.Conn()), request: p}
 	listening := make(chan struct{})
 	e.start(v, t, func() {

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// serveFLV answers with a stream of tags that ends with the stream. Over HTTP/1.1 the connection is taken over, so that tags are written from
-// shared memory without a copy and a viewer costs one small goroutine; over HTTP/2 the request's goroutine writes.
+// serveFLV answers with a stream of tags that ends with the stream. Over HTTP/1.1 the connection is taken over, so that
+// tags are written from shared memory without a copy and a viewer costs one small goroutine; over HTTP/2 the request's
+// goroutine writes.
 func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 	if !allowed(w, req) {
 		return
@@ -40,7 +41,16 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	v := &viewer{edge: e, right: t.right, domain: state, stream: t.stream.Key.String(), remote: a.remote, kind: kind, since: time.Now(), end: make(chan struct{})}
+	v := &viewer{
+		edge:   e,
+		right:  t.right,
+		domain: state,
+		stream: t.stream.Key.String(),
+		remote: a.remote,
+		kind:   kind,
+		since:  time.Now(),
+		end:    make(chan struct{}),
+	}
 	control := http.NewResponseController(w)
 	conn, buffered, err := control.Hijack()
 	if err != nil {

@@ -78,7 +78,13 @@ func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *as
 		e.hearers.add(who, time.Now())
 	}
 	e.metrics.joins.WithLabelValues("hls", "answered").Inc()
-	uri := url.PathEscape(t.stream.Key.Name) + "/" + marker + "/" + m.ID + "/" + mediaIndex + token(t.domain, t.stream.Key, time.Now())
+	uri := url.PathEscape(
+		t.stream.Key.Name,
+	) + "/" + marker + "/" + m.ID + "/" + mediaIndex + token(
+		t.domain,
+		t.stream.Key,
+		time.Now(),
+	)
 	e.playlist(w, req, m.Multivariant(uri), time.Second)
 }
 
@@ -88,13 +94,22 @@ func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r
 		return
 	}
 	d, _, no := e.domain(a)
-	if no == nil && !tokenGood(d, hub.Key{Space: d.Space, App: r.app, Name: r.name}, req.URL.Query().Get(argumentToken), time.Now()) {
-		no = refuse(http.StatusForbidden, "SignatureInvalid", "this URL is of a playlist that has expired; ask for /app/stream.m3u8 again")
+	if no == nil &&
+		!tokenGood(d, hub.Key{Space: d.Space, App: r.app, Name: r.name}, req.URL.Query().Get(argumentToken), time.Now()) {
+		no = refuse(
+			http.StatusForbidden,
+			"SignatureInvalid",
+			"this URL is of a playlist that has expired; ask for /app/stream.m3u8 again",
+		)
 	}
 	var m *hls.Muxer
 	if no == nil {
 		if m = e.hls.Find(hub.Key{Space: d.Space, App: r.app, Name: r.name}, r.id); m == nil {
-			no = refuse(http.StatusNotFound, "SegmentNotFound", "this stream's playlist is not here, or not any more; ask for /app/stream.m3u8 again")
+			no = refuse(
+				http.StatusNotFound,
+				"SegmentNotFound",
+				"this stream's playlist is not here, or not any more; ask for /app/stream.m3u8 again",
+			)
 		}
 	}
 	if no != nil {
@@ -159,7 +174,11 @@ func (e *Edge) serveMedia(w http.ResponseWriter, req *http.Request, m *hls.Muxer
 func wanted(q url.Values) (hls.Want, *refusal) {
 	want := hls.Want{Part: -1}
 	msn, part := q.Get("_HLS_msn"), q.Get("_HLS_part")
-	bad := refuse(http.StatusBadRequest, "InvalidDirective", "_HLS_msn and _HLS_part must be numbers, and _HLS_part needs _HLS_msn")
+	bad := refuse(
+		http.StatusBadRequest,
+		"InvalidDirective",
+		"_HLS_msn and _HLS_part must be numbers, and _HLS_part needs _HLS_msn",
+	)
 	if msn == "" {
 		if part != "" {
 			return want, bad
@@ -217,8 +236,8 @@ func (e *Edge) playlist(w http.ResponseWriter, req *http.Request, text []byte, a
 // tokenTime is how long what a multivariant playlist names can be asked for, at least.
 const tokenTime = 24 * time.Hour
 
-// token authorises the files of a stream's HLS on a signed domain: an end, and a MAC by the domain's key. It is the same for all players for
-// an hour, so that caches in front keep one copy. It stands as the only argument of a URL.
+// token authorises the files of a stream's HLS on a signed domain: an end, and a MAC by the domain's key. It is the
+// same for all players for an hour, so that caches in front keep one copy. It stands as the only argument of a URL.
 func token(d *plan.PlayDomain, key hub.Key, now time.Time) string {
 	if d.Auth.Type == plan.AuthNone || d.Auth.Type == "" {
 		return ""

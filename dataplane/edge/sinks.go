@@ -8,7 +8,8 @@ import (
 	"github.com/millrace/millrace/dataplane/flv"
 )
 
-// fileHeader is the length of the FLV file header and the first PreviousTagSize, which stand in front once (FLV 10.1, E.2).
+// fileHeader is the length of the FLV file header and the first PreviousTagSize, which stand in front once (FLV 10.1,
+// E.2).
 const fileHeader = 13
 
 // headers is what a reader needs of a preamble.

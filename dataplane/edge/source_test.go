@@ -20,7 +20,8 @@ type source struct {
 
 func videoTrack() *media.Track {
 	return &media.Track{
-		Codec: media.H264, Width: 352, Height: 288, SPS: []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
+		Codec: media.H264, Width: 352, Height: 288, SPS: []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42,
+			0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08}, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
 	}
 }
 
@@ -45,7 +46,14 @@ func (s *source) publish(h *hub.Hub) {
 func (s *source) gop(frames int) {
 	s.t.Helper()
 	for i := range frames {
-		f := &media.Frame{Track: s.video, Key: i == 0, DTS: s.at, PTS: s.at, Ingest: time.Unix(1_700_000_000, 0).Add(s.at), Units: [][]byte{bytes.Repeat([]byte{0x41}, s.size)}}
+		f := &media.Frame{
+			Track:  s.video,
+			Key:    i == 0,
+			DTS:    s.at,
+			PTS:    s.at,
+			Ingest: time.Unix(1_700_000_000, 0).Add(s.at),
+			Units:  [][]byte{bytes.Repeat([]byte{0x41}, s.size)},
+		}
 		if f.Key {
 			f.Units = [][]byte{s.video.SPS, s.video.PPS, bytes.Repeat([]byte{0x65}, s.size)}
 		}

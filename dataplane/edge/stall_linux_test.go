@@ -29,7 +29,8 @@ func (c *throttled) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// dialThrottled asks for the stream, with a small window and small segments, so that what is read is acknowledged little by little, as on a real path.
+// dialThrottled asks for the stream, with a small window and small segments, so that what is read is acknowledged
+// little by little, as on a real path.
 func (r *rig) dialThrottled(web *httptest.Server) (io.Reader, *throttled) {
 	r.t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
@@ -66,16 +67,21 @@ func (c *throttled) die(t *testing.T) {
 	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K}}
 	var failed error
 	err = raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &drop[0]})
+		failed = unix.SetsockoptSockFprog(
+			int(fd),
+			unix.SOL_SOCKET,
+			unix.SO_ATTACH_FILTER,
+			&unix.SockFprog{Len: 1, Filter: &drop[0]},
+		)
 	})
 	if err := errors.Join(err, failed); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// A reader that takes little keeps one write waiting for much longer than one may that has gone without a word, and stays: it is moved to the newest key
-// frame when that write is through, which is counted. One that is gone is ended soon, one that answers and reads nothing after a while. TLS makes
-// no difference.
+// A reader that takes little keeps one write waiting for much longer than one may that has gone without a word, and
+// stays: it is moved to the newest key frame when that write is through, which is counted. One that is gone is ended
+// soon, one that answers and reads nothing after a while. TLS makes no difference.
 func TestSlowPausedAndDeadReaders(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		t.Run(fmt.Sprintf("secure %v", secure), func(t *testing.T) {

@@ -22,7 +22,7 @@ type sink interface {
 	finish(cause error)
 	// abort makes a waiting write return.
 	abort()
-	// stalled tells whether the connection has taken nothing for the limit although something waits for it.
+	// stalled reports whether the connection has taken nothing for the limit although something waits for it.
 	stalled(now time.Time, limit time.Duration) bool
 }
 
@@ -32,8 +32,8 @@ var (
 	errShutdown = errors.New("the server is shutting down; connect again")
 )
 
-// What a viewer that is behind is sent at once: so much that catching up costs few calls, and so little that a slow one is soon asked again
-// whether to go on or to be moved. It may be a single tag that is larger.
+// What a viewer that is behind is sent at once: so much that catching up costs few calls, and so little that a slow one
+// is soon asked again whether to go on or to be moved. It may be a single tag that is larger.
 const (
 	batchTags  = 32
 	batchBytes = 32 << 10
@@ -123,11 +123,12 @@ func (v *viewer) backlog() time.Duration {
 	return max(v.feed.window.Load().edge-time.Duration(v.at.Load()), 0)
 }
 
-// place puts the viewer at a key tag when it begins, and when it has fallen behind: out of the window, or further than the bound with a
-// newer key tag to go on from.
+// place puts the viewer at a key tag when it begins, and when it has fallen behind: out of the window, or further than
+// the bound with a newer key tag to go on from.
 func (v *viewer) place(w *window) error {
 	key, ok := w.newestKey()
-	behind := v.joined && (v.next < w.first || v.next < w.next() && w.edge-w.at(v.next).DTS > v.edge.opt.MaxBacklog && key > v.next)
+	behind := v.joined &&
+		(v.next < w.first || v.next < w.next() && w.edge-w.at(v.next).DTS > v.edge.opt.MaxBacklog && key > v.next)
 	if v.joined && !behind {
 		return nil
 	}
@@ -161,7 +162,7 @@ func (v *viewer) count(tags uint64) {
 	v.edge.metrics.skipped.Add(float64(tags))
 }
 
-// broken gives the cause for a failed write: the one that was set from outside, if any.
+// broken returns the cause for a failed write: the one that was set from outside, if any.
 func (v *viewer) broken(err error) error {
 	select {
 	case <-v.end:

@@ -13,10 +13,13 @@ import (
 	"github.com/millrace/millrace/dataplane/flv"
 )
 
-// websocketKey gives the key of an opening handshake; "" when the request is none (RFC 6455, 4.2.1).
+// websocketKey returns the key of an opening handshake; "" when the request is none (RFC 6455, 4.2.1).
 func websocketKey(req *http.Request) string {
 	if req.Method != http.MethodGet || !strings.EqualFold(req.Header.Get("Upgrade"), "websocket") ||
-		!strings.Contains(strings.ToLower(req.Header.Get("Connection")), "upgrade") || req.Header.Get("Sec-WebSocket-Version") != "13" {
+		!strings.Contains(
+			strings.ToLower(req.Header.Get("Connection")),
+			"upgrade",
+		) || req.Header.Get("Sec-WebSocket-Version") != "13" {
 		return ""
 	}
 	key := req.Header.Get("Sec-WebSocket-Key")
@@ -30,8 +33,16 @@ func websocketKey(req *http.Request) string {
 func socketAnswer(key string, h http.Header) []byte {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	var b strings.Builder
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
-	b.WriteString(base64.StdEncoding.EncodeToString(sum[:]) + "\r\nAccess-Control-Allow-Origin: " + h.Get("Access-Control-Allow-Origin") + "\r\n\r\n")
+	b.WriteString(
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+	)
+	b.WriteString(
+		base64.StdEncoding.EncodeToString(
+			sum[:],
+		) + "\r\nAccess-Control-Allow-Origin: " + h.Get(
+			"Access-Control-Allow-Origin",
+		) + "\r\n\r\n",
+	)
 	return []byte(b.String())
 }
 
@@ -72,8 +83,8 @@ const maxControl = 125
 
 var errSocketFrame = errors.New("a WebSocket player may send small frames alone")
 
-// readSocket reads frames until the player closes. Pings are not answered: a pong in the middle of a tag would break it, and media shows that
-// the server lives.
+// readSocket reads frames until the player closes. Pings are not answered: a pong in the middle of a tag would break
+// it, and media shows that the server lives.
 func readSocket(r *bufio.Reader, _ *viewer) error {
 	for {
 		var head [2]byte

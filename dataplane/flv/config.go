@@ -32,8 +32,8 @@ func hevcConfig(t *media.Track) ([]byte, error) {
 	if err := s.Unmarshal(t.SPS); err != nil {
 		return nil, fmt.Errorf("reading the H.265 sequence parameter set: %w", err)
 	}
-	// general_profile_space to general_level_idc stand in the SPS as they stand in the record (ITU-T H.265, 7.3.3), behind two bytes of
-	// NAL unit header and one of the SPS' own; emulation prevention may lie between.
+	// general_profile_space to general_level_idc stand in the SPS as they stand in the record (ITU-T H.265, 7.3.3), behind
+	// two bytes of NAL unit header and one of the SPS' own; emulation prevention may lie between.
 	raw := unescape(t.SPS)
 	if len(raw) < 15 {
 		return nil, fmt.Errorf("the H.265 sequence parameter set is too short")
@@ -43,8 +43,19 @@ func hevcConfig(t *media.Track) ([]byte, error) {
 		layers |= 4
 	}
 	b := append([]byte{1}, raw[3:15]...)
-	b = append(b, 0xF0, 0, 0xFC, 0xFC|byte(s.ChromaFormatIdc), 0xF8|byte(s.BitDepthLumaMinus8), 0xF8|byte(s.BitDepthChromaMinus8),
-		0, 0, layers, 3)
+	b = append(
+		b,
+		0xF0,
+		0,
+		0xFC,
+		0xFC|byte(s.ChromaFormatIdc),
+		0xF8|byte(s.BitDepthLumaMinus8),
+		0xF8|byte(s.BitDepthChromaMinus8),
+		0,
+		0,
+		layers,
+		3,
+	)
 	for _, set := range []struct {
 		typ  byte
 		unit []byte

@@ -70,8 +70,8 @@ func (m *Muxer) track(k media.Kind) *media.Track {
 	return m.audio
 }
 
-// prepare makes the preamble of the tracks in force. Its time stamps are those of the frame that comes next, so that players which take the
-// first time stamp for the beginning begin there.
+// prepare makes the preamble of the tracks in force. Its time stamps are those of the frame that comes next, so that
+// players which take the first time stamp for the beginning begin there.
 func (m *Muxer) prepare(dts time.Duration) error {
 	if m.preamble != nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package flv makes FLV tags of frames, once for all readers: the same memory is what HTTP-FLV, WebSocket-FLV and RTMP send, each with
-// its own few bytes around it.
+// Package flv makes FLV tags of frames, once for all readers: the same memory is what HTTP-FLV, WebSocket-FLV and RTMP
+// send, each with its own few bytes around it.
 package flv
 
 import (
@@ -44,7 +44,8 @@ type Tag struct {
 	RTMP [][]byte
 }
 
-// Preamble is what stands in front of a stream: the FLV header, metadata and the sequence headers, as one tag-like thing.
+// Preamble is what stands in front of a stream: the FLV header, metadata and the sequence headers, as one tag-like
+// thing.
 type Preamble struct {
 	FLV  []byte
 	RTMP [][]byte
@@ -86,8 +87,8 @@ func FrameHeader(n int) []byte {
 // ChunkSize is the RTMP chunk size that tags are made for.
 const ChunkSize = 65536
 
-// chunks lays a message out: a header of type 0, then one of type 3 in front of each further chunk (RTMP 1.0, 5.3.1.2). From 0xFFFFFF
-// milliseconds on, each header carries the extended time stamp.
+// chunks lays a message out: a header of type 0, then one of type 3 in front of each further chunk (RTMP 1.0, 5.3.1.2).
+// From 0xFFFFFF milliseconds on, each header carries the extended time stamp.
 func chunks(typ uint8, ms uint32, body []byte) [][]byte {
 	stream := byte(4)
 	switch typ {

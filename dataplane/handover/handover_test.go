@@ -26,7 +26,8 @@ func TestAFewGoSoonAndManyEvenly(t *testing.T) {
 
 func TestSpreadEndsWithItsContext(t *testing.T) {
 	var ended []int
-	if left := Spread(t.Context(), 5, 0, func(i int) { ended = append(ended, i) }); left != 0 || !slices.Equal(ended, []int{0, 1, 2, 3, 4}) {
+	if left := Spread(t.Context(), 5, 0, func(i int) { ended = append(ended, i) }); left != 0 ||
+		!slices.Equal(ended, []int{0, 1, 2, 3, 4}) {
 		t.Errorf("%d are left of %v", left, ended)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -27,7 +27,7 @@ var (
 // Key identifies a stream in the process. Space is the hostname of the main play domain that the stream belongs to.
 type Key struct{ Space, App, Name string }
 
-// String gives "space/app/name".
+// String returns "space/app/name".
 func (k Key) String() string { return k.Space + "/" + k.App + "/" + k.Name }
 
 // Publisher tells who publishes.
@@ -35,7 +35,8 @@ type Publisher struct {
 	Remote  string // address of the encoder, host:port
 	Domain  string // push domain
 	Replace bool   // take a live stream over from its present publisher
-	Yields  bool   // give way to any other: what it publishes was made here, and a stream of that name that is published counts for more
+	// give way to any other: what it publishes was made here, and a stream of that name that is published counts for more
+	Yields bool
 }
 
 // Options bound a hub. Zero values take the defaults.
@@ -72,8 +73,8 @@ func New(opt Options) *Hub {
 }
 
 // Publish makes the caller the publisher of a stream. A held stream is continued: its readers go on with the new
-// publisher's frames from their first key frame. A live one is taken over when by.Replace is set or its publisher yields; else ErrBusy is
-// returned.
+// publisher's frames from their first key frame. A live one is taken over when by.Replace is set or its publisher
+// yields; else ErrBusy is returned.
 func (h *Hub) Publish(key Key, by Publisher) (*Publication, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -117,8 +118,8 @@ func (h *Hub) Streams() []*Stream {
 	return out
 }
 
-// Watch calls f with true when a stream gets a publisher and with false when the stream is gone. f runs under the hub's lock:
-// it must be quick and must not call the hub. The result ends the watch.
+// Watch calls f with true when a stream gets a publisher and with false when the stream is gone. f runs under the hub's
+// lock: it must be quick and must not call the hub. The result ends the watch.
 func (h *Hub) Watch(f func(s *Stream, live bool)) (stop func()) {
 	w := &watcher{f}
 	h.mu.Lock()

@@ -87,7 +87,8 @@ func TestBusyAndReplace(t *testing.T) {
 	old.SetFacts(media.Facts{BFrames: true})
 	old.End() // says nothing of the stream any more
 	s := h.Lookup(testKey)
-	if s != p.Stream() || !s.Live() || s.Epoch() != 2 || s.Publisher().Remote != "b" || s.Tracks() != nil || s.Facts().BFrames {
+	if s != p.Stream() || !s.Live() || s.Epoch() != 2 || s.Publisher().Remote != "b" || s.Tracks() != nil ||
+		s.Facts().BFrames {
 		t.Errorf("epoch %d of %+v", s.Epoch(), s.Publisher())
 	}
 	write(t, p, time.Hour, 1)
@@ -128,7 +129,8 @@ func TestHeldStreamContinues(t *testing.T) {
 	}
 	write(t, second, 7*time.Second+40*time.Millisecond, 2)
 	a, b := next(t, r), next(t, r)
-	if a.Seq != last.Seq+1 || !a.Key || a.Epoch != 2 || a.DTS < last.DTS+10*time.Millisecond || b.DTS != a.DTS+40*time.Millisecond {
+	if a.Seq != last.Seq+1 || !a.Key || a.Epoch != 2 || a.DTS < last.DTS+10*time.Millisecond ||
+		b.DTS != a.DTS+40*time.Millisecond {
 		t.Errorf("after %d at %v come %d at %v and %v", last.Seq, last.DTS, a.Seq, a.DTS, b.DTS)
 	}
 }
@@ -181,8 +183,8 @@ func TestKickHoldsTheStream(t *testing.T) {
 	}
 }
 
-// A publisher that comes at the very moment at which the stream ends has a live stream that can be found, or is told that it is over:
-// it never writes into nothing.
+// A publisher that comes at the very moment at which the stream ends has a live stream that can be found, or is told
+// that it is over: it never writes into nothing.
 func TestPublishAtTheEndOfTheStream(t *testing.T) {
 	for name, end := range map[string]func(*Publication){"end": (*Publication).End, "expiry": (*Publication).Abandon} {
 		h := New(Options{Hold: 20 * time.Microsecond})

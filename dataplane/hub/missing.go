@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Missing remembers for a moment which streams were not found, so that a crowd that asks for a stream which has ended costs one look
-// per second, whatever the look costs. A stream that appears is found at once.
+// Missing remembers for a moment which streams were not found, so that a crowd that asks for a stream which has ended
+// costs one look per second, whatever the look costs. A stream that appears is found at once.
 type Missing struct {
 	stop func()
 

@@ -57,9 +57,9 @@ func (p *Publication) SetFacts(f media.Facts) {
 	}
 }
 
-// Write appends a frame to the stream and takes ownership of it. Frames before the publisher's first key frame are dropped.
-// The first publisher's timeline starts at zero; a later one's is shifted so that it goes on where the stream stands. An
-// error means that the publication is over.
+// Write appends a frame to the stream and takes ownership of it. Frames before the publisher's first key frame are
+// dropped. The first publisher's timeline starts at zero; a later one's is shifted so that it goes on where the stream
+// stands. An error means that the publication is over.
 func (p *Publication) Write(f *media.Frame) error {
 	select {
 	case <-p.done:
@@ -92,9 +92,9 @@ func (p *Publication) Write(f *media.Frame) error {
 	return nil
 }
 
-// resumeAt is the DTS of a publisher's first frame: zero for the first publisher's, else the last DTS plus the time that passed since. A
-// pulled stream begins with frames from before it was asked for: time is counted at the ingest where both frames know it, so that the
-// stream's edge stays where it was.
+// resumeAt is the DTS of a publisher's first frame: zero for the first publisher's, else the last DTS plus the time
+// that passed since. A pulled stream begins with frames from before it was asked for: time is counted at the ingest
+// where both frames know it, so that the stream's edge stays where it was.
 func (s *Stream) resumeAt(now, ingest time.Time) time.Duration {
 	if s.lastWall.IsZero() {
 		return 0

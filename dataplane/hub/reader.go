@@ -29,8 +29,8 @@ func (s *Stream) NewReader() *Reader {
 	return s.read(s.ring.newestKey())
 }
 
-// NewReaderAt makes a reader that starts at the newest key frame whose DTS is not after a time, or at the oldest one in the ring: for those that go on where they
-// were.
+// NewReaderAt makes a reader that starts at the newest key frame whose DTS is not after a time, or at the oldest one in
+// the ring: for those that go on where they were.
 func (s *Stream) NewReaderAt(dts time.Duration) *Reader {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -43,7 +43,8 @@ func (s *Stream) NewReaderAt(dts time.Duration) *Reader {
 	return s.read(seq)
 }
 
-// NewReplay makes a reader that starts at the oldest key frame in the ring: for those that make segments of what has been already.
+// NewReplay makes a reader that starts at the oldest key frame in the ring: for those that make segments of what has
+// been already.
 func (s *Stream) NewReplay() *Reader {
 	return s.NewReaderAt(math.MinInt64)
 }
@@ -55,8 +56,9 @@ func (s *Stream) read(from uint64) *Reader {
 	return &Reader{s: s, next: from, wake: make(chan struct{}, 1)}
 }
 
-// Next gives the next frame, waiting for it. It returns io.EOF when the stream has ended and all its frames were read, or the
-// context's error. A reader that fell out of the ring goes on at the newest key frame; what it missed is counted.
+// Next returns the next frame, waiting for it. It returns io.EOF when the stream has ended and all its frames were
+// read, or the context's error. A reader that fell out of the ring goes on at the newest key frame; what it missed is
+// counted.
 func (r *Reader) Next(ctx context.Context) (*media.Frame, error) {
 	for {
 		if f, err := r.poll(); f != nil || err != nil {
@@ -70,7 +72,7 @@ func (r *Reader) Next(ctx context.Context) (*media.Frame, error) {
 	}
 }
 
-// poll gives a frame if there is one; else it puts the reader into the stream's list of waiters.
+// poll returns a frame if there is one; else it puts the reader into the stream's list of waiters.
 func (r *Reader) poll() (*media.Frame, error) {
 	s := r.s
 	s.mu.Lock()

@@ -44,7 +44,8 @@ func TestReaderAt(t *testing.T) {
 		write(t, p, time.Duration(i+1)*400*time.Millisecond, 10)
 	}
 	first, third := p.Stream().ring.at(0).DTS, p.Stream().ring.at(20).DTS
-	for at, want := range map[time.Duration]uint64{first - time.Hour: 0, first: 0, third - 1: 10, third: 20, third + 1: 20, third + time.Hour: 30} {
+	for at, want := range map[time.Duration]uint64{first - time.Hour: 0, first: 0, third - 1: 10, third: 20, third + 1: 20,
+		third + time.Hour: 30} {
 		if f := next(t, p.Stream().NewReaderAt(at)); f.Seq != want || !f.Key {
 			t.Errorf("from %s on it starts at %d, want %d", at, f.Seq, want)
 		}
@@ -75,7 +76,8 @@ func TestSlowReaderSkipsToTheNewestKeyFrame(t *testing.T) {
 	}
 }
 
-// In a GOP that outgrew the ring a reader that fell out waits for the next key frame: it never gets frames without their reference.
+// In a GOP that outgrew the ring a reader that fell out waits for the next key frame: it never gets frames without
+// their reference.
 func TestReaderThatFellOutOfALongGOPWaits(t *testing.T) {
 	h := New(Options{MaxBytes: 10 * (100 + frameOverhead)})
 	defer h.Close()
@@ -132,7 +134,13 @@ func BenchmarkWriteAndNext(b *testing.B) {
 	payload := [][]byte{make([]byte, 10_000)}
 	frames := make([]media.Frame, b.N)
 	for i := range frames {
-		frames[i] = media.Frame{Track: testVideo, Key: i%50 == 0, DTS: time.Duration(i) * 40 * time.Millisecond, Units: payload, Size: 10_000}
+		frames[i] = media.Frame{
+			Track: testVideo,
+			Key:   i%50 == 0,
+			DTS:   time.Duration(i) * 40 * time.Millisecond,
+			Units: payload,
+			Size:  10_000,
+		}
 	}
 	b.ReportAllocs()
 	b.ResetTimer()

@@ -11,8 +11,8 @@ const frameOverhead = 256
 
 func cost(f *media.Frame) int { return f.Size + frameOverhead }
 
-// ring is a bounded queue of frames in order of Seq. It drops whole GOPs from its front, so that it starts at a key frame;
-// only a GOP that alone exceeds the bounds is cut, and then there is no place to join until the next key frame.
+// ring is a bounded queue of frames in order of Seq. It drops whole GOPs from its front, so that it starts at a key
+// frame; only a GOP that alone exceeds the bounds is cut, and then there is no place to join until the next key frame.
 type ring struct {
 	maxBytes int
 	maxAge   time.Duration
@@ -56,7 +56,7 @@ func (r *ring) trim(now time.Duration) {
 	}
 }
 
-// tooOld tells whether the ring spans more time than even a single long GOP may.
+// tooOld reports whether the ring spans more time than even a single long GOP may.
 func (r *ring) tooOld(now time.Duration) bool {
 	return r.next-r.first > 1 && now-r.at(r.first).DTS > 2*r.maxAge
 }

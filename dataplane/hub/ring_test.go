@@ -94,7 +94,8 @@ func TestRingCutsAGOPBeyondItsBounds(t *testing.T) {
 	}
 }
 
-// A frame larger than the whole ring, and a flood of frames that are next to nothing or stand still in time, stay within the bound.
+// A frame larger than the whole ring, and a flood of frames that are next to nothing or stand still in time, stay
+// within the bound.
 func TestRingBoundsOddFrames(t *testing.T) {
 	r := newRing(100_000, time.Second)
 	r.push(frame(true, 0, 1_000_000))

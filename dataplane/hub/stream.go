@@ -7,8 +7,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Stream is one live stream: a ring of frames that always starts at a key frame (see ring), and its readers. It outlives its
-// publisher by the hub's hold time, so that a new publisher can continue it.
+// Stream is one live stream: a ring of frames that always starts at a key frame (see ring), and its readers. It
+// outlives its publisher by the hub's hold time, so that a new publisher can continue it.
 type Stream struct {
 	Key Key
 
@@ -37,7 +37,13 @@ type Stream struct {
 }
 
 func newStream(h *Hub, key Key) *Stream {
-	return &Stream{Key: key, hub: h, done: make(chan struct{}), ring: newRing(h.opt.MaxBytes, h.opt.MaxAge), idle: time.Now()}
+	return &Stream{
+		Key:  key,
+		hub:  h,
+		done: make(chan struct{}),
+		ring: newRing(h.opt.MaxBytes, h.opt.MaxAge),
+		idle: time.Now(),
+	}
 }
 
 // adopt makes by the stream's publisher; ErrEnded says that the stream is over and a new one has to take its place.
@@ -108,8 +114,8 @@ func (s *Stream) finish(cause error) {
 	}
 }
 
-// finishLocked ends the stream under its lock, so that no publisher comes between the decision and the end. The caller takes the
-// stream out of the hub once it has let go of the lock: the hub's lock comes before the stream's.
+// finishLocked ends the stream under its lock, so that no publisher comes between the decision and the end. The caller
+// takes the stream out of the hub once it has let go of the lock: the hub's lock comes before the stream's.
 func (s *Stream) finishLocked(cause error) {
 	s.ended = true
 	if s.pub != nil {
@@ -132,7 +138,7 @@ func (s *Stream) wakeAll() {
 	s.wait = s.wait[:0]
 }
 
-// Live tells whether the stream has a publisher now.
+// Live reports whether the stream has a publisher now.
 func (s *Stream) Live() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,7 +176,7 @@ func (s *Stream) Tracks() []*media.Track {
 	return s.tracks
 }
 
-// Track gives the track of a kind; nil when the stream has none.
+// Track returns the track of a kind; nil when the stream has none.
 func (s *Stream) Track(kind media.Kind) *media.Track {
 	for _, t := range s.Tracks() {
 		if t.Codec.Kind() == kind {
@@ -187,8 +193,8 @@ func (s *Stream) Facts() media.Facts {
 	return s.facts
 }
 
-// FinishIdle ends the stream when it has had no reader for some time, and tells whether it did: a stream that was fetched for
-// players goes away with the last of them.
+// FinishIdle ends the stream when it has had no reader for some time, and reports whether it did: a stream that was
+// fetched for players goes away with the last of them.
 func (s *Stream) FinishIdle(since time.Duration) bool {
 	s.mu.Lock()
 	over := !s.ended && s.readers == 0 && time.Since(s.idle) >= since

@@ -51,7 +51,12 @@ func admit(index *plan.Index, t target, now time.Time) (admission, *refusalError
 		return admission{}, refuse(statusDenied, "unknown_domain",
 			"%s is not a push domain here; check the host of the URL, or name the push domain by ?vhost=", shown(t.host))
 	case d.Offline:
-		return admission{}, refuse(statusDenied, "offline", "push domain %s is offline; ask its operator to set it online", d.Hostname)
+		return admission{}, refuse(
+			statusDenied,
+			"offline",
+			"push domain %s is offline; ask its operator to set it online",
+			d.Hostname,
+		)
 	case d.Space == "":
 		return admission{}, refuse(statusDenied, "unassociated",
 			"push domain %s is not associated with a play domain; create a DomainAssociation for it", d.Hostname)

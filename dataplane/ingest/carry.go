@@ -13,7 +13,8 @@ import (
 // reviewEvery is how often the facts of a source are told to the hub and held against the policies.
 const reviewEvery = time.Second
 
-// publish takes messages until the end and returns why it ended: errUnpublished, a *refusalError, or what broke the connection.
+// publish takes messages until the end and returns why it ended: errUnpublished, a *refusalError, or what broke the
+// connection.
 func (s *session) publish(a admission, p *hub.Publication) error {
 	if err := s.keepAlive(time.Now()); err != nil {
 		return err
@@ -46,8 +47,14 @@ func (s *session) publish(a admission, p *hub.Publication) error {
 			s.server.metrics.bytes.Add(float64(len(m.body)))
 			if limit := a.domain.MaxBitrateKbps; limit > 0 {
 				if kbps := s.rate.add(now, len(m.body)); kbps > limit {
-					return refuse(statusRejected, "max_bitrate",
-						"the source has %d kbit/s, more than the %d of push domain %s (maxBitrateKbps); lower the encoder's bit rate", kbps, limit, a.domain.Hostname)
+					return refuse(
+						statusRejected,
+						"max_bitrate",
+						"the source has %d kbit/s, more than the %d of push domain %s (maxBitrateKbps); lower the encoder's bit rate",
+						kbps,
+						limit,
+						a.domain.Hostname,
+					)
 				}
 			}
 		}
@@ -80,7 +87,8 @@ func (s *session) carry(a admission, p *hub.Publication, m rawMessage, now time.
 		}
 	}
 	tooLong := media.GOPExceeds(s.program.inspector.LikelyGOP(), a.domain.MaxGOP)
-	if tracksChanged || tooLong && !s.warned[check.GOPTooLong] || bFrames != s.program.inspector.BFrames() || now.Sub(s.reviewed) >= reviewEvery {
+	if tracksChanged || tooLong && !s.warned[check.GOPTooLong] || bFrames != s.program.inspector.BFrames() ||
+		now.Sub(s.reviewed) >= reviewEvery {
 		return s.review(a, p, now)
 	}
 	return nil
@@ -113,7 +121,7 @@ func (s *session) keepAlive(now time.Time) error {
 	return s.raw.SetReadDeadline(now.Add(s.server.opt.IdleTimeout))
 }
 
-// ends tells whether a command ends publishing. A command that cannot be read does not.
+// ends reports whether a command ends publishing. A command that cannot be read does not.
 func ends(body []byte) bool {
 	cmd, err := parseCommand(body)
 	if err != nil {

@@ -52,8 +52,8 @@ func protocolError(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{errProtocol}, args...)...)
 }
 
-// chunkReader puts messages together from chunks (RTMP 1.0, 5.3). Unlike a general reader it bounds each message by its type
-// before a byte of it is read, and the sum of all unfinished messages.
+// chunkReader puts messages together from chunks (RTMP 1.0, 5.3). Unlike a general reader it bounds each message by its
+// type before a byte of it is read, and the sum of all unfinished messages.
 type chunkReader struct {
 	r       *bufio.Reader
 	limits  messageLimits
@@ -204,7 +204,7 @@ func (c *chunkReader) begin(cs *chunkStream) error {
 	return nil
 }
 
-// payload reads one chunk's part of the message and tells whether the message is complete.
+// payload reads one chunk's part of the message and reports whether the message is complete.
 func (c *chunkReader) payload(cs *chunkStream) (bool, error) {
 	have := len(cs.body)
 	n := min(int(cs.length)-have, int(c.size))

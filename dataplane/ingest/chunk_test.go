@@ -16,7 +16,8 @@ func chunks(b []byte, limits messageLimits) *chunkReader {
 	return newChunkReader(bufio.NewReaderSize(bytes.NewReader(b), 64), limits)
 }
 
-// TestChunksOfAnotherImplementationAreRead: what gortmplib writes, in all chunk types, interleaved sizes and large time stamps.
+// TestChunksOfAnotherImplementationAreRead: what gortmplib writes, in all chunk types, interleaved sizes and large time
+// stamps.
 func TestChunksOfAnotherImplementationAreRead(t *testing.T) {
 	var wire bytes.Buffer
 	bc := bytecounter.NewWriter(&wire)
@@ -25,11 +26,41 @@ func TestChunksOfAnotherImplementationAreRead(t *testing.T) {
 		{ChunkStreamID: 4, Type: typeAudio, MessageStreamID: 1 << 24, Body: []byte{1}},
 		{ChunkStreamID: 4, Type: typeAudio, MessageStreamID: 1 << 24, Timestamp: 20 * time.Millisecond, Body: []byte{2}},
 		{ChunkStreamID: 4, Type: typeAudio, MessageStreamID: 1 << 24, Timestamp: 40 * time.Millisecond, Body: []byte{3}},
-		{ChunkStreamID: 6, Type: typeVideo, MessageStreamID: 1 << 24, Timestamp: 40 * time.Millisecond, Body: bytes.Repeat([]byte{7}, 1000)},
-		{ChunkStreamID: 6, Type: typeVideo, MessageStreamID: 1 << 24, Timestamp: 80 * time.Millisecond, Body: bytes.Repeat([]byte{8}, 300_000)},
-		{ChunkStreamID: 6, Type: typeVideo, MessageStreamID: 1 << 24, Timestamp: 5 * time.Hour, Body: bytes.Repeat([]byte{9}, 1000)},
-		{ChunkStreamID: 6, Type: typeVideo, MessageStreamID: 1 << 24, Timestamp: 5*time.Hour + 40*time.Millisecond, Body: bytes.Repeat([]byte{9}, 1000)},
-		{ChunkStreamID: 5, Type: typeVideo, MessageStreamID: 1 << 24, Timestamp: 6 * time.Hour, Body: bytes.Repeat([]byte{9}, 1000)},
+		{
+			ChunkStreamID:   6,
+			Type:            typeVideo,
+			MessageStreamID: 1 << 24,
+			Timestamp:       40 * time.Millisecond,
+			Body:            bytes.Repeat([]byte{7}, 1000),
+		},
+		{
+			ChunkStreamID:   6,
+			Type:            typeVideo,
+			MessageStreamID: 1 << 24,
+			Timestamp:       80 * time.Millisecond,
+			Body:            bytes.Repeat([]byte{8}, 300_000),
+		},
+		{
+			ChunkStreamID:   6,
+			Type:            typeVideo,
+			MessageStreamID: 1 << 24,
+			Timestamp:       5 * time.Hour,
+			Body:            bytes.Repeat([]byte{9}, 1000),
+		},
+		{
+			ChunkStreamID:   6,
+			Type:            typeVideo,
+			MessageStreamID: 1 << 24,
+			Timestamp:       5*time.Hour + 40*time.Millisecond,
+			Body:            bytes.Repeat([]byte{9}, 1000),
+		},
+		{
+			ChunkStreamID:   5,
+			Type:            typeVideo,
+			MessageStreamID: 1 << 24,
+			Timestamp:       6 * time.Hour,
+			Body:            bytes.Repeat([]byte{9}, 1000),
+		},
 	}
 	for i := range sent {
 		if err := w.Write(&sent[i]); err != nil {
@@ -42,7 +73,8 @@ func TestChunksOfAnotherImplementationAreRead(t *testing.T) {
 		if err != nil {
 			t.Fatalf("message %d: %v", i, err)
 		}
-		if got.typ != want.Type || got.timestamp != uint32(want.Timestamp/time.Millisecond) || !bytes.Equal(got.body, want.Body) {
+		if got.typ != want.Type || got.timestamp != uint32(want.Timestamp/time.Millisecond) ||
+			!bytes.Equal(got.body, want.Body) {
 			t.Errorf("message %d: type %d at %d with %d bytes; want type %d at %d with %d bytes",
 				i, got.typ, got.timestamp, len(got.body), want.Type, want.Timestamp/time.Millisecond, len(want.Body))
 		}
@@ -85,7 +117,8 @@ func TestUnfinishedMessagesAreBoundedTogether(t *testing.T) {
 	}
 }
 
-// FuzzChunks: no input panics or makes the reader hold more than its limit; where gortmplib reads a message, so does this reader.
+// FuzzChunks: no input panics or makes the reader hold more than its limit; where gortmplib reads a message, so does
+// this reader.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte{4, 0, 0, 0, 0, 0, 1, 8, 0, 0, 0, 1, 1, 0xC4, 2})
 	f.Add([]byte{6, 0xFF, 0xFF, 0xFF, 0, 0, 200, 9, 0, 0, 0, 1, 1, 2, 3, 4, 5})

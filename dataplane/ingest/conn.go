@@ -33,8 +33,8 @@ func defaultLimits() messageLimits {
 	return messageLimits{control: 64 << 10, audio: 64 << 10, video: 8 << 20, partial: 9 << 20}
 }
 
-// conn speaks RTMP on a connection: handshake, chunks, acknowledgements, commands and statuses. One goroutine reads; writes are
-// safe for concurrent use.
+// conn speaks RTMP on a connection: handshake, chunks, acknowledgements, commands and statuses. One goroutine reads;
+// writes are safe for concurrent use.
 type conn struct {
 	net    net.Conn
 	br     *bufio.Reader
@@ -57,7 +57,8 @@ func newConn(nc net.Conn) *conn {
 	}
 }
 
-// handshake does the plain handshake (RTMP 1.0, 5.2). Encrypted RTMP (RTMPE) is refused: it protects nothing; RTMPS does.
+// handshake does the plain handshake (RTMP 1.0, 5.2). Encrypted RTMP (RTMPE) is refused: it protects nothing; RTMPS
+// does.
 func (c *conn) handshake() error {
 	version, err := c.br.Peek(1)
 	if err != nil {
@@ -73,7 +74,7 @@ func (c *conn) handshake() error {
 	return err
 }
 
-// read gives the next audio, video, data or command message and answers protocol control messages itself.
+// read returns the next audio, video, data or command message and answers protocol control messages itself.
 func (c *conn) read() (rawMessage, error) {
 	for {
 		m, err := c.chunks.next()
@@ -109,8 +110,8 @@ func (c *conn) read() (rawMessage, error) {
 	}
 }
 
-// readOnly gives the next message and answers nothing: a player sends next to nothing, so it needs no acknowledgement, and what would be
-// written could fall in the middle of media.
+// readOnly returns the next message and answers nothing: a player sends next to nothing, so it needs no
+// acknowledgement, and what would be written could fall in the middle of media.
 func (c *conn) readOnly() (rawMessage, error) { return c.chunks.next() }
 
 func (c *conn) write(m message.Message) error {
@@ -145,7 +146,7 @@ func parseCommand(body []byte) (command, error) {
 	return command{name: name, id: int(id), args: data[2:]}, nil
 }
 
-// text gives an argument as a string; "" when it is none.
+// text returns an argument as a string; "" when it is none.
 func (c command) text(i int) string {
 	if i >= len(c.args) {
 		return ""
@@ -154,7 +155,7 @@ func (c command) text(i int) string {
 	return s
 }
 
-// object gives an argument as an object; nil when it is none.
+// object returns an argument as an object; nil when it is none.
 func (c command) object(i int) amf0.Object {
 	if i >= len(c.args) {
 		return nil
@@ -193,8 +194,8 @@ func cut(s string, n int) string {
 	return s[:n]
 }
 
-// closeGently closes a connection such that what was written last arrives: data that is unread at close would make the system
-// send a reset, which discards it.
+// closeGently closes a connection such that what was written last arrives: data that is unread at close would make the
+// system send a reset, which discards it.
 func (c *conn) closeGently() {
 	defer func() { _ = c.net.Close() }()
 	half, ok := c.net.(interface{ CloseWrite() error })

@@ -103,7 +103,12 @@ func shake(t *testing.T, c net.Conn) *message.Writer {
 
 func TestWhatBreaksTheProtocolIsClosed(t *testing.T) {
 	r := newRig(t, nil)
-	connect := &message.CommandAMF0{ChunkStreamID: 3, Name: "connect", CommandID: 1, Arguments: []any{amf0.Object{{Key: "app", Value: "live"}}}}
+	connect := &message.CommandAMF0{
+		ChunkStreamID: 3,
+		Name:          "connect",
+		CommandID:     1,
+		Arguments:     []any{amf0.Object{{Key: "app", Value: "live"}}},
+	}
 	garbage := make([]byte, 64<<10)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(garbage) // never fails
 	garbage[0] = 3
@@ -112,7 +117,8 @@ func TestWhatBreaksTheProtocolIsClosed(t *testing.T) {
 		"encrypted RTMP": func(_ *testing.T, c net.Conn) { _, _ = c.Write(append([]byte{6}, make([]byte, 1536)...)) },
 		"garbage":        func(_ *testing.T, c net.Conn) { _, _ = c.Write(garbage) },
 		"publish before connect": func(t *testing.T, c net.Conn) {
-			_ = shake(t, c).Write(&message.CommandAMF0{ChunkStreamID: 3, Name: "publish", CommandID: 1, Arguments: []any{nil, "s"}})
+			_ = shake(t, c).Write(&message.CommandAMF0{ChunkStreamID: 3, Name: "publish", CommandID: 1,
+				Arguments: []any{nil, "s"}})
 		},
 		"a huge command": func(t *testing.T, c net.Conn) {
 			shake(t, c)
@@ -151,7 +157,10 @@ func TestWhatBreaksTheProtocolIsClosed(t *testing.T) {
 			c := r.connect()
 			attack(t, c)
 			closed(t, c)
-			r.wait("the refusal to be counted", func() bool { return r.count("millrace_ingest_refused_total", "protocol_error") == before+1 })
+			r.wait(
+				"the refusal to be counted",
+				func() bool { return r.count("millrace_ingest_refused_total", "protocol_error") == before+1 },
+			)
 		})
 	}
 	if n := r.count("millrace_ingest_session_panics_total", ""); n != 0 {

@@ -1,8 +1,8 @@
 // Package ingest takes streams in by RTMP and RTMPS and publishes them to the hub.
 //
-// A connection is a session: it negotiates, is admitted by the Plan, and then turns messages into frames (program), which are
-// inspected (media.Inspector) and written to the hub. Every refusal goes to the encoder as a NetStream status whose description
-// says what to do. All input is bounded before it is held.
+// A connection is a session: it negotiates, is admitted by the Plan, and then turns messages into frames (program),
+// which are inspected (media.Inspector) and written to the hub. Every refusal goes to the encoder as a NetStream status
+// whose description says what to do. All input is bounded before it is held.
 package ingest
 
 import (
@@ -29,8 +29,8 @@ type Options struct {
 	Metrics prometheus.Registerer // nil: metrics are not registered
 	Play    Player                // serves those who ask to play on the same port; nil refuses them
 
-	// LiveElsewhere tells whether another process publishes a stream now; a domain with RejectNew refuses it here then. nil: there
-	// is no other.
+	// LiveElsewhere reports whether another process publishes a stream now; a domain with RejectNew refuses it here then.
+	// nil: there is no other.
 	LiveElsewhere func(hub.Key) bool
 
 	MaxConnections       int           // in all; default 4096
@@ -56,7 +56,8 @@ type Server struct {
 	unwatch   func()
 }
 
-// New makes a server that takes nothing in until Serve or ServeTLS is called. It fails when the metrics cannot be registered.
+// New makes a server that takes nothing in until Serve or ServeTLS is called. It fails when the metrics cannot be
+// registered.
 func New(opt Options) (*Server, error) {
 	if opt.Hub == nil || opt.Plan == nil {
 		return nil, errors.New("making an ingest: Hub and Plan are needed")
@@ -90,15 +91,19 @@ func setDefault[T int | time.Duration](v *T, d T) {
 // errShutdown is the cause with which sessions end when the server does.
 var errShutdown = errors.New("the server is shutting down")
 
-// Serve takes RTMP connections from a listener until the context ends or Shutdown is called, and closes the listener; then it
-// returns nil. The sessions that began go on until the context ends.
+// Serve takes RTMP connections from a listener until the context ends or Shutdown is called, and closes the listener;
+// then it returns nil. The sessions that began go on until the context ends.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.serve(ctx, l, nil)
 }
 
-// ServeTLS is Serve for RTMPS. The certificate is chosen by getCertificate from the name that the encoder asks for, which is
-// the push domain as well.
-func (s *Server) ServeTLS(ctx context.Context, l net.Listener, getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
+// ServeTLS is Serve for RTMPS. The certificate is chosen by getCertificate from the name that the encoder asks for,
+// which is the push domain as well.
+func (s *Server) ServeTLS(
+	ctx context.Context,
+	l net.Listener,
+	getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error),
+) error {
 	return s.serve(ctx, l, &tls.Config{GetCertificate: getCertificate, MinVersion: tls.VersionTLS12})
 }
 
@@ -165,8 +170,9 @@ func (s *Server) start(ctx context.Context, nc net.Conn, secure *tls.Config) {
 	}()
 }
 
-// Shutdown stops accepting, tells all encoders that the server shuts down, and waits for their sessions. Their streams are held
-// by the hub as after a broken connection. When the context ends first, connections are cut and its error is returned.
+// Shutdown stops accepting, tells all encoders that the server shuts down, and waits for their sessions. Their streams
+// are held by the hub as after a broken connection. When the context ends first, connections are cut and its error is
+// returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.unwatch()
 	s.StopAccepting()
@@ -248,8 +254,13 @@ func (s *Server) publish(a admission, remote string) (*hub.Publication, *refusal
 }
 
 func duplicateRefusal(key hub.Key) *refusalError {
-	return refuse(statusBadName, "duplicate",
-		"stream %s/%s is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld", shown(key.App), shown(key.Name))
+	return refuse(
+		statusBadName,
+		"duplicate",
+		"stream %s/%s is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld",
+		shown(key.App),
+		shown(key.Name),
+	)
 }
 
 // Publishers is the number of sessions, those that negotiate included.

@@ -47,7 +47,7 @@ func (g *gate) publishing(address string) {
 	}
 }
 
-// leave forgets a connection; pending tells whether it never published.
+// leave forgets a connection; pending reports whether it never published.
 func (g *gate) leave(address string, pending bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *gate) leave(address string, pending bool) {
 	}
 }
 
-// addressOf gives the address without port by which connections are counted: IPv6 by its /64, which one host may own.
+// addressOf returns the address without port by which connections are counted: IPv6 by its /64, which one host may own.
 func addressOf(a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)
 	if !ok {

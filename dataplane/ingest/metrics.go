@@ -30,7 +30,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
 	}
 	vector := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, []string{"reason"})
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help},
+			[]string{"reason"},
+		)
 	}
 	frames := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "frames_total",
 		Help: "Frames taken in, by kind of media."}, []string{"kind"})
@@ -42,8 +45,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		ended:       vector("ended_total", "Publishes that ended, by reason."),
 		bytes:       counter("media_bytes_total", "Bytes of audio and video messages taken in."),
 		damaged:     counter("damaged_access_units_total", "Access units that were dropped because they could not be read."),
-		repairs:     counter("timestamp_repairs_total", "Time stamps of sources that went backward or jumped and were repaired."),
-		panics:      counter("session_panics_total", "Sessions that ended in a panic; each one is a defect."),
+		repairs: counter(
+			"timestamp_repairs_total",
+			"Time stamps of sources that went backward or jumped and were repaired.",
+		),
+		panics: counter("session_panics_total", "Sessions that ended in a panic; each one is a defect."),
 	}
 	for _, k := range []media.Kind{media.Video, media.Audio} {
 		m.frames[k] = frames.WithLabelValues(k.String())
@@ -51,7 +57,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.connections, m.publishers, m.accepted, m.refused, m.ended, m.bytes, frames, m.damaged, m.repairs, m.panics} {
+	for _, c := range []prometheus.Collector{m.connections, m.publishers, m.accepted, m.refused, m.ended, m.bytes, frames,
+		m.damaged, m.repairs, m.panics} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

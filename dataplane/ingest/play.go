@@ -10,8 +10,8 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/message"
 )
 
-// Player serves RTMP connections that ask to play. Publishing and playing share a port by the protocol's nature: which one it is
-// shows with the command after connect.
+// Player serves RTMP connections that ask to play. Publishing and playing share a port by the protocol's nature: which
+// one it is shows with the command after connect.
 type Player interface {
 	// PlayRTMP has the connection until it returns; then it is closed gently. The context ends when the server does.
 	PlayRTMP(ctx context.Context, p *PlayRequest)
@@ -50,8 +50,8 @@ func (p *PlayRequest) Remote() netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// Conn is what media is written to, once Status has said that it comes: chunks of at most PlayChunkSize bytes. Nothing else may be
-// written by this request at the same time.
+// Conn is what media is written to, once Status has said that it comes: chunks of at most PlayChunkSize bytes. Nothing
+// else may be written by this request at the same time.
 func (p *PlayRequest) Conn() net.Conn { return p.session.conn.net }
 
 // PlayChunkSize is the chunk size that players were told.
@@ -75,8 +75,8 @@ func (p *PlayRequest) Status(code, level, description string) error {
 // errLeft says that the player has ended its playing.
 var errLeft = errors.New("the player ended its playing")
 
-// Wait reads what the player sends until it ends playing or the connection breaks, and gives why. It answers nothing, so media can be
-// written at the same time.
+// Wait reads what the player sends until it ends playing or the connection breaks, and gives why. It answers nothing,
+// so media can be written at the same time.
 func (p *PlayRequest) Wait() error {
 	for {
 		m, err := p.session.conn.readOnly()

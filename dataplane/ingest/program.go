@@ -25,7 +25,8 @@ type program struct {
 	video, audio         *media.Track
 	saidVideo, saidAudio *media.Track // what the caller was told last
 
-	// Whether frames are given out yet: a source with video starts with its video track, any other with its audio after a while.
+	// Whether frames are given out yet: a source with video starts with its video track, any other with its audio after a
+	// while.
 	settled    bool
 	firstAudio uint32
 	sawAudio   bool
@@ -52,8 +53,8 @@ func (p *program) tracks() []*media.Track {
 	return out
 }
 
-// take reads an audio, video or data message that came in at a time. It gives the frame in it, nil when there is none, and
-// tells whether the tracks have changed. The frame's memory is the message's.
+// take reads an audio, video or data message that came in at a time. It gives the frame in it, nil when there is none,
+// and reports whether the tracks have changed. The frame's memory is the message's.
 //
 // An error means that the source cannot be carried; its text is for the encoder.
 func (p *program) take(m rawMessage, now time.Time) (frame *media.Frame, tracksChanged bool, err error) {
@@ -167,7 +168,14 @@ func (p *program) takeAudio(m rawMessage) (*media.Frame, error) {
 	if p.video != nil && (!p.begun || at < p.begin) {
 		return nil, nil
 	}
-	return &media.Frame{Track: p.audio, Key: p.video == nil, DTS: at, PTS: at, Units: [][]byte{t.data}, Size: len(t.data)}, nil
+	return &media.Frame{
+		Track: p.audio,
+		Key:   p.video == nil,
+		DTS:   at,
+		PTS:   at,
+		Units: [][]byte{t.data},
+		Size:  len(t.data),
+	}, nil
 }
 
 // stillWaitsForVideo ends the wait for a video track when enough audio has come without one.
@@ -209,8 +217,8 @@ func (p *program) setAudio(t *media.Track, err error) error {
 	return nil
 }
 
-// takeData looks into onMetaData for a source that says that it has no video, to let its audio start at once. What cannot be
-// read is passed over: nothing depends on it.
+// takeData looks into onMetaData for a source that says that it has no video, to let its audio start at once. What
+// cannot be read is passed over: nothing depends on it.
 func (p *program) takeData(body []byte) {
 	data, err := amf0.Unmarshal(body)
 	if err != nil {

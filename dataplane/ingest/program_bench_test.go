@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// BenchmarkTake is the way of one video message of 8 kB from the wire to a frame: chunks, tag, NAL units, time stamp, facts.
+// BenchmarkTake is the way of one video message of 8 kB from the wire to a frame: chunks, tag, NAL units, time stamp,
+// facts.
 func BenchmarkTake(b *testing.B) {
 	p := newProgram()
 	avc := append([]byte{0x17, 0, 0, 0, 0, 1, 0x64, 0, 12, 0xFF, 0xE1, 0, 26}, unhex(hexSPS)...)

@@ -19,7 +19,8 @@ func TestFFmpegPublishesH264AndAAC(t *testing.T) {
 	r.publish(testsrc.Options{URL: r.url("/live/cam-1"), Audio: true})
 	s := r.stream("live", "cam-1", media.Video, media.Audio)
 
-	if v := s.Track(media.Video); v.Codec != media.H264 || v.Width != 320 || v.Height != 180 || len(v.SPS) == 0 || len(v.PPS) == 0 {
+	if v := s.Track(media.Video); v.Codec != media.H264 || v.Width != 320 || v.Height != 180 || len(v.SPS) == 0 ||
+		len(v.PPS) == 0 {
 		t.Errorf("video track %+v", v)
 	}
 	if a := s.Track(media.Audio); a.Codec != media.AAC || a.SampleRate != 48000 || a.Channels != 2 || len(a.Config) < 2 {

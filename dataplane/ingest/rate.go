@@ -13,7 +13,8 @@ type rateLimit struct {
 	current int
 }
 
-// add counts bytes received at a time and gives the mean rate over the last whole seconds in kbit/s; 0 until there were enough.
+// add counts bytes received at a time and gives the mean rate over the last whole seconds in kbit/s; 0 until there were
+// enough.
 func (r *rateLimit) add(now time.Time, bytes int) int {
 	s := now.Unix()
 	if r.second == 0 {

@@ -42,22 +42,32 @@ func TestRefusalsAsFFmpegShowsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ path, want, reason string }{
-		"unknown domain":      {"/live/s?vhost=other.example.com", "other.example.com is not a push domain here; check the host of the URL", "unknown_domain"},
-		"no domain":           {"/live/s", "127.0.0.1 is not a push domain here", "unknown_domain"},
-		"offline domain":      {"/live/s?vhost=offline.example.com", "push domain offline.example.com is offline; ask its operator", "offline"},
-		"unassociated domain": {"/live/s?vhost=lone.example.com", "push domain lone.example.com is not associated with a play domain", "unassociated"},
-		"not signed":          {"/live/s?vhost=signed.example.com", "INVALID AUTH_KEY: the URL is not signed: append ?auth_key=", "unauthorized"},
-		"bad hash":            {"/live/s?vhost=signed.example.com&auth_key=9999999999-0-0-00000000000000000000000000000000", "INVALID MD5HASH", "unauthorized"},
-		"expired":             {"/live/s?vhost=signed.example.com&" + old.RawQuery, "INVALID TIMESTAMP: the signature has expired", "unauthorized"},
-		"bad character":       {"/live/s%20x?vhost=" + pushHost, "the stream name may only have letters", "bad_name"},
-		"too long":            {"/live/" + strings.Repeat("n", 300) + "?vhost=" + pushHost, "the stream name is longer than 256", "bad_name"},
-		"a path in the name":  {"/live/a/b/c?vhost=" + pushHost, "with one app and one stream name", "bad_name"},
+		"unknown domain": {"/live/s?vhost=other.example.com", "other.example.com is not a push domain here; check " +
+			"the host of the URL", "unknown_domain"},
+		"no domain": {"/live/s", "127.0.0.1 is not a push domain here", "unknown_domain"},
+		"offline domain": {"/live/s?vhost=offline.example.com", "push domain offline.example.com is offline; ask its " +
+			"operator", "offline"},
+		"unassociated domain": {"/live/s?vhost=lone.example.com", "push domain lone.example.com is not associated with a " +
+			"play domain", "unassociated"},
+		"not signed": {"/live/s?vhost=signed.example.com", "INVALID AUTH_KEY: the URL is not signed: append " +
+			"?auth_key=", "unauthorized"},
+		"bad hash": {"/live/s?vhost=signed.example.com&auth_key=9999999999-0-0-00000000000000000000000000000000",
+			"INVALID MD5HASH", "unauthorized"},
+		"expired": {"/live/s?vhost=signed.example.com&" + old.RawQuery, "INVALID TIMESTAMP: the signature has " +
+			"expired", "unauthorized"},
+		"bad character": {"/live/s%20x?vhost=" + pushHost, "the stream name may only have letters", "bad_name"},
+		"too long": {"/live/" + strings.Repeat("n", 300) + "?vhost=" + pushHost, "the stream name is longer " +
+			"than 256", "bad_name"},
+		"a path in the name": {"/live/a/b/c?vhost=" + pushHost, "with one app and one stream name", "bad_name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := r.count("millrace_ingest_refused_total", c.reason)
 			p := r.publish(testsrc.Options{URL: "rtmp://" + r.address + c.path})
 			contains(t, r.refusal(p), c.want)
-			r.wait("the refusal to be counted", func() bool { return r.count("millrace_ingest_refused_total", c.reason) == before+1 })
+			r.wait(
+				"the refusal to be counted",
+				func() bool { return r.count("millrace_ingest_refused_total", c.reason) == before+1 },
+			)
 		})
 	}
 	if len(r.hub.Streams()) != 0 {
@@ -87,7 +97,11 @@ func TestASecondPublisherIsRefused(t *testing.T) {
 	r.publish(testsrc.Options{URL: r.url("/live/one")})
 	s := r.stream("live", "one", media.Video)
 	second := r.publish(testsrc.Options{URL: r.url("/live/one")})
-	contains(t, r.refusal(second), "stream live/one is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld")
+	contains(
+		t,
+		r.refusal(second),
+		"stream live/one is being published already; stop the other encoder, or set duplicatePublish to ReplaceOld",
+	)
 	if !s.Live() || s.Epoch() != 1 {
 		t.Error("the first publisher was disturbed")
 	}
@@ -128,7 +142,11 @@ func TestTooHighABitRateIsClosed(t *testing.T) {
 	d.MaxBitrateKbps = 100
 	r := newRig(t, domains(d))
 	p := r.publish(testsrc.Options{URL: r.url("/live/fat"), BitrateKbps: 1500})
-	contains(t, r.refusal(p), "more than the 100 of push domain push.example.com (maxBitrateKbps); lower the encoder's bit rate")
+	contains(
+		t,
+		r.refusal(p),
+		"more than the 100 of push domain push.example.com (maxBitrateKbps); lower the encoder's bit rate",
+	)
 }
 
 func TestBFramesAreRejectedWithinTheFirstGOP(t *testing.T) {
@@ -137,7 +155,10 @@ func TestBFramesAreRejectedWithinTheFirstGOP(t *testing.T) {
 	r := newRig(t, domains(d))
 	p := r.publish(testsrc.Options{URL: r.url("/live/b"), BFrames: 2, GOPSeconds: 2})
 	contains(t, r.refusal(p), "the video has B-frames, which make the picture jump in browsers; set B-frames to 0")
-	r.wait("the end to be counted", func() bool { return r.count("millrace_ingest_ended_total", string(check.BFramesPresent)) == 1 })
+	r.wait(
+		"the end to be counted",
+		func() bool { return r.count("millrace_ingest_ended_total", string(check.BFramesPresent)) == 1 },
+	)
 }
 
 func TestARightTakenAwayClosesThePublisher(t *testing.T) {
@@ -146,8 +167,10 @@ func TestARightTakenAwayClosesThePublisher(t *testing.T) {
 		want    string
 	}{
 		"removed": {domains(), "push domain push.example.com does not exist any more"},
-		"offline": {domains(func() plan.PushDomain { d := domain(); d.Offline = true; return d }()), "push domain push.example.com is offline"},
-		"moved":   {domains(func() plan.PushDomain { d := domain(); d.Space = "other.example.com"; return d }()), "does not feed rts.example.com any more"},
+		"offline": {domains(func() plan.PushDomain { d := domain(); d.Offline = true; return d }()),
+			"push domain push.example.com is offline"},
+		"moved": {domains(func() plan.PushDomain { d := domain(); d.Space = "other.example.com"; return d }()),
+			"does not feed rts.example.com any more"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
@@ -176,7 +199,8 @@ func TestUnsupportedCodecsAreNamed(t *testing.T) {
 	needFFmpeg(t)
 	for name, c := range map[string]struct{ codecs, want string }{
 		"video": {"-c:v flv1", "video codec Sorenson H.263 is not supported; set the encoder to H.264"},
-		"audio": {"-f lavfi -i sine -c:v libx264 -preset ultrafast -c:a libmp3lame -ar 44100", "audio codec MP3 is not supported; set the encoder to AAC"},
+		"audio": {"-f lavfi -i sine -c:v libx264 -preset ultrafast -c:a libmp3lame -ar 44100",
+			"audio codec MP3 is not supported; set the encoder to AAC"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -196,7 +220,9 @@ func TestPlayersAreToldWhereToPlay(t *testing.T) {
 	needFFmpeg(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-loglevel", "warning", "-i", r.url("/live/s"), "-f", "null", "-").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-loglevel", "warning", "-i", r.url("/live/s"), "-f",
+		"null", "-").
+		CombinedOutput()
 	if err == nil || ctx.Err() != nil {
 		t.Fatalf("ffmpeg ended with %v", err)
 	}

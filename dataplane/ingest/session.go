@@ -121,10 +121,16 @@ func (s *session) open(ctx context.Context) (admission, *hub.Publication, error)
 		if err != nil {
 			return admission{}, nil, refuse(statusPlayDenied, "bad_name", "%s", err)
 		}
-		return admission{}, nil, &playError{request: &PlayRequest{Host: t.host, Path: t.path, RawQuery: t.rawQuery, Referer: req.pageURL, session: s}}
+		return admission{}, nil, &playError{
+			request: &PlayRequest{Host: t.host, Path: t.path, RawQuery: t.rawQuery, Referer: req.pageURL, session: s},
+		}
 	}
 	if req.play {
-		return admission{}, nil, refuse(statusPlayDenied, "play", "this port takes streams in; play by the play domain's URL (artc:// or WHEP)")
+		return admission{}, nil, refuse(
+			statusPlayDenied,
+			"play",
+			"this port takes streams in; play by the play domain's URL (artc:// or WHEP)",
+		)
 	}
 	t, err := findTarget(req.tcURL, req.app, req.streamKey, name)
 	if err != nil {
@@ -163,9 +169,17 @@ func (s *session) watch(p *hub.Publication, left <-chan struct{}) {
 func kicked(cause error) *refusalError {
 	switch {
 	case errors.Is(cause, hub.ErrReplaced):
-		return refuse(statusBadName, "replaced", "another encoder publishes this stream now (duplicatePublish: ReplaceOld); stop one of the two")
+		return refuse(
+			statusBadName,
+			"replaced",
+			"another encoder publishes this stream now (duplicatePublish: ReplaceOld); stop one of the two",
+		)
 	case errors.Is(cause, hub.ErrBusy):
-		return refuse(statusBadName, "duplicate", "the stream is being published elsewhere already; stop the other encoder, or set duplicatePublish to ReplaceOld")
+		return refuse(
+			statusBadName,
+			"duplicate",
+			"the stream is being published elsewhere already; stop the other encoder, or set duplicatePublish to ReplaceOld",
+		)
 	case cause == nil, errors.Is(cause, hub.ErrClosed), errors.Is(cause, hub.ErrEnded):
 		return shutdownRefusal()
 	}
@@ -195,7 +209,7 @@ func (s *session) interrupt(why *refusalError) {
 	_ = s.raw.SetReadDeadline(time.Unix(1, 0)) // wakes a waiting read
 }
 
-// interrupted gives the reason set by interrupt.
+// interrupted returns the reason set by interrupt.
 func (s *session) interrupted() *refusalError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,7 +260,8 @@ func (s *session) close(p *hub.Publication, err error, began time.Time) {
 		p.Abandon()
 	}
 	s.server.metrics.ended.WithLabelValues(reason).Inc()
-	s.log.V(1).Info("Publishing ended", "Reason", reason, "Message", wording(err), "Seconds", int(time.Since(began).Seconds()))
+	s.log.V(1).
+		Info("Publishing ended", "Reason", reason, "Message", wording(err), "Seconds", int(time.Since(began).Seconds()))
 	s.conn.closeGently()
 }
 

@@ -16,7 +16,8 @@ const (
 	tagFrames                 // coded media
 )
 
-// tag is an audio or video message, read (FLV 10.1, E.4.2 and E.4.3; Enhanced RTMP v2, "Enhanced Audio" and "Enhanced Video").
+// tag is an audio or video message, read (FLV 10.1, E.4.2 and E.4.3; Enhanced RTMP v2, "Enhanced Audio" and "Enhanced
+// Video").
 type tag struct {
 	kind  tagKind
 	codec media.Codec
@@ -30,14 +31,19 @@ type unsupportedCodecError string
 func (e unsupportedCodecError) Error() string { return string(e) }
 
 func unsupportedVideo(name string) error {
-	return unsupportedCodecError("video codec " + name + " is not supported; set the encoder to H.264 (or H.265 by Enhanced RTMP)")
+	return unsupportedCodecError(
+		"video codec " + name + " is not supported; set the encoder to H.264 (or H.265 by Enhanced RTMP)",
+	)
 }
 
 func unsupportedAudio(name string) error {
-	return unsupportedCodecError("audio codec " + name + " is not supported; set the encoder to AAC (or Opus by Enhanced RTMP)")
+	return unsupportedCodecError(
+		"audio codec " + name + " is not supported; set the encoder to AAC (or Opus by Enhanced RTMP)",
+	)
 }
 
-// Packet types of Enhanced RTMP. Video and audio share those that are used here, but for frames without composition time.
+// Packet types of Enhanced RTMP. Video and audio share those that are used here, but for frames without composition
+// time.
 const (
 	exSequenceStart = 0
 	exCodedFrames   = 1

@@ -18,8 +18,8 @@ type target struct {
 	rawQuery string // where the URL's signature and other arguments are
 }
 
-// findTarget reads the push domain and the path out of what the encoder sent: the tcUrl and the app of its connect command,
-// the stream key of its publish command, and the server name of its TLS connection.
+// findTarget reads the push domain and the path out of what the encoder sent: the tcUrl and the app of its connect
+// command, the stream key of its publish command, and the server name of its TLS connection.
 //
 // The domain is, in this order: the argument vhost of stream key or tcUrl, the server name, the host of tcUrl.
 func findTarget(tcURL, app, streamKey, serverName string) (target, error) {
@@ -58,7 +58,7 @@ func findTarget(tcURL, app, streamKey, serverName string) (target, error) {
 	return t, nil
 }
 
-// canonicalHost gives a host in lower case without port, user and trailing dot.
+// canonicalHost returns a host in lower case without port, user and trailing dot.
 func canonicalHost(host string) string {
 	if i := strings.LastIndexByte(host, '@'); i >= 0 {
 		host = host[i+1:]
@@ -69,7 +69,7 @@ func canonicalHost(host string) string {
 	return strings.ToLower(strings.TrimSuffix(host, "."))
 }
 
-// argument gives the decoded value of a query argument.
+// argument returns the decoded value of a query argument.
 func argument(rawQuery, name string) string {
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		if k, v, _ := strings.Cut(pair, "="); k == name {
@@ -105,7 +105,8 @@ func splitPath(path string) (app, name string, err error) {
 	return app, name, nil
 }
 
-// checkName checks the name of an app or a stream: 1 to 256 letters, digits, '.', '_' and '-', not beginning with a dot.
+// checkName checks the name of an app or a stream: 1 to 256 letters, digits, '.', '_' and '-', not beginning with a
+// dot.
 func checkName(s string) error {
 	if len(s) > maxName {
 		return fmt.Errorf("is longer than %d characters", maxName)

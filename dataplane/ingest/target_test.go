@@ -14,15 +14,22 @@ func TestFindTarget(t *testing.T) {
 		tcURL, app, key, sni string
 		host, path, query    string
 	}{
-		"host of tcUrl":           {"rtmp://Push.Example.com:1935/live", "live", "cam", "", "push.example.com", "/live/cam", ""},
-		"trailing dot":            {"rtmp://push.example.com./live", "live", "cam", "", "push.example.com", "/live/cam", ""},
-		"IPv6":                    {"rtmp://[::1]:1935/live", "live", "cam", "", "::1", "/live/cam", ""},
-		"user in tcUrl":           {"rtmp://me@push.example.com/live", "live", "cam", "", "push.example.com", "/live/cam", ""},
-		"server name":             {"rtmps://10.0.0.1/live", "live", "cam", "Push.Example.Com", "push.example.com", "/live/cam", ""},
-		"vhost in the key":        {"rtmp://10.0.0.1/live", "live", "cam?vhost=a.example.com", "b.example.com", "a.example.com", "/live/cam", "vhost=a.example.com"},
-		"vhost in tcUrl":          {"rtmp://10.0.0.1/live?vhost=a.example.com", "live?vhost=a.example.com", "cam", "", "a.example.com", "/live/cam", ""},
-		"signature in the key":    {"rtmp://h/live", "live", "cam?vhost=a&auth_key=1-0-0-x", "", "a", "/live/cam", "vhost=a&auth_key=1-0-0-x"},
-		"signature in tcUrl":      {"rtmp://h/live?auth_key=1-0-0-x", "live?auth_key=1-0-0-x", "cam?a=b", "", "h", "/live/cam", "auth_key=1-0-0-x"},
+		"host of tcUrl": {"rtmp://Push.Example.com:1935/live", "live", "cam", "", "push.example.com", "/live/cam",
+			""},
+		"trailing dot": {"rtmp://push.example.com./live", "live", "cam", "", "push.example.com", "/live/cam", ""},
+		"IPv6":         {"rtmp://[::1]:1935/live", "live", "cam", "", "::1", "/live/cam", ""},
+		"user in tcUrl": {"rtmp://me@push.example.com/live", "live", "cam", "", "push.example.com", "/live/cam",
+			""},
+		"server name": {"rtmps://10.0.0.1/live", "live", "cam", "Push.Example.Com", "push.example.com",
+			"/live/cam", ""},
+		"vhost in the key": {"rtmp://10.0.0.1/live", "live", "cam?vhost=a.example.com", "b.example.com",
+			"a.example.com", "/live/cam", "vhost=a.example.com"},
+		"vhost in tcUrl": {"rtmp://10.0.0.1/live?vhost=a.example.com", "live?vhost=a.example.com", "cam", "",
+			"a.example.com", "/live/cam", ""},
+		"signature in the key": {"rtmp://h/live", "live", "cam?vhost=a&auth_key=1-0-0-x", "", "a", "/live/cam",
+			"vhost=a&auth_key=1-0-0-x"},
+		"signature in tcUrl": {"rtmp://h/live?auth_key=1-0-0-x", "live?auth_key=1-0-0-x", "cam?a=b", "", "h",
+			"/live/cam", "auth_key=1-0-0-x"},
 		"slashes around":          {"rtmp://h/live/", "live/", "/cam", "", "h", "/live/cam", ""},
 		"app and name in the key": {"rtmp://h", "", "live/cam", "", "h", "/live/cam", ""},
 		"all in the app":          {"rtmp://h/live/cam", "live/cam", "", "", "h", "/live/cam", ""},
@@ -48,7 +55,8 @@ func TestNames(t *testing.T) {
 	for path, ok := range map[string]bool{
 		"/live/cam": true, "/Live-1/cam_2.x": true, "/live/" + strings.Repeat("n", 256): true,
 		"/live": false, "/live/": false, "//cam": false, "/live/a/b": false, "/live/..": false, "/live/.cam": false,
-		"/live/a b": false, "/live/ä": false, "/live/a%20": false, "/live/" + strings.Repeat("n", 257): false, "/live/a\x00": false,
+		"/live/a b": false, "/live/ä": false, "/live/a%20": false, "/live/" + strings.Repeat("n", 257): false,
+		"/live/a\x00": false,
 	} {
 		if _, _, err := splitPath(path); (err == nil) != ok {
 			t.Errorf("%q: %v", path, err)
@@ -126,14 +134,21 @@ func FuzzTags(f *testing.F) {
 	avc = append(append(avc, 1, 0, 6), unhex(hexPPS)...)
 	f.Add(avc, append([]byte{0x17, 1, 0, 0, 0, 0, 0, 0, 52}, slice(h264IDR)...), byte(typeVideo))
 	f.Add([]byte{0x90, 'h', 'v', 'c', '1', 0}, []byte{0x93, 'h', 'v', 'c', '1', 0, 0, 0, 1, 0x26}, byte(typeVideo))
-	f.Add([]byte{0x97, 0, 1, 0x16, 0x01, 'a', 'v', 'c', '1', 0}, []byte{0x96, 0x01, 'a', 'v', 'c', '1', 0, 1, 2, 3, 4}, byte(typeVideo))
+	f.Add(
+		[]byte{0x97, 0, 1, 0x16, 0x01, 'a', 'v', 'c', '1', 0},
+		[]byte{0x96, 0x01, 'a', 'v', 'c', '1', 0, 1, 2, 3, 4},
+		byte(typeVideo),
+	)
 	f.Add([]byte{0xAF, 0, 0x12, 0x10}, []byte{0xAF, 1, 1, 2, 3}, byte(typeAudio))
 	f.Add([]byte{0x90, 'O', 'p', 'u', 's'}, []byte{0x91, 'O', 'p', 'u', 's', 0xFC, 1}, byte(typeAudio))
 	f.Add([]byte{2, 0, 10, 'o', 'n', 'M', 'e', 't', 'a', 'D', 'a', 't', 'a', 5}, []byte{}, byte(typeDataAMF0))
 	f.Fuzz(func(t *testing.T, first, second []byte, typ byte) {
 		p := newProgram()
 		for i, body := range [][]byte{first, second, first, second} {
-			frame, _, err := p.take(rawMessage{typ: typ, timestamp: uint32(i * 600), body: append([]byte(nil), body...)}, time.Unix(int64(i), 0))
+			frame, _, err := p.take(
+				rawMessage{typ: typ, timestamp: uint32(i * 600), body: append([]byte(nil), body...)},
+				time.Unix(int64(i), 0),
+			)
 			if err != nil {
 				return
 			}

@@ -12,8 +12,9 @@ const (
 	rebaseStep  = 20 * time.Millisecond
 )
 
-// timeline turns RTMP time stamps (milliseconds in 32 bits) into times that never decrease within a kind of media. Jumps of
-// the source, such as a restarted input or a wrapped counter, are bridged: audio and video keep their relation.
+// timeline turns RTMP time stamps (milliseconds in 32 bits) into times that never decrease within a kind of media.
+// Jumps of the source, such as a restarted input or a wrapped counter, are bridged: audio and video keep their
+// relation.
 type timeline struct {
 	started bool
 	last    uint32        // last time stamp of any message

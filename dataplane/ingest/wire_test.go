@@ -104,7 +104,9 @@ func must(t *testing.T, err error) {
 func TestEnhancedRTMPCarriesH265WithBFramesAndOpus(t *testing.T) {
 	r := newRig(t, nil)
 	video := &gortmplib.Track{Codec: &codecs.H265{VPS: unhex(hexVPS265), SPS: unhex(hexSPS265), PPS: unhex(hexPPS265)}}
-	audio := &gortmplib.Track{Codec: &codecs.Opus{IDHeader: &opus.IDHeader{Version: 1, ChannelCount: 2, PreSkip: 312, InputSampleRate: 48000}}}
+	audio := &gortmplib.Track{
+		Codec: &codecs.Opus{IDHeader: &opus.IDHeader{Version: 1, ChannelCount: 2, PreSkip: 312, InputSampleRate: 48000}},
+	}
 	w := r.writer(r.mustDial("/live/hevc"), video, audio)
 	ms := time.Millisecond
 	// Decoding order I P B B with a constant offset of 80 ms, as an encoder with two B-frames sends it.
@@ -135,11 +137,15 @@ func TestEnhancedRTMPCarriesH265WithBFramesAndOpus(t *testing.T) {
 			t.Errorf("frame %s, want DTS %s and PTS %s after the first", describe(f), want[0], want[1])
 		}
 	}
-	r.wait("the fact", func() bool { f := s.Facts(); return f.BFrames && f.VideoCodec == media.H265 && f.Profile == "Main" })
+	r.wait(
+		"the fact",
+		func() bool { f := s.Facts(); return f.BFrames && f.VideoCodec == media.H265 && f.Profile == "Main" },
+	)
 
 	again := s.NewReader()
 	defer again.Close()
-	if f := next(t, again, func(f *media.Frame) bool { return f.Kind() == media.Audio }); f.Size != 81 || f.DTS-first.DTS != 10*ms {
+	if f := next(t, again, func(f *media.Frame) bool { return f.Kind() == media.Audio }); f.Size != 81 ||
+		f.DTS-first.DTS != 10*ms {
 		t.Errorf("audio frame %s of %d bytes", describe(f), f.Size)
 	}
 }
@@ -151,7 +157,8 @@ func TestH265IsRejectedWhereThePolicySaysSo(t *testing.T) {
 	c := r.mustDial("/live/hevc")
 	r.writer(c, &gortmplib.Track{Codec: &codecs.H265{VPS: unhex(hexVPS265), SPS: unhex(hexSPS265), PPS: unhex(hexPPS265)}})
 	code, text := lastStatus(t, c)
-	if code != string(statusRejected) || !strings.Contains(text, "H.265, which browsers do not play; set the encoder to H.264") {
+	if code != string(statusRejected) ||
+		!strings.Contains(text, "H.265, which browsers do not play; set the encoder to H.264") {
 		t.Errorf("status %s: %s", code, text)
 	}
 }
@@ -189,7 +196,9 @@ func TestANewSequenceHeaderMakesANewTrackWithoutAnEnd(t *testing.T) {
 	one := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS), PPS: unhex(hexPPS)}}
 	two := &gortmplib.Track{Codec: &codecs.H264{SPS: unhex(hexSPS2), PPS: unhex(hexPPS2)}}
 	three := &gortmplib.Track{Codec: &codecs.H265{VPS: unhex(hexVPS265), SPS: unhex(hexSPS265), PPS: unhex(hexPPS265)}}
-	aac := &gortmplib.Track{Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 44100, ChannelConfig: 1}}}
+	aac := &gortmplib.Track{
+		Codec: &codecs.MPEG4Audio{Config: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 44100, ChannelConfig: 1}},
+	}
 
 	w := r.writer(c, one, aac)
 	must(t, w.WriteH264(one, 0, 0, [][]byte{{9, 0xF0}, slice(h264IDR), {12, 0xFF, 0x80}}))
@@ -304,7 +313,9 @@ func TestAPanicEndsItsSessionOnly(t *testing.T) {
 	must(t, w.WriteH264(video, 0, 0, [][]byte{slice(h264IDR)}))
 	s := r.stream("live", "good", media.Video)
 
-	r.address = r.listen(func(ctx context.Context, l net.Listener) error { return r.server.Serve(ctx, explosiveListener{l}) })
+	r.address = r.listen(
+		func(ctx context.Context, l net.Listener) error { return r.server.Serve(ctx, explosiveListener{l}) },
+	)
 	bad := r.mustDial("/live/bad")
 	bw := r.writer(bad, video)
 	for i := range 1000 {

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// AccessUnits makes frames out of the access units of one publisher's video. It drops what players do not need, keeps the
-// parameter sets in force and puts them in front of each key frame. It is not safe for concurrent use.
+// AccessUnits makes frames out of the access units of one publisher's video. It drops what players do not need, keeps
+// the parameter sets in force and puts them in front of each key frame. It is not safe for concurrent use.
 type AccessUnits struct {
 	codec         Codec
 	vps, sps, pps []parameterSet
@@ -51,8 +51,8 @@ func (a *AccessUnits) Configure(sets [][]byte) error {
 }
 
 // Frame makes a frame of the NAL units of an access unit, which it takes over: units and their memory must not be used
-// afterwards. Only Track, Key, Disposable, Units and Size are set. It returns nil without an error when nothing is left to
-// show, and ErrNoParameterSets before a track is known.
+// afterwards. Only Track, Key, Disposable, Units and Size are set. It returns nil without an error when nothing is left
+// to show, and ErrNoParameterSets before a track is known.
 func (a *AccessUnits) Frame(units [][]byte) (*Frame, error) {
 	kept := units[:0]
 	key, disposable, picture, changed := false, true, false, false
@@ -101,7 +101,7 @@ func (a *AccessUnits) withSets(units [][]byte) [][]byte {
 	return slices.Insert(units, 0, a.sets...)
 }
 
-// learn keeps a copy of a parameter set and tells whether it is new.
+// learn keeps a copy of a parameter set and reports whether it is new.
 func (a *AccessUnits) learn(typ int, unit []byte) (bool, error) {
 	var list *[]parameterSet
 	switch {

@@ -29,7 +29,8 @@ func unhex(s string) []byte {
 	return b
 }
 
-// unit is a made-up NAL unit whose slice header says first_mb_in_slice 0 and a slice type given by three bits of Exp-Golomb.
+// unit is a made-up NAL unit whose slice header says first_mb_in_slice 0 and a slice type given by three bits of
+// Exp-Golomb.
 func unit(header, sliceHeader byte) []byte { return []byte{header, sliceHeader, 0xAB, 0xCD} }
 
 const (
@@ -65,11 +66,12 @@ func TestAccessUnitsAreCleaned(t *testing.T) {
 		want            []int
 		key, disposable bool
 	}{
-		"a key frame gets its sets":            {[][]byte{aud, sei, unit(idr, sliceP)}, []int{7, 8, 6, 5}, true, false},
-		"a key frame with sets keeps one pair": {[][]byte{aud, unhex(sps), unhex(pps), unit(idr, sliceP)}, []int{7, 8, 5}, true, false},
-		"several slices":                       {[][]byte{unit(ref, sliceP), unit(ref, sliceP), filler}, []int{1, 1}, false, false},
-		"a frame that none refers to":          {[][]byte{aud, unit(noref, sliceB)}, []int{1}, false, true},
-		"one slice is referred to":             {[][]byte{unit(noref, sliceP), unit(ref, sliceP)}, []int{1, 1}, false, false},
+		"a key frame gets its sets": {[][]byte{aud, sei, unit(idr, sliceP)}, []int{7, 8, 6, 5}, true, false},
+		"a key frame with sets keeps one pair": {[][]byte{aud, unhex(sps), unhex(pps), unit(idr, sliceP)}, []int{7, 8, 5},
+			true, false},
+		"several slices":              {[][]byte{unit(ref, sliceP), unit(ref, sliceP), filler}, []int{1, 1}, false, false},
+		"a frame that none refers to": {[][]byte{aud, unit(noref, sliceB)}, []int{1}, false, true},
+		"one slice is referred to":    {[][]byte{unit(noref, sliceP), unit(ref, sliceP)}, []int{1, 1}, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := configured(t)
@@ -81,7 +83,8 @@ func TestAccessUnitsAreCleaned(t *testing.T) {
 			for _, u := range f.Units {
 				size += len(u)
 			}
-			if !slices.Equal(types(f), c.want) || f.Key != c.key || f.Disposable != c.disposable || f.Size != size || f.Track != a.Track() {
+			if !slices.Equal(types(f), c.want) || f.Key != c.key || f.Disposable != c.disposable || f.Size != size ||
+				f.Track != a.Track() {
 				t.Errorf("units %v, key %v, disposable %v, size %d", types(f), f.Key, f.Disposable, f.Size)
 			}
 		})
@@ -95,7 +98,10 @@ func TestAccessUnitsWithoutAPictureAreNoFrames(t *testing.T) {
 			t.Errorf("%x: %v, %v", units, f, err)
 		}
 	}
-	if _, err := media.NewAccessUnits(media.H264).Frame([][]byte{unit(idr, sliceP)}); !errors.Is(err, media.ErrNoParameterSets) {
+	if _, err := media.NewAccessUnits(media.H264).Frame([][]byte{unit(idr, sliceP)}); !errors.Is(
+		err,
+		media.ErrNoParameterSets,
+	) {
 		t.Errorf("before the parameter sets: %v", err)
 	}
 }
@@ -116,7 +122,8 @@ func TestNewParameterSetsMakeANewTrack(t *testing.T) {
 	if !slices.Equal(types(f), []int{7, 8, 5}) || !bytes.Equal(f.Units[0], unhex(sps2)) {
 		t.Errorf("units %x", f.Units)
 	}
-	if f, _ = a.Frame([][]byte{unit(idr, sliceP)}); !bytes.Equal(f.Units[0], unhex(sps2)) || !bytes.Equal(f.Units[1], unhex(pps2)) {
+	if f, _ = a.Frame([][]byte{unit(idr, sliceP)}); !bytes.Equal(f.Units[0], unhex(sps2)) ||
+		!bytes.Equal(f.Units[1], unhex(pps2)) {
 		t.Errorf("the sets that came in the stream are not put in front: %x", f.Units)
 	}
 	if first.Width != 320 {
@@ -138,7 +145,8 @@ func TestASecondPictureParameterSetIsKept(t *testing.T) {
 	second := []byte{0x68, 0b010_01011, 0xE3, 0xCB, 0x22, 0xC0} // pic_parameter_set_id 1
 	a := configured(t)
 	track := a.Track()
-	if f, err := a.Frame([][]byte{second, unit(ref, sliceP)}); err != nil || f.Track != track || !slices.Equal(types(f), []int{8, 1}) {
+	if f, err := a.Frame([][]byte{second, unit(ref, sliceP)}); err != nil || f.Track != track ||
+		!slices.Equal(types(f), []int{8, 1}) {
 		t.Fatalf("frame %+v, %v", f, err)
 	}
 	if f, _ := a.Frame([][]byte{unit(idr, sliceP)}); !slices.Equal(types(f), []int{7, 8, 8, 5}) {
@@ -167,7 +175,8 @@ func TestH265AccessUnits(t *testing.T) {
 }
 
 func TestTracks(t *testing.T) {
-	if tr, err := media.NewAACTrack([]byte{0x11, 0x90}); err != nil || tr.SampleRate != 48000 || tr.Channels != 2 || tr.Codec != media.AAC {
+	if tr, err := media.NewAACTrack([]byte{0x11, 0x90}); err != nil || tr.SampleRate != 48000 || tr.Channels != 2 ||
+		tr.Codec != media.AAC {
 		t.Errorf("AAC-LC: %+v, %v", tr, err)
 	}
 	if tr, err := media.NewOpusTrack(1); err != nil || tr.SampleRate != 48000 || tr.Channels != 1 {
@@ -256,7 +265,12 @@ func TestDecoderConfigs(t *testing.T) {
 
 // FuzzAccessUnits: no input panics, and frames keep their promises.
 func FuzzAccessUnits(f *testing.F) {
-	f.Add(append(append([]byte{0, 0, 0, 26}, unhex(sps)...), append([]byte{0, 0, 0, 6}, append(unhex(pps), 0, 0, 0, 2, 0x65, 0x88)...)...), false)
+	f.Add(
+		append(
+			append([]byte{0, 0, 0, 26}, unhex(sps)...),
+			append([]byte{0, 0, 0, 6}, append(unhex(pps), 0, 0, 0, 2, 0x65, 0x88)...)...),
+		false,
+	)
 	f.Add([]byte{0, 0, 0, 4, 0x26, 1, 0xAF, 0x1D}, true)
 	f.Fuzz(func(t *testing.T, au []byte, h265 bool) {
 		codec := media.H264

@@ -1,7 +1,7 @@
 package media
 
-// bitReader reads a raw byte sequence payload (ITU-T H.264, 7.3.1) bit by bit, leaving out emulation prevention bytes. Reading
-// behind the end sets failed and gives zeros.
+// bitReader reads a raw byte sequence payload (ITU-T H.264, 7.3.1) bit by bit, leaving out emulation prevention bytes.
+// Reading behind the end sets failed and gives zeros.
 type bitReader struct {
 	data   []byte
 	pos    int // next byte

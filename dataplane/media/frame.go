@@ -13,7 +13,7 @@ const (
 	Audio
 )
 
-// String gives "video" or "audio".
+// String returns "video" or "audio".
 func (k Kind) String() string {
 	switch k {
 	case Video:
@@ -35,7 +35,7 @@ const (
 	Opus
 )
 
-// String gives the codec's name as it is shown to people ("H264", "H265", "AAC", "Opus").
+// String returns the codec's name as it is shown to people ("H264", "H265", "AAC", "Opus").
 func (c Codec) String() string {
 	switch c {
 	case H264:
@@ -50,7 +50,7 @@ func (c Codec) String() string {
 	return "unknown"
 }
 
-// Kind tells whether the codec carries video or audio; 0 for an unknown codec.
+// Kind reports whether the codec carries video or audio; 0 for an unknown codec.
 func (c Codec) Kind() Kind {
 	switch c {
 	case H264, H265:
@@ -76,8 +76,8 @@ type Track struct {
 	Config     []byte
 }
 
-// Frame is one access unit of video or one frame of audio. It is immutable once it was written to a stream and is shared
-// by all readers.
+// Frame is one access unit of video or one frame of audio. It is immutable once it was written to a stream and is
+// shared by all readers.
 type Frame struct {
 	Track *Track
 
@@ -105,5 +105,5 @@ type Frame struct {
 	Size int
 }
 
-// Kind tells whether the frame is video or audio.
+// Kind reports whether the frame is video or audio.
 func (f *Frame) Kind() Kind { return f.Track.Codec.Kind() }

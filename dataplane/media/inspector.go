@@ -40,8 +40,9 @@ func (in *Inspector) Track(t *Track) {
 	}
 }
 
-// Told takes what somebody says of the video who has seen more of it. Rates stand until they were measured over a second here, the rest until a whole
-// GOP has been seen; a GOP that was not known there either is left out, and so is all that is said of another codec or size.
+// Told takes what somebody says of the video who has seen more of it. Rates stand until they were measured over a
+// second here, the rest until a whole GOP has been seen; a GOP that was not known there either is left out, and so is
+// all that is said of another codec or size.
 func (in *Inspector) Told(f Facts) { in.told = f }
 
 // hearsay adds what was told to what was found.
@@ -89,8 +90,8 @@ func hasBSlice(f *Frame) bool {
 	return false
 }
 
-// BFrames tells whether the track in force has shown B-frames: B slices in H.264, or pictures that are shown in another order
-// than they are decoded. A constant offset between DTS and PTS is no B-frame.
+// BFrames reports whether the track in force has shown B-frames: B slices in H.264, or pictures that are shown in
+// another order than they are decoded. A constant offset between DTS and PTS is no B-frame.
 func (in *Inspector) BFrames() bool { return in.bFrames }
 
 // LikelyGOP is that of the facts, without the rest of them.

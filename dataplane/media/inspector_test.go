@@ -45,7 +45,10 @@ func TestInspectorMeasuresRatesAndGOP(t *testing.T) {
 	if math.Abs(f.FPS-25) > 0.1 || f.GOP != 2*time.Second || f.VideoKbps != 1000 || f.AudioKbps != 64 || f.BFrames {
 		t.Errorf("facts %+v", f)
 	}
-	if f.Width != 320 || f.Height != 180 || f.Profile != "High" || f.VideoCodec != media.H264 || f.AudioCodec != media.Opus || f.SampleRate != 48000 || f.Channels != 2 {
+	if f.Width != 320 || f.Height != 180 || f.Profile != "High" || f.VideoCodec != media.H264 ||
+		f.AudioCodec != media.Opus ||
+		f.SampleRate != 48000 ||
+		f.Channels != 2 {
 		t.Errorf("facts %+v", f)
 	}
 }
@@ -103,13 +106,24 @@ func TestInspectorKnowsNothingTooEarly(t *testing.T) {
 
 // What was told stands until it was measured, for a video of the same codec and size.
 func TestInspectorBelievesUntilItKnows(t *testing.T) {
-	told := media.Facts{VideoCodec: media.H264, Width: 320, Height: 180, FPS: 25, VideoKbps: 1234, BFrames: true, GOP: 4 * time.Second, GOPKnown: true, AnnouncedGOP: time.Hour}
+	told := media.Facts{
+		VideoCodec:   media.H264,
+		Width:        320,
+		Height:       180,
+		FPS:          25,
+		VideoKbps:    1234,
+		BFrames:      true,
+		GOP:          4 * time.Second,
+		GOPKnown:     true,
+		AnnouncedGOP: time.Hour,
+	}
 	in := media.NewInspector()
 	in.Told(told)
 	v := video(t)
 	in.Track(v)
 	f := in.Facts()
-	if f.FPS != 25 || f.VideoKbps != 1234 || !f.BFrames || f.GOP != 4*time.Second || !f.GOPKnown || f.AnnouncedGOP != 0 || f.Profile != "High" {
+	if f.FPS != 25 || f.VideoKbps != 1234 || !f.BFrames || f.GOP != 4*time.Second || !f.GOPKnown || f.AnnouncedGOP != 0 ||
+		f.Profile != "High" {
 		t.Errorf("before the first frame: %+v", f)
 	}
 	for i := range 21 {
@@ -205,14 +219,32 @@ func TestRealStreams(t *testing.T) {
 		b          bool
 		disposable bool
 	}{
-		"baseline":            {[]string{"-profile:v", "baseline"}, "Constrained Baseline", false, false},
-		"main without B":      {[]string{"-profile:v", "main", "-bf", "0"}, "Main", false, false},
-		"high with B":         {[]string{"-profile:v", "high", "-bf", "2"}, "High", true, true},
-		"slices, AUD, filler": {[]string{"-bf", "0", "-x264-params", "slices=3:aud=1:nal-hrd=cbr:filler=1", "-b:v", "500k", "-maxrate", "500k", "-bufsize", "500k"}, "High", false, false},
-		"B as reference":      {[]string{"-bf", "3", "-x264-params", "b-pyramid=normal"}, "High", true, true},
+		"baseline":       {[]string{"-profile:v", "baseline"}, "Constrained Baseline", false, false},
+		"main without B": {[]string{"-profile:v", "main", "-bf", "0"}, "Main", false, false},
+		"high with B":    {[]string{"-profile:v", "high", "-bf", "2"}, "High", true, true},
+		"slices, AUD, filler": {[]string{"-bf", "0", "-x264-params", "slices=3:aud=1:nal-hrd=cbr:filler=1", "-b:v", "500k",
+			"-maxrate", "500k", "-bufsize", "500k"}, "High", false, false},
+		"B as reference": {[]string{"-bf", "3", "-x264-params", "b-pyramid=normal"}, "High", true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			args := append([]string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25", "-frames:v", "50", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-threads", "1"}, c.args...)
+			args := append(
+				[]string{
+					"-v",
+					"error",
+					"-f",
+					"lavfi",
+					"-i",
+					"testsrc2=size=320x180:rate=25",
+					"-frames:v",
+					"50",
+					"-pix_fmt",
+					"yuv420p",
+					"-c:v",
+					"libx264",
+					"-threads",
+					"1",
+				},
+				c.args...)
 			out, err := exec.CommandContext(t.Context(), "ffmpeg", append(args, "-g", "25", "-f", "h264", "-")...).Output()
 			if err != nil {
 				t.Fatal(err)
@@ -242,15 +274,18 @@ func TestRealStreams(t *testing.T) {
 				}
 			}
 			facts := in.Facts()
-			if frames != 50 || keys < 2 || facts.Profile != c.profile || facts.BFrames != c.b || (disposable > 0) != c.disposable || facts.Width != 320 || facts.Height != 180 {
+			if frames != 50 || keys < 2 || facts.Profile != c.profile || facts.BFrames != c.b ||
+				(disposable > 0) != c.disposable ||
+				facts.Width != 320 ||
+				facts.Height != 180 {
 				t.Errorf("%d frames, %d keys, %d disposable, %+v", frames, keys, disposable, facts)
 			}
 		})
 	}
 }
 
-// accessUnits cuts a byte stream (ITU-T H.264, annex B): a new access unit begins at a delimiter, a parameter set, SEI, or the
-// first slice of a picture when the one before had a slice.
+// accessUnits cuts a byte stream (ITU-T H.264, annex B): a new access unit begins at a delimiter, a parameter set, SEI,
+// or the first slice of a picture when the one before had a slice.
 func accessUnits(t *testing.T, stream []byte) [][][]byte {
 	t.Helper()
 	var out [][][]byte

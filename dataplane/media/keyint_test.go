@@ -8,7 +8,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-const sei264 = "\x06\x05\xff\x80\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xefx264 - core 164 - options: cabac=1 keyint_min=12 "
+const sei264 = "\x06\x05\xff\x80\xdc\x45\xe9\xbd\xe6\xd9\x48\xb7\x96\x2c\xd8\x20\xd9\x23\xee\xefx264 - core 164 - " +
+	"options: cabac=1 keyint_min=12 "
 
 // The GOP of a source that has shown one key frame, as a function of how long ago that was.
 func TestInspectorBelievesTheEncoderWhenAKeyFrameIsOverdue(t *testing.T) {
@@ -17,7 +18,8 @@ func TestInspectorBelievesTheEncoderWhenAKeyFrameIsOverdue(t *testing.T) {
 		frames int // of 40 ms, that is 25 per second
 		want   time.Duration
 	}{
-		"not overdue":               {sei264 + "keyint=200 scenecut=40", 53, 0}, // the last frame is 2.08 s behind the key frame
+		// the last frame is 2.08 s behind the key frame
+		"not overdue":               {sei264 + "keyint=200 scenecut=40", 53, 0},
 		"overdue":                   {sei264 + "keyint=200 scenecut=40", 54, 8 * time.Second},
 		"at the end of the text":    {sei264 + "keyint=200", 54, 8 * time.Second},
 		"no bound":                  {sei264 + "keyint=infinite scenecut=0", 54, 0},
@@ -38,7 +40,14 @@ func TestInspectorBelievesTheEncoderWhenAKeyFrameIsOverdue(t *testing.T) {
 			measured := time.Duration(c.frames-1) * 40 * time.Millisecond
 			got := in.Facts()
 			if got.GOP != measured || got.AnnouncedGOP != c.want || got.GOPKnown {
-				t.Errorf("after %d frames: %s, announced %s, known %t; want %s announced", c.frames, got.GOP, got.AnnouncedGOP, got.GOPKnown, c.want)
+				t.Errorf(
+					"after %d frames: %s, announced %s, known %t; want %s announced",
+					c.frames,
+					got.GOP,
+					got.AnnouncedGOP,
+					got.GOPKnown,
+					c.want,
+				)
 			}
 			if want := max(measured, c.want); in.LikelyGOP() != want || got.LikelyGOP() != want {
 				t.Errorf("after %d frames likely %s and %s, want %s", c.frames, in.LikelyGOP(), got.LikelyGOP(), want)

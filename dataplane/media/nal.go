@@ -36,7 +36,7 @@ const (
 // errUnits is returned for length-prefixed NAL units that do not add up.
 var errUnits = errors.New("the lengths of the NAL units do not add up to the access unit")
 
-// nalType gives the type of a NAL unit; a unit that is too short for its header has type 255.
+// nalType returns the type of a NAL unit; a unit that is too short for its header has type 255.
 func nalType(codec Codec, unit []byte) int {
 	switch {
 	case codec == H264 && len(unit) >= 1:
@@ -47,8 +47,8 @@ func nalType(codec Codec, unit []byte) int {
 	return 255
 }
 
-// SplitUnits cuts an access unit into its NAL units, which are prefixed by their length in lengthSize bytes (1 to 4; ISO/IEC
-// 14496-15, 5.2.3). Empty units are left out. The units share the memory of au.
+// SplitUnits cuts an access unit into its NAL units, which are prefixed by their length in lengthSize bytes (1 to 4;
+// ISO/IEC 14496-15, 5.2.3). Empty units are left out. The units share the memory of au.
 func SplitUnits(au []byte, lengthSize int) ([][]byte, error) {
 	if lengthSize < 1 || lengthSize > 4 {
 		return nil, fmt.Errorf("a length of %d bytes before NAL units: 1 to 4 are possible", lengthSize)
@@ -97,7 +97,7 @@ func cutUnit(b []byte, lengthSize int) (unit, rest []byte, err error) {
 	return b[:n:n], b[n:], nil
 }
 
-// sliceIsB tells whether an H.264 slice is a B slice (ITU-T H.264, 7.3.3: first_mb_in_slice, slice_type).
+// sliceIsB reports whether an H.264 slice is a B slice (ITU-T H.264, 7.3.3: first_mb_in_slice, slice_type).
 func sliceIsB(unit []byte) bool {
 	r := bitReader{data: unit[1:min(len(unit), 16)]}
 	r.golomb()
@@ -105,8 +105,8 @@ func sliceIsB(unit []byte) bool {
 	return !r.failed && typ%5 == h264SliceTypeB
 }
 
-// parameterSetID reads the id of an H.264 or H.265 parameter set, by which sets replace one another. Sets that cannot be read
-// have id 0.
+// parameterSetID reads the id of an H.264 or H.265 parameter set, by which sets replace one another. Sets that cannot
+// be read have id 0.
 func parameterSetID(codec Codec, typ int, unit []byte) uint32 {
 	if codec == H264 {
 		skip := 1 // NAL unit header

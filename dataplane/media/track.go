@@ -12,7 +12,8 @@ import (
 // MaxSide is the largest width and height of a picture that is accepted, in pixels.
 const MaxSide = 16384
 
-// maxParameterSet bounds a parameter set, in bytes. Larger than any in use; an SPS with all scaling lists has under 1 KiB.
+// maxParameterSet bounds a parameter set, in bytes. Larger than any in use; an SPS with all scaling lists has under 1
+// KiB.
 const maxParameterSet = 4096
 
 // sequence is what a sequence parameter set says.
@@ -45,8 +46,8 @@ func NewH265Track(vps, sps, pps []byte) (*Track, error) {
 	return &Track{Codec: H265, VPS: vps, SPS: sps, PPS: pps, Width: seq.width, Height: seq.height}, nil
 }
 
-// NewAACTrack makes a track of an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). The sample rate is that of the sound that a
-// decoder puts out, SBR included.
+// NewAACTrack makes a track of an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). The sample rate is that of the sound
+// that a decoder puts out, SBR included.
 func NewAACTrack(config []byte) (*Track, error) {
 	var c mpeg4audio.AudioSpecificConfig
 	if len(config) > 64 {
@@ -80,7 +81,11 @@ func NewOpusTrack(channels int) (*Track, error) {
 // parseSPS reads a sequence parameter set of H.264 or H.265.
 func parseSPS(codec Codec, sps []byte) (sequence, error) {
 	if len(sps) > maxParameterSet {
-		return sequence{}, fmt.Errorf("a sequence parameter set of %d bytes: at most %d are accepted", len(sps), maxParameterSet)
+		return sequence{}, fmt.Errorf(
+			"a sequence parameter set of %d bytes: at most %d are accepted",
+			len(sps),
+			maxParameterSet,
+		)
 	}
 	var seq sequence
 	switch codec {
@@ -109,7 +114,10 @@ func parseSPS(codec Codec, sps []byte) (sequence, error) {
 	return seq, nil
 }
 
-var errTooLarge = fmt.Errorf("the sequence parameter set describes a picture with a side of more than %d pixels", MaxSide)
+var errTooLarge = fmt.Errorf(
+	"the sequence parameter set describes a picture with a side of more than %d pixels",
+	MaxSide,
+)
 
 // h264Profile names a profile (ITU-T H.264, A.2).
 func h264Profile(s *h264.SPS) string {

@@ -19,8 +19,8 @@ const (
 	audioTrack = 2
 	videoScale = 90000
 
-	// audioSlip is how far the count of samples may be from the time stamps before it is set anew: encoders' time stamps are whole
-	// milliseconds, which players would hear as a rough edge at every frame.
+	// audioSlip is how far the count of samples may be from the time stamps before it is set anew: encoders' time stamps
+	// are whole milliseconds, which players would hear as a rough edge at every frame.
 	audioSlip = 40 * time.Millisecond
 )
 
@@ -144,7 +144,10 @@ func (p *FMP4) Flush() ([]byte, error) {
 		for i := range len(p.audio) - 1 { // a gap makes the frame before it longer
 			p.audio[i].Duration = uint32(max(p.audioStart[i+1]-p.audioStart[i], 0))
 		}
-		part.Tracks = append(part.Tracks, &fmp4.PartTrack{ID: audioTrack, BaseTime: uint64(p.audioStart[0]), Samples: p.audio})
+		part.Tracks = append(
+			part.Tracks,
+			&fmp4.PartTrack{ID: audioTrack, BaseTime: uint64(p.audioStart[0]), Samples: p.audio},
+		)
 	}
 	p.video, p.audio, p.audioStart, p.bytes = nil, nil, nil, 0
 	if len(part.Tracks) == 0 {

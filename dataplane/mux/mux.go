@@ -1,5 +1,5 @@
-// Package mux puts frames into containers: fragmented MP4 (ISO/IEC 14496-12) and MPEG-TS (ISO/IEC 13818-1). It knows nothing of playlists,
-// requests or policies.
+// Package mux puts frames into containers: fragmented MP4 (ISO/IEC 14496-12) and MPEG-TS (ISO/IEC 13818-1). It knows
+// nothing of playlists, requests or policies.
 package mux
 
 import (

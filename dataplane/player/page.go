@@ -10,16 +10,18 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// policy lets the page run its own files and talk to its own host and to its fallback, nothing else. It may be framed by any site: it shows a
-// public picture and acts on nothing else, and sites do embed players.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'%; media-src 'self' blob:%; " +
+// policy lets the page run its own files and talk to its own host and to its fallback, nothing else. It may be framed
+// by any site: it shows a public picture and acts on nothing else, and sites do embed players.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'%; " +
+	"media-src 'self' blob:%; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors *; require-trusted-types-for 'script'"
 
 // placeholder stands in the built page where the page is told how it may play.
 const placeholder = "%how%"
 
-// Wanted tells whether a request to a play domain asks for the page: GET or HEAD with text/html among the accepted types, of a domain that
-// a browser can play from, and not of a file of FLV or HLS. What players and tools send (*/*, application/json, nothing) does not ask for it.
+// Wanted reports whether a request to a play domain asks for the page: GET or HEAD with text/html among the accepted
+// types, of a domain that a browser can play from, and not of a file of FLV or HLS. What players and tools send (*/*,
+// application/json, nothing) does not ask for it.
 func Wanted(r *http.Request, d *plan.PlayDomain) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -43,7 +45,8 @@ func isFile(path string) bool {
 	return strings.HasSuffix(path, ".flv") || strings.HasSuffix(path, ".m3u8") || strings.Contains(path, "/-/")
 }
 
-// how words for the page how it may play, best first: "RTS FLV,HLS@main.example.com". The page asks for FLV and HLS on the port it came from.
+// how words for the page how it may play, best first: "RTS FLV,HLS@main.example.com". The page asks for FLV and HLS on
+// the port it came from.
 func how(d *plan.PlayDomain) string {
 	if d.Type == plan.Standard {
 		return standard(plan.InBrowsers(d.Protocols), d.Hostname)
@@ -62,7 +65,7 @@ func standard(by []plan.Protocol, host string) string {
 	return strings.Join(names, ",") + "@" + host
 }
 
-// allow gives the page's policy. A fallback is another host on the same port.
+// allow returns the page's policy. A fallback is another host on the same port.
 func allow(r *http.Request, d *plan.PlayDomain) string {
 	other := ""
 	if d.Fallback != nil {
@@ -76,11 +79,16 @@ func allow(r *http.Request, d *plan.PlayDomain) string {
 	return strings.ReplaceAll(policy, "%", other)
 }
 
-// Page answers a URL of a play domain with the page. It does not look at the URL: the page asks for the stream itself and shows what comes back.
+// Page answers a URL of a play domain with the page. It does not look at the URL: the page asks for the stream itself
+// and shows what comes back.
 func Page(w http.ResponseWriter, r *http.Request, d *plan.PlayDomain) {
 	page, err := dist.ReadFile("dist/index.html")
 	if err != nil {
-		http.Error(w, "The player page is not part of this build; build it with dataplane/player/build.sh", http.StatusNotFound)
+		http.Error(
+			w,
+			"The player page is not part of this build; build it with dataplane/player/build.sh",
+			http.StatusNotFound,
+		)
 		return
 	}
 	body := strings.Replace(string(page), placeholder, html.EscapeString(how(d)), 1)

@@ -1,4 +1,5 @@
-// Package player serves the web player: a page that plays the stream of the very URL it is loaded from, and the files it is made of.
+// Package player serves the web player: a page that plays the stream of the very URL it is loaded from, and the files
+// it is made of.
 package player
 
 import (
@@ -10,7 +11,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// Prefix is the reserved path under which the page's files are served. No app is called "-", so it never hides a stream.
+// Prefix is the reserved path under which the page's files are served. No app is called "-", so it never hides a
+// stream.
 const Prefix = "/-/player/"
 
 //go:generate ./build.sh

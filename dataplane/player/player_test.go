@@ -40,7 +40,8 @@ func TestStandardDomainsHaveThePage(t *testing.T) {
 	}
 }
 
-// The page is told how it may play, and its policy lets it ask its fallback, on the port that it came from, and nobody else.
+// The page is told how it may play, and its policy lets it ask its fallback, on the port that it came from, and nobody
+// else.
 func TestPageKnowsItsFallback(t *testing.T) {
 	sub := rts()
 	sub.Fallback = &plan.Fallback{Hostname: "main.example.com", Protocols: []plan.Protocol{plan.FLV, plan.HLS}}
@@ -52,8 +53,10 @@ func TestPageKnowsItsFallback(t *testing.T) {
 	}{
 		{"no fallback", "rts.example.com:8080", rts(), "RTS", "connect-src 'self';"},
 		{"fallback", "rts.example.com", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com;"},
-		{"on a port", "rts.example.com:8443", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com:8443;"},
-		{"on no port", "rts.example.com:8443; script-src *", sub, "RTS FLV,HLS@main.example.com", "connect-src 'self' main.example.com;"},
+		{"on a port", "rts.example.com:8443", sub, "RTS FLV,HLS@main.example.com",
+			"connect-src 'self' main.example.com:8443;"},
+		{"on no port", "rts.example.com:8443; script-src *", sub, "RTS FLV,HLS@main.example.com",
+			"connect-src 'self' main.example.com;"},
 		{"standard", "play.example.com", standard(plan.RTMP, plan.HLS), "HLS@play.example.com", "connect-src 'self';"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -95,7 +98,8 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// Every file that the page names is served, may be cached for good, and has a type that a browser runs in spite of nosniff.
+// Every file that the page names is served, may be cached for good, and has a type that a browser runs in spite of
+// nosniff.
 func TestPageAndItsFiles(t *testing.T) {
 	page := httptest.NewRecorder()
 	player.Page(page, httptest.NewRequest(http.MethodGet, "/live/cam?auth_key=1-2-3-4", nil), rts())

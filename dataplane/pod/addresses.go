@@ -12,8 +12,8 @@ func (p *process) onAddresses(call func(bundle.Address)) {
 	}
 }
 
-// tellAddresses takes the addresses of the pool's pods. When this pod is not among them any more, it keeps those it has: an address that
-// vanished for a moment must not turn players away.
+// tellAddresses takes the addresses of the pool's pods. When this pod is not among them any more, it keeps those it
+// has: an address that vanished for a moment must not turn players away.
 func (p *process) tellAddresses(all map[string]bundle.Address) {
 	mine, ok := all[p.opt.Pod]
 	if !ok || len(mine.Addresses) == 0 {

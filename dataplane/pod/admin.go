@@ -20,18 +20,29 @@ import (
 	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
-// stuckAfter is how long the announcing loop may stand still before /livez fails: a lock of the hub is held for good then.
+// stuckAfter is how long the announcing loop may stand still before /livez fails: a lock of the hub is held for good
+// then.
 const stuckAfter = 30 * time.Second
 
 // serveAdmin serves probes, metrics and state. It is never exposed.
 func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, error) {
-	srv := &http.Server{Handler: p.admin(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil}
+	srv := &http.Server{
+		Handler:           p.admin(),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          nil,
+	}
 	if p.opt.AdminPort < 0 {
 		return srv, nil
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(p.opt.AdminAddress, strconv.Itoa(p.opt.AdminPort)))
 	if err != nil {
-		return nil, fmt.Errorf("listening for probes and metrics: %w (choose another port with --%s)", err, contract.FlagAdminPort)
+		return nil, fmt.Errorf(
+			"listening for probes and metrics: %w (choose another port with --%s)",
+			err,
+			contract.FlagAdminPort,
+		)
 	}
 	p.at.Admin = l.Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
 	run("probes and metrics", func() error { return closed(srv.Serve(l)) })
@@ -40,7 +51,12 @@ func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, erro
 
 func (p *process) admin() http.Handler {
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	restarts := prometheus.NewCounter(prometheus.CounterOpts{Name: "millrace_process_restarts_total", Help: "Times that the process was started again in its container, after it was killed or crashed."})
+	restarts := prometheus.NewCounter(
+		prometheus.CounterOpts{
+			Name: "millrace_process_restarts_total",
+			Help: "Times that the process was started again in its container, after it was killed or crashed.",
+		},
+	)
 	restarts.Add(float64(p.opt.Restarts))
 	p.registry.MustRegister(restarts)
 	mux := http.NewServeMux()
@@ -117,15 +133,20 @@ type StreamState struct {
 
 func (p *process) state() State {
 	st := State{
-		Pod: p.opt.Pod, Role: p.opt.Role, Class: p.opt.Class, Region: p.opt.Region, Since: p.started, Restarts: p.opt.Restarts, Process: os.Getpid(), Status: p.status(), Listeners: p.board.Listeners(),
-		Announced: []announce.Stream{}, Streams: []StreamState{}, Fetches: p.finder.Fetches(), Peers: p.mirror.Peers(), Address: p.toldAddress(),
+		Pod: p.opt.Pod, Role: p.opt.Role, Class: p.opt.Class, Region: p.opt.Region, Since: p.started,
+		Restarts: p.opt.Restarts, Process: os.Getpid(), Status: p.status(), Listeners: p.board.Listeners(),
+		Announced: []announce.Stream{}, Streams: []StreamState{}, Fetches: p.finder.Fetches(), Peers: p.mirror.Peers(),
+		Address:  p.toldAddress(),
 		Sessions: p.role.state(), Expires: p.identity.Expires(),
 	}
 	for _, s := range p.board.Streams() {
 		st.Announced = append(st.Announced, s)
 	}
 	for _, s := range p.hub.Streams() {
-		st.Streams = append(st.Streams, StreamState{Stream: s.Key.String(), Live: s.Live(), Epoch: s.Epoch(), Readers: s.Readers()})
+		st.Streams = append(
+			st.Streams,
+			StreamState{Stream: s.Key.String(), Live: s.Live(), Epoch: s.Epoch(), Readers: s.Readers()},
+		)
 	}
 	return st
 }

@@ -59,14 +59,18 @@ func (p *process) streams() []announce.Stream {
 			continue
 		}
 		by := s.Publisher()
-		one.PushDomain, one.Remote, one.Since, one.State = by.Domain, by.Remote, s.Since().UTC().Truncate(time.Millisecond), announce.Held
+		one.PushDomain, one.Remote, one.Since, one.State = by.Domain, by.Remote, s.Since().
+			UTC().
+			Truncate(time.Millisecond),
+			announce.Held
 		if s.Live() {
 			one.State = announce.Live
 		}
 		one.Epoch = p.epochOf(s, one)
 		was := before[one.ID]
 		one.Facts = announce.FactsOf(s.Facts())
-		if was.Epoch == one.Epoch && like(was.Facts, one.Facts) && p.tooLong(one.PushDomain, was.Facts) == p.tooLong(one.PushDomain, one.Facts) {
+		if was.Epoch == one.Epoch && like(was.Facts, one.Facts) &&
+			p.tooLong(one.PushDomain, was.Facts) == p.tooLong(one.PushDomain, one.Facts) {
 			one.Facts = was.Facts
 		}
 		if was.Epoch != one.Epoch || was.State != one.State {
@@ -89,8 +93,8 @@ func (p *process) streams() []announce.Stream {
 	return out
 }
 
-// epochOf gives a publisher's epoch: the time of the publish, but more than what other pods announce of the stream, whose clocks may
-// differ.
+// epochOf returns a publisher's epoch: the time of the publish, but more than what other pods announce of the stream,
+// whose clocks may differ.
 func (p *process) epochOf(s *hub.Stream, one announce.Stream) uint64 {
 	local := s.Epoch()
 	if e, ok := p.epochs[one.ID]; ok && e.local == local {
@@ -107,13 +111,14 @@ func (p *process) epochOf(s *hub.Stream, one announce.Stream) uint64 {
 	return value
 }
 
-// tooLong tells whether key frames are further apart than the push domain wants: what says so is told however little has changed.
+// tooLong reports whether key frames are further apart than the push domain wants: what says so is told however little
+// has changed.
 func (p *process) tooLong(domain string, f announce.Facts) bool {
 	d := p.current.Load().Push(domain)
 	return d != nil && media.GOPExceeds(time.Duration(f.GOPMillis)*time.Millisecond, d.MaxGOP)
 }
 
-// like tells whether facts differ so little that it is not worth telling everybody.
+// like reports whether facts differ so little that it is not worth telling everybody.
 func like(a, b announce.Facts) bool {
 	near := func(x, y, share float64) bool { return math.Abs(x-y) <= share*math.Max(x, y) }
 	same := a

@@ -1,5 +1,5 @@
-// Package pod runs one role of the data plane as a process among others: it takes its Plan as it is delivered, announces its streams,
-// finds those of other pods, answers probes, and drains at its end.
+// Package pod runs one role of the data plane as a process among others: it takes its Plan as it is delivered,
+// announces its streams, finds those of other pods, answers probes, and drains at its end.
 package pod
 
 import (

@@ -23,8 +23,8 @@ const (
 	dnsTime   = 3 * time.Second
 )
 
-// watchPeers tells the directory which pods there are: fixed ones, or those of the cluster. Until the API server tells, these are the
-// last ones known, or else those that the headless Services of the class have.
+// watchPeers tells the directory which pods there are: fixed ones, or those of the cluster. Until the API server tells,
+// these are the last ones known, or else those that the headless Services of the class have.
 func (p *process) watchPeers(ctx context.Context, wg *sync.WaitGroup) {
 	if len(p.opt.Peers) > 0 || p.opt.Cluster == nil {
 		p.mirror.SetPeers(p.others(p.opt.Peers))
@@ -118,7 +118,8 @@ func (p *process) resolve(ctx context.Context, role contract.Role) []announce.Pe
 	out := make([]announce.Peer, 0, len(addrs))
 	for _, a := range addrs {
 		out = append(out, announce.Peer{
-			Role: role, Announce: net.JoinHostPort(a, strconv.Itoa(contract.PortInternal)), RTSP: net.JoinHostPort(a, strconv.Itoa(contract.PortRTSP)),
+			Role: role, Announce: net.JoinHostPort(a, strconv.Itoa(contract.PortInternal)), RTSP: net.JoinHostPort(a,
+				strconv.Itoa(contract.PortRTSP)),
 		})
 	}
 	return out

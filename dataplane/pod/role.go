@@ -10,14 +10,14 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// role is what makes a pod of one kind different from the others. Its methods are called in this order; describe, status, state and
-// appeared at any time between open and close.
+// role is what makes a pod of one kind different from the others. Its methods are called in this order; describe,
+// status, state and appeared at any time between open and close.
 type role interface {
 	// open binds the sockets of the role.
 	open() error
 	// serve starts to serve them; they are closed when the context ends.
 	serve(ctx context.Context, run func(name string, f func() error))
-	// find gives the streams that others may pull and the hub does not have yet; nil: there are none.
+	// find returns the streams that others may pull and the hub does not have yet; nil: there are none.
 	find() hub.Finder
 	// describe fills in what is announced of a stream of the hub; false: it is none of the pod's own.
 	describe(*hub.Stream, *announce.Stream) bool

@@ -72,8 +72,8 @@ func (r *edgeRole) appeared(ids []announce.ID) {
 	}
 }
 
-// drain still takes viewers for a moment, leaves those who watch alone for a while, and then ends them one after the other: players of these protocols come back
-// by themselves, to another pod.
+// drain still takes viewers for a moment, leaves those who watch alone for a while, and then ends them one after the
+// other: players of these protocols come back by themselves, to another pod.
 func (r *edgeRole) drain(ctx context.Context) {
 	began := time.Now()
 	pause(ctx, r.p.opt.DrainAccept)

@@ -62,7 +62,7 @@ func (r *ingestRole) status(s *announce.Status) {
 	s.Sessions = r.ingest.Publishers()
 }
 
-// liveElsewhere tells whether another ingest has a stream with its encoder.
+// liveElsewhere reports whether another ingest has a stream with its encoder.
 func (r *ingestRole) liveElsewhere(key hub.Key) bool {
 	for _, o := range r.p.mirror.Origins(directory.ID(key)) {
 		if o.Stream.State == announce.Live {
@@ -95,12 +95,14 @@ func (r *ingestRole) appeared(ids []announce.ID) {
 	}
 }
 
-// settle ends the publication here when the one elsewhere wins: the later one where the domain says ReplaceOld, else the earlier one.
+// settle ends the publication here when the one elsewhere wins: the later one where the domain says ReplaceOld, else
+// the earlier one.
 func (r *ingestRole) settle(s *hub.Stream, here announce.Stream, elsewhere announce.Origin) {
 	if s.Since().UnixMilli() > here.Since.UnixMilli() {
 		return // what is announced is not what is published now
 	}
-	later := here.Epoch > elsewhere.Stream.Epoch || here.Epoch == elsewhere.Stream.Epoch && r.p.opt.Pod > elsewhere.Hello.Pod
+	later := here.Epoch > elsewhere.Stream.Epoch ||
+		here.Epoch == elsewhere.Stream.Epoch && r.p.opt.Pod > elsewhere.Hello.Pod
 	d := r.p.current.Load().Push(s.Publisher().Domain)
 	replace := d != nil && d.Duplicate == plan.ReplaceOld
 	switch {
@@ -111,7 +113,13 @@ func (r *ingestRole) settle(s *hub.Stream, here announce.Stream, elsewhere annou
 	default:
 		return
 	}
-	r.p.log.Info("A stream is published at another pod too, which keeps it", "stream", s.Key.String(), "pod", elsewhere.Hello.Pod)
+	r.p.log.Info(
+		"A stream is published at another pod too, which keeps it",
+		"stream",
+		s.Key.String(),
+		"pod",
+		elsewhere.Hello.Pod,
+	)
 }
 
 // drain takes no more publishers; those that are there may finish. At the deadline they are told to connect again.

@@ -17,7 +17,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
-// FarewellsFile is what the players of a relay that was killed are told by whoever sees its end, below Options.StateDir.
+// FarewellsFile is what the players of a relay that was killed are told by whoever sees its end, below
+// Options.StateDir.
 const FarewellsFile = "farewells"
 
 // relayRole serves WebRTC viewers with streams that it fetches.
@@ -42,8 +43,10 @@ func newRelayRole(p *process) (role, error) {
 		farewells = filepath.Join(p.opt.StateDir, FarewellsFile)
 	}
 	one, err := relay.New(relay.Options{
-		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen, NoTCP: p.opt.NoTCP,
-		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU, MaxEgressMbps: p.opt.MaxEgress, Farewells: farewells,
+		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen,
+		NoTCP:     p.opt.NoTCP,
+		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU,
+		MaxEgressMbps: p.opt.MaxEgress, Farewells: farewells,
 	})
 	if err != nil {
 		return nil, err
@@ -111,8 +114,8 @@ func (r *relayRole) appeared(ids []announce.ID) {
 	}
 }
 
-// drain still takes viewers for a moment, leaves those who watch alone for a while, and then asks one after the other to go elsewhere, spread over
-// most of the time that is left.
+// drain still takes viewers for a moment, leaves those who watch alone for a while, and then asks one after the other
+// to go elsewhere, spread over most of the time that is left.
 func (r *relayRole) drain(ctx context.Context) {
 	began := time.Now()
 	pause(ctx, r.p.opt.DrainAccept)
@@ -133,7 +136,8 @@ func (r *relayRole) close() {
 	_ = r.ports.Close() // nothing was written, and there may be none
 }
 
-// spread is over which time the viewers are asked to go, who are left some way into a drain: a quarter of what is left is for the last of them.
+// spread is over which time the viewers are asked to go, who are left some way into a drain: a quarter of what is left
+// is for the last of them.
 func spread(began time.Time, drain time.Duration) time.Duration {
 	return (drain - time.Since(began)) * 3 / 4
 }

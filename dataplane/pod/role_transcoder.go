@@ -26,7 +26,8 @@ type transcoderRole struct {
 
 func newTranscoderRole(p *process) (role, error) {
 	trans, err := transcode.New(context.Background(), transcode.Options{
-		Hub: p.hub, Plan: p.current, Source: p.finder, Log: p.log.WithName("transcode"), Metrics: p.registry, FFmpeg: p.opt.FFmpeg, Encoder: p.opt.Encoder,
+		Hub: p.hub, Plan: p.current, Source: p.finder, Log: p.log.WithName("transcode"), Metrics: p.registry,
+		FFmpeg: p.opt.FFmpeg, Encoder: p.opt.Encoder,
 		Threads: p.opt.Threads, MaxSessions: p.opt.MaxSessions, MaxCPU: p.opt.MaxCPU, Idle: p.opt.Idle,
 	})
 	if err != nil {
@@ -44,10 +45,14 @@ func (r *transcoderRole) serve(ctx context.Context, _ func(string, func() error)
 // find makes renditions for who pulls them. A pod that drains makes no more.
 func (r *transcoderRole) find() hub.Finder { return r }
 
-// Find gives a rendition, and starts to make it when nobody has it.
+// Find returns a rendition, and starts to make it when nobody has it.
 func (r *transcoderRole) Find(ctx context.Context, key hub.Key) (*hub.Stream, error) {
 	if r.p.draining.Load() && r.p.hub.Lookup(key) == nil {
-		return nil, &hub.UnavailableError{Reason: "Draining", Message: "this transcoder is about to end; ask another one", RetryAfter: time.Second}
+		return nil, &hub.UnavailableError{
+			Reason:     "Draining",
+			Message:    "this transcoder is about to end; ask another one",
+			RetryAfter: time.Second,
+		}
 	}
 	return r.trans.Find(ctx, key)
 }
@@ -106,16 +111,21 @@ func (r *transcoderRole) startPublished(ctx context.Context) {
 	}
 }
 
-// chosen tells whether this pod is the one to make a rendition: nobody has it, and of all transcoders with room it comes first.
+// chosen reports whether this pod is the one to make a rendition: nobody has it, and of all transcoders with room it
+// comes first.
 func (r *transcoderRole) chosen(rendition announce.ID) bool {
 	if r.p.hub.Lookup(directory.Key(rendition)) != nil || len(r.p.mirror.Origins(rendition)) > 0 {
 		return false
 	}
-	self := announce.Pod{Hello: announce.Hello{Pod: r.p.opt.Pod}, Status: announce.Status{Ready: r.p.ready(), Headroom: r.trans.Headroom()}}
+	self := announce.Pod{
+		Hello:  announce.Hello{Pod: r.p.opt.Pod},
+		Status: announce.Status{Ready: r.p.ready(), Headroom: r.trans.Headroom()},
+	}
 	return directory.First(append(r.p.mirror.Pods(contract.Transcoder), self), rendition.String()) == r.p.opt.Pod
 }
 
-// drain waits until other transcoders have taken the renditions over: who pulls them goes there as soon as it hears of the drain.
+// drain waits until other transcoders have taken the renditions over: who pulls them goes there as soon as it hears of
+// the drain.
 func (r *transcoderRole) drain(ctx context.Context) {
 	pause(ctx, min(2*announce.BeatEvery, r.p.opt.DrainTime))
 	until(ctx, func() bool {

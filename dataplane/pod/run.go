@@ -72,7 +72,8 @@ func Run(ctx context.Context, opt Options) error {
 		opt.Pod = name
 	}
 	p := &process{
-		opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), current: plan.NewCurrent(), started: time.Now(), nudge: make(chan struct{}, 1), pulled: make(chan struct{}),
+		opt: opt, log: opt.Log, registry: prometheus.NewRegistry(), current: plan.NewCurrent(), started: time.Now(),
+		nudge: make(chan struct{}, 1), pulled: make(chan struct{}),
 		epochs: map[announce.ID]epoch{},
 	}
 	if err := p.assemble(); err != nil {
@@ -88,10 +89,17 @@ func (p *process) assemble() (err error) {
 		return err
 	}
 	if self := p.identity.Self(); self.Role != p.opt.Role || self.Class != p.opt.Class {
-		return fmt.Errorf("the certificate in %s is for %s, and this is %s of class %s", p.opt.TLSDir, self.URI(), p.opt.Role, p.opt.Class)
+		return fmt.Errorf(
+			"the certificate in %s is for %s, and this is %s of class %s",
+			p.opt.TLSDir,
+			self.URI(),
+			p.opt.Role,
+			p.opt.Class,
+		)
 	}
 	p.plans, err = delivery.New(delivery.Options{
-		Current: p.current, Class: p.opt.Class, Role: p.opt.Role, StateDir: p.opt.StateDir, Log: p.log.WithName("plan"), Metrics: p.registry, Addresses: p.tellAddresses,
+		Current: p.current, Class: p.opt.Class, Role: p.opt.Role, StateDir: p.opt.StateDir, Log: p.log.WithName("plan"),
+		Metrics: p.registry, Addresses: p.tellAddresses,
 	})
 	if err != nil {
 		return err
@@ -137,8 +145,8 @@ func (p *process) run(ctx context.Context) error {
 			}
 		})
 	}
-	// The order of the end: who pulls is cut before anything ends a stream, so that the end of this pod is not taken for that of its
-	// streams.
+	// The order of the end: who pulls is cut before anything ends a stream, so that the end of this pod is not taken for
+	// that of its streams.
 	defer p.hub.Close()
 	defer p.finder.Close()
 	defer wg.Wait()
@@ -167,7 +175,19 @@ func (p *process) run(ctx context.Context) error {
 	wg.Go(func() { p.announce(running) })
 	p.watchPeers(running, &wg)
 	p.bound.Store(true)
-	p.log.Info("Serving", "pod", p.opt.Pod, "role", string(p.opt.Role), "class", p.opt.Class, "region", p.opt.Region, "admin", p.at.Admin.String())
+	p.log.Info(
+		"Serving",
+		"pod",
+		p.opt.Pod,
+		"role",
+		string(p.opt.Role),
+		"class",
+		p.opt.Class,
+		"region",
+		p.opt.Region,
+		"admin",
+		p.at.Admin.String(),
+	)
 	if p.opt.Started != nil {
 		p.opt.Started(p.at)
 	}
@@ -225,7 +245,8 @@ const (
 // Listen opens a TCP port that a process which has ended, or is about to let go of it, may still have.
 func Listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	for until := time.Now().Add(takeOver); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); l, err = net.Listen("tcp", address) {
+	for until := time.Now().Add(takeOver); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(until); l,
+		err = net.Listen("tcp", address) {
 		time.Sleep(takeOverRetry)
 	}
 	return l, err
@@ -247,7 +268,8 @@ func (p *process) listen(name string, port int, at *netip.AddrPort) (net.Listene
 // serveRTSP shows the streams to other pods.
 func (p *process) serveRTSP(ctx context.Context, l net.Listener) error {
 	srv, err := pull.NewServer(pull.ServerOptions{
-		Hub: p.hub, Find: p.role.find(), Log: p.log.WithName("rtsp"), Metrics: p.registry, TLSConfig: p.identity.Server(identity.Members),
+		Hub: p.hub, Find: p.role.find(), Log: p.log.WithName("rtsp"), Metrics: p.registry,
+		TLSConfig: p.identity.Server(identity.Members),
 	})
 	if err != nil {
 		_ = l.Close() // it is not served

@@ -22,8 +22,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Client pulls one stream into a hub. Hub, Key and URL are needed; zero values take the defaults. It may run any number of times,
-// one after another.
+// Client pulls one stream into a hub. Hub, Key and URL are needed; zero values take the defaults. It may run any number
+// of times, one after another.
 type Client struct {
 	URL       string        // rtsp://host:port/space/app/name, or rtsps://
 	TLSConfig *tls.Config   // for rtsps; its ServerName is the host of the URL when empty
@@ -36,10 +36,10 @@ type Client struct {
 	Timeout time.Duration // for each answer, and without any packet while playing; default 10 s
 }
 
-// Run pulls until the stream is over, and returns nil then: the publication has ended. When the connection breaks (ErrBroken) or
-// the context ends, the publication is abandoned, so that the next Run within the hub's hold time continues it. Nothing is
-// published when the stream could not be reached (ErrNotFound, a *hub.UnavailableError, ErrUnsupported or a network error). It also ends, with the cause,
-// when the hub ends the publication.
+// Run pulls until the stream is over, and returns nil then: the publication has ended. When the connection breaks
+// (ErrBroken) or the context ends, the publication is abandoned, so that the next Run within the hub's hold time
+// continues it. Nothing is published when the stream could not be reached (ErrNotFound, a *hub.UnavailableError,
+// ErrUnsupported or a network error). It also ends, with the cause, when the hub ends the publication.
 func (c *Client) Run(ctx context.Context) error {
 	u, err := base.ParseURL(c.URL)
 	if err != nil {
@@ -65,7 +65,8 @@ func (c *Client) connect(ctx context.Context, u *base.URL) (*gortsplib.Client, e
 	dialer := &net.Dialer{Timeout: timeout}
 	dial := dialer.DialContext
 	if u.Scheme == "rtsps" {
-		// TLS is ours, below plain RTSP: gortsplib would encrypt the packets once more (SRTP), and verify the name in the URL alone.
+		// TLS is ours, below plain RTSP: gortsplib would encrypt the packets once more (SRTP), and verify the name in the URL
+		// alone.
 		secure := &tls.Dialer{NetDialer: dialer, Config: c.TLSConfig}
 		dial = secure.DialContext
 	}
@@ -74,7 +75,10 @@ func (c *Client) connect(ctx context.Context, u *base.URL) (*gortsplib.Client, e
 	rtsp := &gortsplib.Client{
 		Scheme: "rtsp", Host: u.Host, ReadTimeout: timeout, WriteTimeout: timeout, Transport: &tcp,
 		UserAgent: "millrace", OnDecodeError: ignore, OnPacketsLost: func(uint64) {}, OnTransportSwitch: ignore,
-		DialContext: func(_ context.Context, network, address string) (net.Conn, error) { return dial(ctx, network, address) },
+		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
+			return dial(ctx, network,
+				address)
+		},
 	}
 	return rtsp, rtsp.Start2()
 }
@@ -298,10 +302,13 @@ func reason(err error) error {
 	return err
 }
 
-// camelCase tells whether a text is a word as reasons are.
+// camelCase reports whether a text is a word as reasons are.
 func camelCase(word string) bool {
 	if word == "" || len(word) > 64 || word[0] < 'A' || word[0] > 'Z' {
 		return false
 	}
-	return !strings.ContainsFunc(word, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })
+	return !strings.ContainsFunc(
+		word,
+		func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') },
+	)
 }

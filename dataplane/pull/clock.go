@@ -2,7 +2,8 @@ package pull
 
 import "time"
 
-// ticks converts media time to units of a clock rate in Hz, rounded; it wraps as RTP timestamps do (RFC 3550, section 5.1).
+// ticks converts media time to units of a clock rate in Hz, rounded; it wraps as RTP timestamps do (RFC 3550, section
+// 5.1).
 func ticks(d time.Duration, rate int) uint32 {
 	whole, part := d/time.Second, d%time.Second
 	return uint32(int64(whole)*int64(rate) + (int64(part)*int64(rate)+int64(time.Second)/2)/int64(time.Second))
@@ -25,8 +26,9 @@ func fromNTP(v uint64) time.Time {
 	return time.Unix(int64(v>>32)-ntpEpoch, int64((v&0xFFFF_FFFF)*uint64(time.Second)>>32))
 }
 
-// wallDrift is how far the ingest's clock may run from the line that the reports tell before they tell another. Less would move
-// the line with every jitter of an encoder's network, and tools that align tracks by reports would see the time stamps jump.
+// wallDrift is how far the ingest's clock may run from the line that the reports tell before they tell another. Less
+// would move the line with every jitter of an encoder's network, and tools that align tracks by reports would see the
+// time stamps jump.
 const wallDrift = 100 * time.Millisecond
 
 // wall is the line from media time to the ingest's clock.
@@ -93,7 +95,7 @@ func (c *trackClock) anchor(rtp uint32, at time.Duration) {
 	c.anchored, c.lastRTP, c.pts, c.start = true, rtp, 0, at
 }
 
-// at gives the PTS of an RTP timestamp, and the ingest's clock for it; zero time when no report came.
+// at returns the PTS of an RTP timestamp, and the ingest's clock for it; zero time when no report came.
 func (t *timeline) at(c *trackClock, rtp uint32, now time.Time) (time.Duration, time.Time) {
 	if !t.started {
 		t.started, t.zero = true, now

@@ -22,8 +22,8 @@ var (
 	errBounds = errors.New("an access unit beyond the bounds")
 )
 
-// depacketiser joins the RTP packets of one video track to access units, in order and without loss, as TCP brings them. The
-// bounds are those of the whole data plane, so that no source is cut here that the ingest lets in.
+// depacketiser joins the RTP packets of one video track to access units, in order and without loss, as TCP brings them.
+// The bounds are those of the whole data plane, so that no source is cut here that the ingest lets in.
 type depacketiser struct {
 	codec media.Codec
 
@@ -33,8 +33,8 @@ type depacketiser struct {
 	broken   bool // the access unit under way cannot be used
 }
 
-// take adds a packet and gives the access unit that it ends, else nil. After an error what is left of the access unit is
-// passed over. The units do not share the packet's memory.
+// take adds a packet and gives the access unit that it ends, else nil. After an error what is left of the access unit
+// is passed over. The units do not share the packet's memory.
 func (d *depacketiser) take(p *rtp.Packet) ([][]byte, error) {
 	var err error
 	if !d.broken {

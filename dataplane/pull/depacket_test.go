@@ -79,7 +79,8 @@ func TestDepacketiserIsBounded(t *testing.T) {
 		t.Fatal("an access unit without end is collected")
 	}
 	// What is left of it is passed over; the next one is taken.
-	if units, err := d.take(&rtp.Packet{Header: rtp.Header{Marker: true}, Payload: []byte{0x41, 1}}); units != nil || err != nil {
+	if units, err := d.take(&rtp.Packet{Header: rtp.Header{Marker: true}, Payload: []byte{0x41, 1}}); units != nil ||
+		err != nil {
 		t.Errorf("got %v, %v", units, err)
 	}
 	units, err := d.take(&rtp.Packet{Header: rtp.Header{Marker: true}, Payload: []byte{0x41, 2}})

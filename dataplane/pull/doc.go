@@ -33,8 +33,8 @@ const (
 	findTime    = 8 * time.Second // for a stream that is made on demand
 )
 
-// Path is the path of a stream's URL: /space/app/name. Bytes that mean something in URLs are written as "=" and two hex digits, for
-// percent signs are read differently by different tools.
+// Path is the path of a stream's URL: /space/app/name. Bytes that mean something in URLs are written as "=" and two hex
+// digits, for percent signs are read differently by different tools.
 func Path(key hub.Key) string {
 	return "/" + escape(key.Space, false) + "/" + escape(key.App, false) + "/" + escape(key.Name, true)
 }
@@ -46,7 +46,15 @@ func escape(s string, slashes bool) string {
 	for i := range len(s) {
 		c := s[i]
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '.', c == '_', c == '~', c == '@', c == '/' && slashes:
+		case c >= 'a' && c <= 'z',
+			c >= 'A' && c <= 'Z',
+			c >= '0' && c <= '9',
+			c == '-',
+			c == '.',
+			c == '_',
+			c == '~',
+			c == '@',
+			c == '/' && slashes:
 			b.WriteByte(c)
 		default:
 			b.Write([]byte{'=', hexDigits[c>>4], hexDigits[c&15]})

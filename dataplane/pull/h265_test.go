@@ -17,8 +17,11 @@ func h265Recording(t *testing.T) ([]*media.Track, []*media.Frame) {
 	needFFmpeg(t)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	stream, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25", "-frames:v", "60",
-		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "bframes=0:keyint=25:min-keyint=25:scenecut=0:aud=1:log-level=none", "-f", "hevc", "-").Output()
+	stream, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25",
+		"-frames:v", "60",
+		"-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
+		"bframes=0:keyint=25:min-keyint=25:scenecut=0:aud=1:log-level=none", "-f", "hevc", "-").
+		Output()
 	if err != nil {
 		t.Fatalf("encoding H.265: %v", err)
 	}
@@ -65,7 +68,19 @@ func TestFFmpegReadsH265(t *testing.T) {
 	r := serve(t, h, nil)
 	problems := make(chan string, 1)
 	go func() {
-		_, said := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", "rtsp://"+r.address+streamPath, "-f", "null", "-")
+		_, said := tool(
+			t,
+			"ffmpeg",
+			"-v",
+			"error",
+			"-rtsp_transport",
+			"tcp",
+			"-i",
+			"rtsp://"+r.address+streamPath,
+			"-f",
+			"null",
+			"-",
+		)
 		problems <- said
 	}()
 	eventually(t, "ffmpeg plays", func() bool { return r.count(t, "millrace_pull_readers", "") == 1 })

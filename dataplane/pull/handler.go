@@ -12,10 +12,11 @@ import (
 
 var errNotStarted = errors.New("the stream has no tracks yet")
 
-// handler takes the requests of readers. A connection owns the session that DESCRIBE made until SETUP gives it to an RTSP session.
+// handler takes the requests of readers. A connection owns the session that DESCRIBE made until SETUP gives it to an
+// RTSP session.
 type handler struct{ s *Server }
 
-// OnConnOpen gives the connection its time to play.
+// OnConnOpen returns the connection its time to play.
 func (h *handler) OnConnOpen(c *gortsplib.ServerHandlerOnConnOpenCtx) { h.s.await(c.Conn) }
 
 // OnConnClose drops what was described and not set up.
@@ -53,7 +54,11 @@ func (h *handler) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Res
 // OnSetup chooses a track.
 func (h *handler) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	if c.Transport != gortsplib.TransportTCP {
-		return h.refuse("transport", base.StatusUnsupportedTransport, "Unsupported Transport: RTP goes over this TCP connection only (interleaved)"), nil, nil
+		return h.refuse(
+			"transport",
+			base.StatusUnsupportedTransport,
+			"Unsupported Transport: RTP goes over this TCP connection only (interleaved)",
+		), nil, nil
 	}
 	if one, ok := c.Session.UserData().(*session); ok {
 		if one.path != c.Path {
@@ -96,7 +101,11 @@ func (h *handler) OnPlay(c *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, e
 
 // OnPause refuses: a live stream does not wait.
 func (h *handler) OnPause(*gortsplib.ServerHandlerOnPauseCtx) (*base.Response, error) {
-	return h.refuse("pause", base.StatusMethodNotValidInThisState, "Method Not Valid in This State: a live stream cannot be paused"), nil
+	return h.refuse(
+		"pause",
+		base.StatusMethodNotValidInThisState,
+		"Method Not Valid in This State: a live stream cannot be paused",
+	), nil
 }
 
 // OnDecodeError passes over what a reader sent and cannot be read; it says nothing that matters here.
@@ -114,16 +123,24 @@ func (h *handler) open(path string) (*session, *base.Response) {
 	}
 	one, err := h.s.newSession(path, stream)
 	if errors.Is(err, errNotStarted) {
-		return nil, h.refuse("not started", base.StatusServiceUnavailable, "Service Unavailable: the stream has not started yet")
+		return nil, h.refuse(
+			"not started",
+			base.StatusServiceUnavailable,
+			"Service Unavailable: the stream has not started yet",
+		)
 	}
 	if err != nil {
 		h.s.opt.Log.Error(err, "Describing a stream failed", "stream", key.String())
-		return nil, h.refuse("failed", base.StatusInternalServerError, "Internal Server Error: the stream cannot be described")
+		return nil, h.refuse(
+			"failed",
+			base.StatusInternalServerError,
+			"Internal Server Error: the stream cannot be described",
+		)
 	}
 	return one, nil
 }
 
-// find gives a stream of the hub, or has it made.
+// find returns a stream of the hub, or has it made.
 func (h *handler) find(key hub.Key) (*hub.Stream, *base.Response) {
 	if stream := h.s.opt.Hub.Lookup(key); stream != nil && (h.s.opt.Find == nil || stream.Tracks() != nil) {
 		return stream, nil
@@ -141,7 +158,11 @@ func (h *handler) find(key hub.Key) (*hub.Stream, *base.Response) {
 		return nil, h.refuse("unavailable", base.StatusServiceUnavailable, unavailable+later.Reason+": "+later.Message)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, h.refuse("not started", base.StatusServiceUnavailable, "Service Unavailable: the stream has not started yet")
+		return nil, h.refuse(
+			"not started",
+			base.StatusServiceUnavailable,
+			"Service Unavailable: the stream has not started yet",
+		)
 	}
 	return nil, h.refuse("unknown", base.StatusNotFound, "Not Found: no such live stream")
 }

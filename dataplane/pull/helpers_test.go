@@ -223,9 +223,12 @@ func encode(t *testing.T, h *hub.Hub, o testsrc.Options) *testsrc.Publisher {
 	needFFmpeg(t)
 	current := plan.NewCurrent()
 	current.Store(plan.NewIndex(&plan.Plan{Push: []plan.PushDomain{{
-		Hostname: pushHost, Space: space, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Allow, H265: plan.Allow, Duplicate: plan.RejectNew,
+		Hostname: pushHost, Space: space, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Allow, H265: plan.Allow,
+		Duplicate: plan.RejectNew,
 	}}}))
-	in, err := ingest.New(ingest.Options{Hub: h, Plan: current, Log: logr.Discard(), NegotiationTimeout: patience, IdleTimeout: patience})
+	in, err := ingest.New(
+		ingest.Options{Hub: h, Plan: current, Log: logr.Discard(), NegotiationTimeout: patience, IdleTimeout: patience},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
 	}
 	vector := func(name, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help}, []string{"reason"})
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help},
+			[]string{"reason"},
+		)
 	}
 	m := &metrics{
-		readers:  prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "readers", Help: "RTSP sessions that play."}),
+		readers: prometheus.NewGauge(
+			prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "readers", Help: "RTSP sessions that play."},
+		),
 		sessions: counter("sessions_total", "RTSP sessions that began to play."),
 		refused:  vector("refused_total", "RTSP requests and connections that were refused, by reason."),
 		ended:    vector("ended_total", "RTSP sessions that ended, by reason."),

@@ -10,7 +10,8 @@ import (
 
 // Whatever an encoder calls its stream comes back from a URL as it was.
 func TestEveryNameHasAPath(t *testing.T) {
-	for _, name := range []string{"one", "a b", "a%20b", "a%2Fb", "a/b", "a?b=c", "a#b", "=41", "a=4", "東京", "trackID=0", "a\x00b", "..", "~repair"} {
+	for _, name := range []string{"one", "a b", "a%20b", "a%2Fb", "a/b", "a?b=c", "a#b", "=41", "a=4", "東京", "trackID=0",
+		"a\x00b", "..", "~repair"} {
 		key := hub.Key{Space: space, App: "live?x", Name: name}
 		u, err := base.ParseURL("rtsp://127.0.0.1:8554" + Path(key))
 		if err != nil {
@@ -22,7 +23,8 @@ func TestEveryNameHasAPath(t *testing.T) {
 		}
 	}
 	// What people write by hand stands for itself.
-	if got, ok := parsePath("/Play.example.com/live/a=b"); !ok || got != (hub.Key{Space: space, App: "live", Name: "a=b"}) {
+	if got, ok := parsePath("/Play.example.com/live/a=b"); !ok ||
+		got != (hub.Key{Space: space, App: "live", Name: "a=b"}) {
 		t.Errorf("a plain path: %v, %v", got, ok)
 	}
 }

@@ -102,7 +102,7 @@ func (r *receiver) restart() {
 	r.dts = one
 }
 
-// take gives the frames that a packet completes. An error is damage that does not end the stream.
+// take returns the frames that a packet completes. An error is damage that does not end the stream.
 func (r *receiver) take(t *timeline, p *rtp.Packet, now time.Time) ([]*media.Frame, error) {
 	units, err := r.decode(p)
 	pts, ingest := t.at(&r.clock, p.Timestamp, now)
@@ -135,7 +135,8 @@ func (r *receiver) sound(units [][]byte, pts time.Duration, ingest time.Time) []
 		}
 		r.started, r.lastDTS = true, at
 		frames = append(frames, &media.Frame{
-			Track: r.track, Key: r.alone, PTS: at, DTS: at, Ingest: ingest.Add(at - pts), Units: [][]byte{bytes.Clone(unit)}, Size: len(unit),
+			Track: r.track, Key: r.alone, PTS: at, DTS: at, Ingest: ingest.Add(at - pts), Units: [][]byte{bytes.Clone(unit)},
+			Size: len(unit),
 		})
 	}
 	return frames

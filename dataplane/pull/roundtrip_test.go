@@ -25,7 +25,8 @@ func opusFrames(t *testing.T, n int) ([]*media.Track, []*media.Frame) {
 	for i := range n {
 		at := time.Duration(i) * 20 * time.Millisecond
 		all = append(all, &media.Frame{
-			Track: track, Key: true, DTS: at, PTS: at, Ingest: zero.Add(at), Units: [][]byte{{0xF8, 0xFF, 0xFE, byte(i)}}, Size: 4,
+			Track: track, Key: true, DTS: at, PTS: at, Ingest: zero.Add(at), Units: [][]byte{{0xF8, 0xFF, 0xFE, byte(i)}},
+			Size: 4,
 		})
 	}
 	return []*media.Track{track}, all
@@ -96,7 +97,8 @@ func TestPullTellsWhatTheOriginSaid(t *testing.T) {
 	from, to := newHub(t), newHub(t)
 	write(t, publish(t, from, tracks...), frames[0])
 	said := media.Facts{
-		VideoCodec: media.H264, Width: tracks[0].Width, Height: tracks[0].Height, FPS: 30, VideoKbps: 900, BFrames: true, GOP: 2 * time.Second, GOPKnown: true,
+		VideoCodec: media.H264, Width: tracks[0].Width, Height: tracks[0].Height, FPS: 30, VideoKbps: 900, BFrames: true,
+		GOP: 2 * time.Second, GOPKnown: true,
 	}
 	first := said
 	first.GOPKnown, first.AnnouncedGOP = false, 8*time.Second
@@ -108,9 +110,18 @@ func TestPullTellsWhatTheOriginSaid(t *testing.T) {
 			t.Errorf("%s: a GOP of %s is told", name, got.GOP)
 		}
 	}
-	runClient(t, &Client{URL: "rtsp://" + serve(t, from, nil).address + streamPath, Hub: to, Key: streamKey(), Told: announce.FactsOf(said).Measured()})
+	runClient(
+		t,
+		&Client{
+			URL:  "rtsp://" + serve(t, from, nil).address + streamPath,
+			Hub:  to,
+			Key:  streamKey(),
+			Told: announce.FactsOf(said).Measured(),
+		},
+	)
 	next(t, reader(t, to))
-	if f := to.Lookup(streamKey()).Facts(); f.FPS != 30 || f.VideoKbps != 900 || !f.BFrames || f.GOP != 2*time.Second || !f.GOPKnown {
+	if f := to.Lookup(streamKey()).Facts(); f.FPS != 30 || f.VideoKbps != 900 || !f.BFrames || f.GOP != 2*time.Second ||
+		!f.GOPKnown {
 		t.Errorf("after one frame: %+v", f)
 	}
 }
@@ -122,7 +133,16 @@ func compare(t *testing.T, want, got []*media.Frame) {
 	for i, w := range want {
 		g := got[i]
 		if g.Track.Codec != w.Track.Codec || g.Key != w.Key || g.Disposable != w.Disposable || content(g) != content(w) {
-			t.Fatalf("frame %d: got %s key=%v of %d bytes, want %s key=%v of %d bytes", i, g.Track.Codec, g.Key, g.Size, w.Track.Codec, w.Key, w.Size)
+			t.Fatalf(
+				"frame %d: got %s key=%v of %d bytes, want %s key=%v of %d bytes",
+				i,
+				g.Track.Codec,
+				g.Key,
+				g.Size,
+				w.Track.Codec,
+				w.Key,
+				w.Size,
+			)
 		}
 		// A unit of an RTP clock is 11 us at 90 kHz and 21 us at 48 kHz.
 		if d := (g.PTS - got[0].PTS) - (w.PTS - want[0].PTS); d.Abs() > 50*time.Microsecond {
@@ -157,8 +177,12 @@ func checkTracks(t *testing.T, want, got []*media.Track) {
 	}
 	for i, w := range want {
 		g := got[i]
-		if g.Codec != w.Codec || g.Width != w.Width || g.Height != w.Height || g.SampleRate != w.SampleRate || g.Channels != w.Channels ||
-			!bytes.Equal(g.SPS, w.SPS) || !bytes.Equal(g.PPS, w.PPS) || !bytes.HasPrefix(w.Config, g.Config) { // an extension that says "no SBR" is left out
+		if g.Codec != w.Codec || g.Width != w.Width || g.Height != w.Height || g.SampleRate != w.SampleRate ||
+			g.Channels != w.Channels ||
+			// an extension that says "no SBR" is left out
+			!bytes.Equal(g.SPS, w.SPS) ||
+			!bytes.Equal(g.PPS, w.PPS) ||
+			!bytes.HasPrefix(w.Config, g.Config) {
 			t.Errorf("track %d: got %+v, want %+v", i, g, w)
 		}
 	}

@@ -50,7 +50,14 @@ func newSender(t *media.Track) (*sender, error) {
 		if err = config.Unmarshal(t.Config); err != nil {
 			return nil, fmt.Errorf("reading the AudioSpecificConfig: %w", err)
 		}
-		one := &format.MPEG4Audio{PayloadTyp: audioPayload, ProfileLevelID: 1, Config: config, SizeLength: 13, IndexLength: 3, IndexDeltaLength: 3}
+		one := &format.MPEG4Audio{
+			PayloadTyp:       audioPayload,
+			ProfileLevelID:   1,
+			Config:           config,
+			SizeLength:       13,
+			IndexLength:      3,
+			IndexDeltaLength: 3,
+		}
 		f, err = one, s.encodeWith(func() (unitEncoder, error) { return one.CreateEncoder() })
 	case media.Opus:
 		one := &format.Opus{PayloadTyp: audioPayload, ChannelCount: t.Channels}
@@ -86,8 +93,8 @@ func (s *sender) encodeWith(create func() (unitEncoder, error)) error {
 	return err
 }
 
-// fits tells whether a frame can go out as the session was told. Parameter sets of video travel with each key frame and may
-// change; what the session negotiated may not.
+// fits reports whether a frame can go out as the session was told. Parameter sets of video travel with each key frame
+// and may change; what the session negotiated may not.
 func (s *sender) fits(t *media.Track) bool {
 	if t == s.track {
 		return true
@@ -104,6 +111,7 @@ func (s *sender) identify(all *gortsplib.ServerStreamStats) {
 // report is the sender report for a frame's place in time (RFC 3550, section 6.4.1).
 func (s *sender) report(w *wall, f *media.Frame) *rtcp.SenderReport {
 	return &rtcp.SenderReport{
-		SSRC: s.ssrc, NTPTime: toNTP(w.zero.Add(f.PTS)), RTPTime: ticks(f.PTS, s.rate), PacketCount: s.packets, OctetCount: s.octets,
+		SSRC: s.ssrc, NTPTime: toNTP(w.zero.Add(f.PTS)), RTPTime: ticks(f.PTS, s.rate), PacketCount: s.packets,
+		OctetCount: s.octets,
 	}
 }

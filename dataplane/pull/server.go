@@ -64,8 +64,9 @@ func NewServer(opt ServerOptions) (*Server, error) {
 	return &Server{opt: opt, metrics: m, waiting: map[*gortsplib.ServerConn]*time.Timer{}}, nil
 }
 
-// Serve serves l until the context ends, then cuts all readers, closes l and returns nil; to readers it is a broken connection.
-// The hub must outlive it, for the end of the hub is the end of its streams. An error says that l broke. It may be called once.
+// Serve serves l until the context ends, then cuts all readers, closes l and returns nil; to readers it is a broken
+// connection. The hub must outlive it, for the end of the hub is the end of its streams. An error says that l broke. It
+// may be called once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	const writeQueue = 512 // packets
 	s.rtsp = &gortsplib.Server{
@@ -109,7 +110,7 @@ func (s *Server) leave() {
 	s.sessions--
 }
 
-// await gives a connection time to play; gortsplib itself waits without end for the next request.
+// await returns a connection time to play; gortsplib itself waits without end for the next request.
 func (s *Server) await(c *gortsplib.ServerConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,5 +148,7 @@ func (s *Server) ended(one *session, err error) {
 	}
 	s.metrics.readers.Dec()
 	s.metrics.ended.WithLabelValues(reason).Inc()
-	s.opt.Log.V(1).Info("RTSP reader ended", "stream", one.stream.Key.String(), "reason", reason, "error", err.Error(), "skipped", one.reader.Skipped())
+	s.opt.Log.V(1).
+		Info("RTSP reader ended", "stream", one.stream.Key.String(), "reason", reason, "error", err.Error(), "skipped",
+			one.reader.Skipped())
 }

@@ -36,7 +36,15 @@ func talk(t *testing.T, r *rig) *dialogue {
 func (d *dialogue) ask(method, path string, headers ...string) (status, session string) {
 	d.t.Helper()
 	d.n++
-	fmt.Fprintf(d.conn, "%s rtsp://%s%s RTSP/1.0\r\nCSeq: %d\r\n%s\r\n", method, d.conn.RemoteAddr(), path, d.n, strings.Join(append(headers, ""), "\r\n"))
+	fmt.Fprintf(
+		d.conn,
+		"%s rtsp://%s%s RTSP/1.0\r\nCSeq: %d\r\n%s\r\n",
+		method,
+		d.conn.RemoteAddr(),
+		path,
+		d.n,
+		strings.Join(append(headers, ""), "\r\n"),
+	)
 	for line := ""; line != "\r\n"; {
 		var err error
 		if line, err = d.in.ReadString('\n'); err != nil {
@@ -72,7 +80,10 @@ func TestRefusalsSayWhy(t *testing.T) {
 	if status, _ := one.ask("SETUP", streamPath+"/trackID=0", interleaved); status != "RTSP/1.0 200 OK" {
 		t.Fatalf("the first session: %s", status)
 	}
-	if status, _ := talk(t, r).ask("SETUP", streamPath+"/trackID=0", interleaved); !strings.HasPrefix(status, "RTSP/1.0 503 Service Unavailable: too many") {
+	if status, _ := talk(t, r).ask("SETUP", streamPath+"/trackID=0", interleaved); !strings.HasPrefix(
+		status,
+		"RTSP/1.0 503 Service Unavailable: too many",
+	) {
 		t.Errorf("one session too many: %s", status)
 	}
 	_ = one.conn.Close()
@@ -102,7 +113,15 @@ func TestSlowReaderHoldsNobodyUp(t *testing.T) {
 	frame := func(i int) *media.Frame {
 		at := time.Duration(i) * 20 * time.Millisecond
 		unit := append([]byte{byte(i), byte(i >> 8)}, make([]byte, 1200)...)
-		return &media.Frame{Track: tracks[0], Key: true, DTS: at, PTS: at, Ingest: time.Now(), Units: [][]byte{unit}, Size: len(unit)}
+		return &media.Frame{
+			Track:  tracks[0],
+			Key:    true,
+			DTS:    at,
+			PTS:    at,
+			Ingest: time.Now(),
+			Units:  [][]byte{unit},
+			Size:   len(unit),
+		}
 	}
 	write(t, pub, frame(0))
 	r := serve(t, from, func(o *ServerOptions) { o.StallTime = 500 * time.Millisecond })

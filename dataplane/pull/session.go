@@ -18,8 +18,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// session is one reader of one stream. Each has its own description and its own cursor in the hub: it starts at the newest key
-// frame, and one that is slow skips frames or ends without anybody else noticing.
+// session is one reader of one stream. Each has its own description and its own cursor in the hub: it starts at the
+// newest key frame, and one that is slow skips frames or ends without anybody else noticing.
 type session struct {
 	server  *Server
 	path    string
@@ -205,7 +205,9 @@ func (s *session) keepAlive() error {
 // bye tells the reader that the stream is over and leaves it time to read what is under way and to hang up.
 func (s *session) bye() {
 	for _, one := range s.active {
-		if s.push(func() error { return s.out.WritePacketRTCP(one.media, &rtcp.Goodbye{Sources: []uint32{one.ssrc}}) }) != nil {
+		if s.push(
+			func() error { return s.out.WritePacketRTCP(one.media, &rtcp.Goodbye{Sources: []uint32{one.ssrc}}) },
+		) != nil {
 			return
 		}
 	}
@@ -215,8 +217,8 @@ func (s *session) bye() {
 	}
 }
 
-// push hands a packet to the connection. When its queue is full it waits: the hub's ring is the buffer for slow readers, and one
-// that falls out of it goes on at a later key frame. A reader that takes nothing for long is given up.
+// push hands a packet to the connection. When its queue is full it waits: the hub's ring is the buffer for slow
+// readers, and one that falls out of it goes on at a later key frame. A reader that takes nothing for long is given up.
 func (s *session) push(write func() error) error {
 	const step = 5 * time.Millisecond
 	for waited := time.Duration(0); ; waited += step {

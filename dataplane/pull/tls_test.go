@@ -22,7 +22,11 @@ type authority struct {
 
 const podName = "ingest.pods.example.com"
 
-func sign(t *testing.T, template, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+func sign(
+	t *testing.T,
+	template, parent *x509.Certificate,
+	parentKey *ecdsa.PrivateKey,
+) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -47,7 +51,9 @@ func newAuthority(t *testing.T) *authority {
 	t.Helper()
 	a := &authority{pool: x509.NewCertPool()}
 	a.cert, a.key = sign(t, &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		SerialNumber: big.NewInt(
+			1,
+		), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
 	a.pool.AddCert(a.cert)
 	return a
@@ -70,7 +76,8 @@ func TestMutualTLS(t *testing.T) {
 	write(t, pub, frames[0])
 	r := serve(t, from, func(o *ServerOptions) {
 		o.TLSConfig = &tls.Config{
-			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{ours.issue(t)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.pool,
+			MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{ours.issue(t)},
+			ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ours.pool,
 		}
 	})
 	for name, certs := range map[string][]tls.Certificate{"none": nil, "foreign": {foreign.issue(t)}} {
@@ -86,7 +93,8 @@ func TestMutualTLS(t *testing.T) {
 	// A server that is not ours gets no request.
 	if err := result(t, runClient(t, &Client{
 		URL: "rtsps://" + r.address + streamPath, Hub: newHub(t), Key: streamKey(),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, ServerName: podName, RootCAs: foreign.pool, Certificates: []tls.Certificate{ours.issue(t)}},
+		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, ServerName: podName, RootCAs: foreign.pool,
+			Certificates: []tls.Certificate{ours.issue(t)}},
 	})); !isUnknownAuthority(err) {
 		t.Errorf("a foreign server is taken: %v", err)
 	}
@@ -96,7 +104,12 @@ func TestMutualTLS(t *testing.T) {
 	to := newHub(t)
 	done := runClient(t, &Client{
 		URL: "rtsps://" + r.address + streamPath, Hub: to, Key: streamKey(),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13, ServerName: podName, RootCAs: ours.pool, Certificates: []tls.Certificate{ours.issue(t)}},
+		TLSConfig: &tls.Config{
+			MinVersion:   tls.VersionTLS13,
+			ServerName:   podName,
+			RootCAs:      ours.pool,
+			Certificates: []tls.Certificate{ours.issue(t)},
+		},
 	})
 	if f := next(t, reader(t, to)); content(f) != content(frames[0]) {
 		t.Error("another frame came")

@@ -30,13 +30,26 @@ func TestFFmpegReads(t *testing.T) {
 	r := serve(t, h, nil)
 	url := "rtsp://" + r.address + streamPath
 
-	shown, _ := tool(t, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name,width,height,sample_rate", "-of", "compact", url)
+	shown, _ := tool(
+		t,
+		"ffprobe",
+		"-v",
+		"error",
+		"-rtsp_transport",
+		"tcp",
+		"-show_entries",
+		"stream=codec_name,width,height,sample_rate",
+		"-of",
+		"compact",
+		url,
+	)
 	for _, want := range []string{"codec_name=h264|width=320|height=180", "codec_name=aac|sample_rate=48000"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("ffprobe says %q, want %q in it", shown, want)
 		}
 	}
-	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null", "-"); problems != "" {
+	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null",
+		"-"); problems != "" {
 		t.Errorf("ffmpeg decodes with errors: %s", problems)
 	}
 	until := make(chan string, 1)
@@ -56,7 +69,8 @@ func TestFFmpegReadsBFrames(t *testing.T) {
 	h := newHub(t)
 	encode(t, h, testsrc.Options{BFrames: 2})
 	url := "rtsp://" + serve(t, h, nil).address + streamPath
-	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null", "-"); problems != "" {
+	if _, problems := tool(t, "ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url, "-t", "2", "-f", "null",
+		"-"); problems != "" {
 		t.Errorf("ffmpeg decodes with errors: %s", problems)
 	}
 }

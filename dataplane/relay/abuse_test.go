@@ -32,7 +32,13 @@ func (s *stack) offered(offer string) (*session, string) {
 // check makes a connectivity check of a session's player.
 func check(t *testing.T, s *session, password string) []byte {
 	t.Helper()
-	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(s.ufrag+":player"), stun.NewShortTermIntegrity(password), stun.Fingerprint)
+	m, err := stun.Build(
+		stun.TransactionID,
+		stun.BindingRequest,
+		stun.NewUsername(s.ufrag+":player"),
+		stun.NewShortTermIntegrity(password),
+		stun.Fingerprint,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +119,8 @@ func TestTCPConnectionsEndWithTheirSession(t *testing.T) {
 	}
 	one.close("test", nil)
 	for i, conn := range kept {
-		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, net.ErrClosed) && strings.Contains(err.Error(), "timeout") {
+		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, net.ErrClosed) &&
+			strings.Contains(err.Error(), "timeout") {
 			t.Errorf("connection %d outlives its session: %v", i, err)
 		}
 	}
@@ -235,7 +242,8 @@ func TestNobodyJoinsARelayThatCloses(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()
 	s.relay.Close()
-	if res, body := s.request("POST", rtsHost, "/live/stream", "application/sdp", newClient(t, nil).offer); res.StatusCode != http.StatusServiceUnavailable {
+	if res, body := s.request("POST", rtsHost, "/live/stream", "application/sdp",
+		newClient(t, nil).offer); res.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("%s %s", res.Status, body)
 	}
 	if n := s.relay.Sessions(); n != 0 {

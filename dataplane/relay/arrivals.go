@@ -7,11 +7,13 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
-// maxStatuses bounds how many packets of one transport-wide feedback are looked at: more than any player sends in its interval.
+// maxStatuses bounds how many packets of one transport-wide feedback are looked at: more than any player sends in its
+// interval.
 const maxStatuses = 2048
 
-// walkTransportCC calls f for each packet that a transport-wide feedback tells of (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): whether it has
-// arrived, and when by the player's clock, in ticks modulo 2^32. The body begins behind the header of the RTCP packet. What is malformed ends the walk.
+// walkTransportCC calls f for each packet that a transport-wide feedback tells of
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): whether it has arrived, and when by the player's clock, in
+// ticks modulo 2^32. The body begins behind the header of the RTCP packet. What is malformed ends the walk.
 func walkTransportCC(body []byte, f func(seq uint16, arrived bool, at uint32)) {
 	const fixed = 16 // SSRCs, base sequence number, count, reference time and number of the feedback
 	if len(body) < fixed {
@@ -50,7 +52,7 @@ func walkTransportCC(body []byte, f func(seq uint16, arrived bool, at uint32)) {
 	}
 }
 
-// behindChunks gives what stands behind the chunks that tell of count packets.
+// behindChunks returns what stands behind the chunks that tell of count packets.
 func behindChunks(b []byte, count int) ([]byte, bool) {
 	for count > 0 {
 		if len(b) < 2 {
@@ -91,7 +93,8 @@ func symbol(chunk uint16, i int) uint16 {
 // arrivals makes of transport-wide feedback how long packets wait on the way, and how many are lost.
 type arrivals struct {
 	known bool
-	base  uint32    // the shortest way, by two clocks that differ, in ticks modulo 2^32; rises slowly, for clocks drift apart
+	// the shortest way, by two clocks that differ, in ticks modulo 2^32; rises slowly, for clocks drift apart
+	base  uint32
 	since time.Time // when the period began
 	least int32     // the shortest way of the period, over base: a queue that stands, not one that comes and goes
 	timed bool      // least is known
@@ -120,7 +123,7 @@ func (a *arrivals) take(arrived bool, way uint32, known bool) {
 	}
 }
 
-// end gives the waiting time and the fraction of packets lost of a period that is over.
+// end returns the waiting time and the fraction of packets lost of a period that is over.
 func (a *arrivals) end(now time.Time) (queue time.Duration, lost float64, ok bool) {
 	switch {
 	case a.since.IsZero():

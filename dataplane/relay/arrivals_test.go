@@ -25,7 +25,8 @@ type told struct {
 // feedbackOf writes a feedback by pion's means: one symbol per chunk entry, deltas in ticks.
 func feedbackOf(base uint16, reference uint32, symbols []uint16, deltas []int64) *rtcp.TransportLayerCC {
 	cc := &rtcp.TransportLayerCC{
-		SenderSSRC: 1, MediaSSRC: 2, BaseSequenceNumber: base, PacketStatusCount: uint16(len(symbols)), ReferenceTime: reference,
+		SenderSSRC: 1, MediaSSRC: 2, BaseSequenceNumber: base, PacketStatusCount: uint16(len(symbols)),
+		ReferenceTime: reference,
 	}
 	for rest := symbols; len(rest) > 0; {
 		run := 1
@@ -34,7 +35,10 @@ func feedbackOf(base uint16, reference uint32, symbols []uint16, deltas []int64)
 		}
 		switch {
 		case run > 14:
-			cc.PacketChunks = append(cc.PacketChunks, &rtcp.RunLengthChunk{Type: rtcp.TypeTCCRunLengthChunk, PacketStatusSymbol: rest[0], RunLength: uint16(run)})
+			cc.PacketChunks = append(
+				cc.PacketChunks,
+				&rtcp.RunLengthChunk{Type: rtcp.TypeTCCRunLengthChunk, PacketStatusSymbol: rest[0], RunLength: uint16(run)},
+			)
 			rest = rest[run:]
 		case !slices.Contains(rest[:min(14, len(rest))], rtcp.TypeTCCPacketReceivedLargeDelta):
 			list := slices.Clone(rest[:min(14, len(rest))])
@@ -42,21 +46,40 @@ func feedbackOf(base uint16, reference uint32, symbols []uint16, deltas []int64)
 			for len(list) < 14 {
 				list = append(list, 0)
 			}
-			cc.PacketChunks = append(cc.PacketChunks, &rtcp.StatusVectorChunk{Type: rtcp.TypeTCCStatusVectorChunk, SymbolSize: rtcp.TypeTCCSymbolSizeOneBit, SymbolList: list})
+			cc.PacketChunks = append(
+				cc.PacketChunks,
+				&rtcp.StatusVectorChunk{
+					Type:       rtcp.TypeTCCStatusVectorChunk,
+					SymbolSize: rtcp.TypeTCCSymbolSizeOneBit,
+					SymbolList: list,
+				},
+			)
 		default:
 			list := slices.Clone(rest[:min(7, len(rest))])
 			rest = rest[len(list):]
 			for len(list) < 7 {
 				list = append(list, 0)
 			}
-			cc.PacketChunks = append(cc.PacketChunks, &rtcp.StatusVectorChunk{Type: rtcp.TypeTCCStatusVectorChunk, SymbolSize: rtcp.TypeTCCSymbolSizeTwoBit, SymbolList: list})
+			cc.PacketChunks = append(
+				cc.PacketChunks,
+				&rtcp.StatusVectorChunk{
+					Type:       rtcp.TypeTCCStatusVectorChunk,
+					SymbolSize: rtcp.TypeTCCSymbolSizeTwoBit,
+					SymbolList: list,
+				},
+			)
 		}
 	}
 	for i, s := range slices.DeleteFunc(slices.Clone(symbols), func(s uint16) bool { return s == 0 }) {
 		cc.RecvDeltas = append(cc.RecvDeltas, &rtcp.RecvDelta{Type: s, Delta: deltas[i] * 250})
 	}
 	size := cc.MarshalSize()
-	cc.Header = rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: uint16(size/4 - 1), Padding: size%4 != 0}
+	cc.Header = rtcp.Header{
+		Count:   rtcp.FormatTCC,
+		Type:    rtcp.TypeTransportSpecificFeedback,
+		Length:  uint16(size/4 - 1),
+		Padding: size%4 != 0,
+	}
 	return cc
 }
 
@@ -128,13 +151,18 @@ func BenchmarkTransportCC(b *testing.B) {
 func transportCC(t *testing.T, automatic bool) *client {
 	t.Helper()
 	m := &webrtc.MediaEngine{}
-	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: webrtc.TypeRTCPFBTransportCC}}
+	feedback := []webrtc.RTCPFeedback{
+		{Type: "nack"},
+		{Type: "nack", Parameter: "pli"},
+		{Type: webrtc.TypeRTCPFBTransportCC},
+	}
 	for _, c := range []struct {
 		kind webrtc.RTPCodecType
 		webrtc.RTPCodecParameters
 	}{
 		{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecParameters{PayloadType: 102, RTPCodecCapability: webrtc.RTPCodecCapability{
-			MimeType: webrtc.MimeTypeH264, ClockRate: 90_000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", RTCPFeedback: feedback,
+			MimeType: webrtc.MimeTypeH264, ClockRate: 90_000,
+			SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f", RTCPFeedback: feedback,
 		}}},
 		{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
 			MimeType: webrtc.MimeTypeOpus, ClockRate: 48_000, Channels: 2,
@@ -144,7 +172,8 @@ func transportCC(t *testing.T, automatic bool) *client {
 			t.Fatal(err)
 		}
 	}
-	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.ExtTransportCC}, webrtc.RTPCodecTypeVideo); err != nil {
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.ExtTransportCC},
+		webrtc.RTPCodecTypeVideo); err != nil {
 		t.Fatal(err)
 	}
 	registry := &interceptor.Registry{}
@@ -155,10 +184,16 @@ func transportCC(t *testing.T, automatic bool) *client {
 	}
 	var se webrtc.SettingEngine
 	se.SetIncludeLoopbackCandidate(true)
-	return newClientOf(t, webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(registry))
+	return newClientOf(
+		t,
+		webrtc.WithSettingEngine(se),
+		webrtc.WithMediaEngine(m),
+		webrtc.WithInterceptorRegistry(registry),
+	)
 }
 
-// A stock player that offers transport-wide feedback, and no estimates, is asked for it, and what it reports is understood.
+// A stock player that offers transport-wide feedback, and no estimates, is asked for it, and what it reports is
+// understood.
 func TestTransportWideFeedbackOfAStockPlayer(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()

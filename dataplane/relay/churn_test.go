@@ -73,7 +73,11 @@ func TestChurnLeavesNothing(t *testing.T) {
 			_, _ = udp.Write(check(t, one, one.pwd))
 		case 3: // a check and half a handshake
 			_, _ = udp.Write(check(t, one, one.pwd))
-			eventually(t, "the check", func() bool { return s.relay.sessions.addr(udp.LocalAddr().(*net.UDPAddr).AddrPort()) == one })
+			eventually(
+				t,
+				"the check",
+				func() bool { return s.relay.sessions.addr(udp.LocalAddr().(*net.UDPAddr).AddrPort()) == one },
+			)
 			_, _ = udp.Write([]byte{22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0})
 		case 4: // the same over TCP, and the connection stays open
 			conn := s.dialTCP(check(t, one, one.pwd))
@@ -116,7 +120,12 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 			if i < len(players) {
 				text = players[i].offer
 			}
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.web.URL+"/live/stream", strings.NewReader(text))
+			req, err := http.NewRequestWithContext(
+				t.Context(),
+				http.MethodPost,
+				s.web.URL+"/live/stream",
+				strings.NewReader(text),
+			)
 			if err != nil {
 				t.Error(err)
 				return
@@ -155,7 +164,8 @@ func TestIPv6Plays(t *testing.T) {
 		t.Skip("this machine has no IPv6 loopback: sysctl -w net.ipv6.conf.lo.disable_ipv6=0")
 	}
 	_ = l.Close()
-	for name, network := range map[string]webrtc.NetworkType{"udp": webrtc.NetworkTypeUDP6, "tcp": webrtc.NetworkTypeTCP6} {
+	for name, network := range map[string]webrtc.NetworkType{"udp": webrtc.NetworkTypeUDP6,
+		"tcp": webrtc.NetworkTypeTCP6} {
 		s := newStack(t, func(o *Options) {
 			o.Listen = []netip.AddrPort{netip.MustParseAddrPort("[::1]:0"), netip.MustParseAddrPort("127.0.0.1:0")}
 		})
@@ -171,7 +181,8 @@ func TestIPv6Plays(t *testing.T) {
 		s.web = web
 		t.Cleanup(web.Close)
 		res, body := s.request("POST", rtsHost, "/live/stream", "application/sdp", c.offer)
-		if res.StatusCode != http.StatusCreated || !strings.Contains(body, " ::1 ") || strings.Contains(body, " 127.0.0.1 8") {
+		if res.StatusCode != http.StatusCreated || !strings.Contains(body, " ::1 ") ||
+			strings.Contains(body, " 127.0.0.1 8") {
 			t.Fatalf("%s %s", res.Status, body)
 		}
 		c.answer(body)

@@ -10,15 +10,17 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/signal"
 )
 
-// Browsers follow 20 redirects and no more: with these pauses they go on for 3 to 5 s. The pauses differ, for many ask at the same time.
+// Browsers follow 20 redirects and no more: with these pauses they go on for 3 to 5 s. The pauses differ, for many ask
+// at the same time.
 const (
 	detourPause  = 150 * time.Millisecond
 	detourSpread = 100 * time.Millisecond
 )
 
-// Detour answers signalling in place of a relay that was killed: whoever asks before a moment is to send the same request once more, by a new connection,
-// which a Service leads to any relay of the pool; later it is refused with 503. Refused connections would cost players of the official SDK two seconds each, and to
-// pass requests on from here would hide the client's address from access lists. The server is to close its connections after each answer.
+// Detour answers signalling in place of a relay that was killed: whoever asks before a moment is to send the same
+// request once more, by a new connection, which a Service leads to any relay of the pool; later it is refused with 503.
+// Refused connections would cost players of the official SDK two seconds each, and to pass requests on from here would
+// hide the client's address from access lists. The server is to close its connections after each answer.
 func Detour(until time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		cors(w.Header())
@@ -26,10 +28,12 @@ func Detour(until time.Time) http.Handler {
 			signal.Options(w, endpointMethods) // browsers follow no redirect there
 			return
 		}
-		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, req.Body, maxDetour)) // a client that is still sending does not read the answer
+		// a client that is still sending does not read the answer
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, req.Body, maxDetour))
 		wait(req.Context(), detourPause+rand.N(detourSpread))
 		where := req.URL.RequestURI()
-		elsewhere := !strings.HasPrefix(where, "/") || strings.HasPrefix(where, "//") || strings.HasPrefix(where, `/\`) // it would lead to another host
+		// it would lead to another host
+		elsewhere := !strings.HasPrefix(where, "/") || strings.HasPrefix(where, "//") || strings.HasPrefix(where, `/\`)
 		w.Header().Set("Cache-Control", "no-store")
 		if elsewhere || time.Now().After(until) {
 			w.Header().Set("Retry-After", "2")

@@ -22,8 +22,8 @@ type srtpKeys struct {
 	remoteKey, remoteSalt []byte
 }
 
-// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify. Once the player is
-// known to have finished the handshake too, nothing of it is kept but its keys (parked.go).
+// dtlsTransport runs DTLS for a session over the session's path: the handshake first, then the player's close_notify.
+// Once the player is known to have finished the handshake too, nothing of it is kept but its keys (parked.go).
 type dtlsTransport struct {
 	s      *session
 	remote net.Addr
@@ -69,8 +69,8 @@ func (t *dtlsTransport) deliver(b []byte) {
 	}
 }
 
-// read takes what DTLS holds for a reader, which is nothing that we want: but DTLS takes in no more records, and so no close_notify,
-// while something waits. It ends soon; the next record brings the next one.
+// read takes what DTLS holds for a reader, which is nothing that we want: but DTLS takes in no more records, and so no
+// close_notify, while something waits. It ends soon; the next record brings the next one.
 func (t *dtlsTransport) read(conn *dtls.Conn) {
 	defer t.s.relay.survive("DTLS reading", func() { t.s.close("panic", nil) })
 	defer t.reading.Store(false)
@@ -84,7 +84,8 @@ func (t *dtlsTransport) read(conn *dtls.Conn) {
 	}
 }
 
-// run makes the handshake and starts media. The end of the connection is seen in the link's Close, so nothing of ours waits for it.
+// run makes the handshake and starts media. The end of the connection is seen in the link's Close, so nothing of ours
+// waits for it.
 func (t *dtlsTransport) run() {
 	defer t.s.relay.survive("DTLS session", func() { t.s.close("panic", nil) })
 	ctx, cancel := context.WithTimeout(t.s.relay.ctx, t.s.relay.opt.JoinTimeout)
@@ -121,9 +122,14 @@ func (t *dtlsTransport) handshakeInTurn(ctx context.Context, link *dtlsLink) (sr
 }
 
 func (t *dtlsTransport) handshake(ctx context.Context, link *dtlsLink) (srtpKeys, error) {
-	conn, err := dtls.ServerWithOptions(link, link.RemoteAddr(),
+	conn, err := dtls.ServerWithOptions(
+		link,
+		link.RemoteAddr(),
 		dtls.WithCertificates(t.s.relay.identity.certificate),
-		dtls.WithSRTPProtectionProfiles(dtls.SRTPProtectionProfile(fanout.AEADAES128GCM), dtls.SRTPProtectionProfile(fanout.AES128CMHMACSHA1_80)),
+		dtls.WithSRTPProtectionProfiles(
+			dtls.SRTPProtectionProfile(fanout.AEADAES128GCM),
+			dtls.SRTPProtectionProfile(fanout.AES128CMHMACSHA1_80),
+		),
 		dtls.WithCipherSuites(suites()...),
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
 		dtls.WithInsecureSkipVerify(true),      // the fingerprint of the offer is what counts (RFC 5763, 5)

@@ -28,7 +28,16 @@ func (s *stack) again(path string) {
 	copyFile(s.t, path, kept) // before the sessions end
 	s.relay.Close()
 	s.registry = prometheus.NewRegistry()
-	next, err := New(Options{Hub: s.hub, Plan: s.current, Log: testr.New(s.t), Metrics: s.registry, Listen: []netip.AddrPort{at}, Farewells: kept})
+	next, err := New(
+		Options{
+			Hub:       s.hub,
+			Plan:      s.current,
+			Log:       testr.New(s.t),
+			Metrics:   s.registry,
+			Listen:    []netip.AddrPort{at},
+			Farewells: kept,
+		},
+	)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -70,7 +79,8 @@ func TestPlayersOfAKilledRelayAreToldByTheNext(t *testing.T) {
 	eventually(t, "three players told", func() bool { return s.metric("millrace_relay_farewells_total", "") == 3 })
 }
 
-// A farewell is sealed under a number that the connection never has, and is the only record under it: a drain sends the same.
+// A farewell is sealed under a number that the connection never has, and is the only record under it: a drain sends the
+// same.
 func TestAFarewellIsWhatADrainSays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "farewells")
 	s := newStack(t, func(o *Options) { o.Farewells = path })
@@ -125,7 +135,11 @@ func TestSlotsOfFarewells(t *testing.T) {
 	}
 	all := []farewell{
 		{netip.MustParseAddrPort("192.0.2.1:8000"), netip.MustParseAddrPort("198.51.100.7:1"), []byte("one")},
-		{netip.MustParseAddrPort("[2001:db8::1]:8000"), netip.MustParseAddrPort("[2001:db8::2]:65535"), bytes.Repeat([]byte{7}, maxFarewell)},
+		{
+			netip.MustParseAddrPort("[2001:db8::1]:8000"),
+			netip.MustParseAddrPort("[2001:db8::2]:65535"),
+			bytes.Repeat([]byte{7}, maxFarewell),
+		},
 		{netip.MustParseAddrPort("192.0.2.1:8000"), netip.MustParseAddrPort("198.51.100.9:3"), []byte("three")},
 	}
 	var slots []int64
@@ -154,7 +168,8 @@ func TestSlotsOfFarewells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(left) != 2 || left[0].remote != all[2].remote || left[1].local != all[1].local || !bytes.Equal(left[1].record, all[1].record) {
+	if len(left) != 2 || left[0].remote != all[2].remote || left[1].local != all[1].local ||
+		!bytes.Equal(left[1].record, all[1].record) {
 		t.Errorf("read back: %v", left)
 	}
 	again.close()
@@ -167,7 +182,11 @@ func TestSlotsOfFarewells(t *testing.T) {
 }
 
 func FuzzFarewells(f *testing.F) {
-	one := farewell{netip.MustParseAddrPort("192.0.2.1:8000"), netip.MustParseAddrPort("[2001:db8::2]:1"), []byte("record")}
+	one := farewell{
+		netip.MustParseAddrPort("192.0.2.1:8000"),
+		netip.MustParseAddrPort("[2001:db8::2]:1"),
+		[]byte("record"),
+	}
 	b, err := one.slot()
 	if err != nil {
 		f.Fatal(err)

@@ -13,8 +13,9 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
-// farewells is a file with the sealed last word to each player, and where it goes, for the process that comes after one that was killed. What
-// was written is there after kill -9: the kernel has it. Each player has a slot that one system call writes. A nil *farewells keeps none.
+// farewells is a file with the sealed last word to each player, and where it goes, for the process that comes after one
+// that was killed. What was written is there after kill -9: the kernel has it. Each player has a slot that one system
+// call writes. A nil *farewells keeps none.
 type farewells struct {
 	file *os.File
 
@@ -23,8 +24,8 @@ type farewells struct {
 	next int64   // slots from here on never were
 }
 
-// A slot: 1 byte that says that it is used, 1 byte for the length of the record, the addresses of ours and of the player with 1 byte for the
-// length each, the record.
+// A slot: 1 byte that says that it is used, 1 byte for the length of the record, the addresses of ours and of the
+// player with 1 byte for the length each, the record.
 const (
 	slotSize      = 256
 	slotUsed      = 0xf1
@@ -54,7 +55,10 @@ func openFarewells(path string, most int) (*farewells, []farewell, error) {
 		err = file.Truncate(0)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("reading the farewells of the last process in %s: %w", path, err), file.Close())
+		return nil, nil, errors.Join(
+			fmt.Errorf("reading the farewells of the last process in %s: %w", path, err),
+			file.Close(),
+		)
 	}
 	return &farewells{file: file}, left, nil
 }
@@ -157,8 +161,8 @@ func (r *Relay) keepFarewells() error {
 	return nil
 }
 
-// SayFarewells tells the players of a process before this one, which was killed, that their connections are over. They ask again at once, so signalling
-// is to be served before. It is called once.
+// SayFarewells tells the players of a process before this one, which was killed, that their connections are over. They
+// ask again at once, so signalling is to be served before. It is called once.
 func (r *Relay) SayFarewells() {
 	left := r.left
 	if r.left = nil; len(left) == 0 {
@@ -174,12 +178,18 @@ func (r *Relay) SayFarewells() {
 			return err
 		})
 		r.metrics.farewells.Add(float64(sent))
-		r.log.Info("Players of the process before this one, which was killed, were told to go elsewhere", "players", len(left), "told", sent)
+		r.log.Info(
+			"Players of the process before this one, which was killed, were told to go elsewhere",
+			"players",
+			len(left),
+			"told",
+			sent,
+		)
 	})
 }
 
-// sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that they know: each as often as
-// a last word is said, some at a time. It gives how many were told.
+// sendFarewells tells the players of a process that was killed that their connections are over, from the sockets that
+// they know: each as often as a last word is said, some at a time. It gives how many were told.
 func sendFarewells(ctx context.Context, left []farewell, send func(farewell) error) (told int) {
 	bursts := (len(left) + farewellBurst - 1) / farewellBurst
 	for n := range bursts + int(sayWithin/farewellPause) {

@@ -26,7 +26,7 @@ func newFeeds(linger time.Duration) *feeds {
 	return &feeds{linger: linger, feeds: map[*hub.Stream]*feed{}}
 }
 
-// acquire gives the stream's feed and counts one user more.
+// acquire returns the stream's feed and counts one user more.
 func (t *feeds) acquire(s *hub.Stream) *feed {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -16,8 +16,9 @@ const (
 
 // gate bounds how many handshakes run at once.
 type gate struct {
-	places  chan struct{}
-	hold    time.Duration // for which a handshake counts: a player that answers slowly keeps nobody out, for it costs no CPU
+	places chan struct{}
+	// for which a handshake counts: a player that answers slowly keeps nobody out, for it costs no CPU
+	hold    time.Duration
 	waiting atomic.Int64
 }
 

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// headroom knows what the relay sends and how busy its process is, so that newcomers are refused before those who watch suffer. It
-// measures once a second; between two measurements, those who were let in count with the bit rate of their stream.
+// headroom knows what the relay sends and how busy its process is, so that newcomers are refused before those who watch
+// suffer. It measures once a second; between two measurements, those who were let in count with the bit rate of their
+// stream.
 type headroom struct {
 	maxCPU    float64 // share of all cores that the process may use; 0: no limit
 	maxEgress float64 // Mbit/s; 0: no limit
@@ -21,12 +22,19 @@ type headroom struct {
 }
 
 func newHeadroom(maxCPU, maxEgress float64) *headroom {
-	h := &headroom{maxCPU: maxCPU, maxEgress: maxEgress, egress: map[string]float64{}, promised: map[string]float64{}, recent: map[string]float64{}}
+	h := &headroom{
+		maxCPU:    maxCPU,
+		maxEgress: maxEgress,
+		egress:    map[string]float64{},
+		promised:  map[string]float64{},
+		recent:    map[string]float64{},
+	}
 	h.at, h.cpu = time.Now(), processCPU()
 	return h
 }
 
-// measure takes the bytes that were sent for each play domain since the last call. cores is how many the process may use.
+// measure takes the bytes that were sent for each play domain since the last call. cores is how many the process may
+// use.
 func (h *headroom) measure(now time.Time, cpu time.Duration, cores int, sent map[string]uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -45,9 +53,9 @@ func (h *headroom) measure(now time.Time, cpu time.Duration, cores int, sent map
 	clear(h.recent)
 }
 
-// admit decides about a newcomer of a play domain, whose stream has mbps and whose domain may send limit Mbit/s (0: no limit of its
-// own). The reason of a refusal is a word for programs and a text for people; both are empty for one who is let in, and then its
-// bit rate counts.
+// admit decides about a newcomer of a play domain, whose stream has mbps and whose domain may send limit Mbit/s (0: no
+// limit of its own). The reason of a refusal is a word for programs and a text for people; both are empty for one who
+// is let in, and then its bit rate counts.
 func (h *headroom) admit(host string, mbps, limit float64) (reason, message string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -84,11 +84,13 @@ func TestDomainsEgressLimitRefusesNewcomers(t *testing.T) {
 		if res.StatusCode != want {
 			t.Errorf("viewer %d: %s %s", i, res.Status, body)
 		}
-		if want == http.StatusServiceUnavailable && (!strings.Contains(body, "EgressFull") || res.Header.Get("Retry-After") == "") {
+		if want == http.StatusServiceUnavailable &&
+			(!strings.Contains(body, "EgressFull") || res.Header.Get("Retry-After") == "") {
 			t.Errorf("%v %s", res.Header, body)
 		}
 	}
-	if res, body := s.request("POST", "page.example.com", "/live/stream", "application/sdp", offer, "Referer", "https://www.good.example/"); res.StatusCode != 201 {
+	if res, body := s.request("POST", "page.example.com", "/live/stream", "application/sdp", offer, "Referer",
+		"https://www.good.example/"); res.StatusCode != 201 {
 		t.Errorf("another domain: %s %s", res.Status, body)
 	}
 }

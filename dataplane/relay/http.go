@@ -23,7 +23,11 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	host := plan.Hostname(req.Host)
 	d := r.opt.Plan.Load().Play(host)
 	if d == nil || d.Type != plan.RTS {
-		signal.ARTC{}.Refuse(w, signal.Refuse(http.StatusNotFound, "UnknownDomain", "%q is not an RTS play domain of this server", host), trace)
+		signal.ARTC{}.Refuse(
+			w,
+			signal.Refuse(http.StatusNotFound, "UnknownDomain", "%q is not an RTS play domain of this server", host),
+			trace,
+		)
 		return
 	}
 	switch path := strings.TrimSuffix(req.URL.Path, "/"); {
@@ -41,7 +45,11 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	case req.Method != http.MethodPost:
 		w.Header().Set("Allow", endpointMethods)
-		signal.ARTC{}.Refuse(w, signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a stream by POST"), trace)
+		signal.ARTC{}.Refuse(
+			w,
+			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a stream by POST"),
+			trace,
+		)
 	case path == signal.SRSPath:
 		r.serveNamed(w, req, host, signal.SRS{Server: "millrace"}, trace)
 	case path == signal.LEBPullPath:
@@ -59,7 +67,14 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // servePath serves the dialects whose URL names the stream: the stream is looked for before the body is read.
-func (r *Relay) servePath(w http.ResponseWriter, req *http.Request, host string, d signal.Dialect, read func([]byte, *signal.Ask) *signal.Refusal, trace string) {
+func (r *Relay) servePath(
+	w http.ResponseWriter,
+	req *http.Request,
+	host string,
+	d signal.Dialect,
+	read func([]byte, *signal.Ask) *signal.Refusal,
+	trace string,
+) {
 	ask := signal.Ask{Host: host}
 	ask.Locate(req.URL.EscapedPath(), req.URL.RawQuery)
 	t, refusal := r.resolve(&ask, req)
@@ -86,7 +101,13 @@ func (r *Relay) serveNamed(w http.ResponseWriter, req *http.Request, host string
 		refusal = d.Read(body, &ask)
 	}
 	if refusal == nil && ask.Host != host {
-		refusal = signal.Refuse(http.StatusForbidden, "OtherDomain", "streamurl names %q, but the request was sent to %q; send it to the domain of the stream", ask.Host, host)
+		refusal = signal.Refuse(
+			http.StatusForbidden,
+			"OtherDomain",
+			"streamurl names %q, but the request was sent to %q; send it to the domain of the stream",
+			ask.Host,
+			host,
+		)
 	}
 	if refusal == nil {
 		t, refusal = r.resolve(&ask, req)
@@ -94,7 +115,15 @@ func (r *Relay) serveNamed(w http.ResponseWriter, req *http.Request, host string
 	r.finish(w, req, d, t, &ask, refusal, trace)
 }
 
-func (r *Relay) finish(w http.ResponseWriter, req *http.Request, d signal.Dialect, t *target, ask *signal.Ask, refusal *signal.Refusal, trace string) {
+func (r *Relay) finish(
+	w http.ResponseWriter,
+	req *http.Request,
+	d signal.Dialect,
+	t *target,
+	ask *signal.Ask,
+	refusal *signal.Refusal,
+	trace string,
+) {
 	var answer *signal.Answer
 	if refusal == nil {
 		answer, refusal = r.join(req, d.Name(), t, ask)
@@ -117,7 +146,11 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 	}
 	s := r.sessions.id(id)
 	if s == nil || s.right.Host != host {
-		signal.WHEP{}.Refuse(w, signal.Refuse(http.StatusNotFound, "SessionNotFound", "there is no such session, or it has ended"), trace)
+		signal.WHEP{}.Refuse(
+			w,
+			signal.Refuse(http.StatusNotFound, "SessionNotFound", "there is no such session, or it has ended"),
+			trace,
+		)
 		return
 	}
 	switch req.Method {
@@ -136,7 +169,11 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", sessionMethods)
-		signal.WHEP{}.Refuse(w, signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "a session takes %s", sessionMethods), trace)
+		signal.WHEP{}.Refuse(
+			w,
+			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "a session takes %s", sessionMethods),
+			trace,
+		)
 	}
 }
 
@@ -161,11 +198,14 @@ func cors(h http.Header) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, PATCH, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization, If-Match")
-	h.Set("Access-Control-Expose-Headers", "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice")
+	h.Set(
+		"Access-Control-Expose-Headers",
+		"Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice",
+	)
 	h.Set("Access-Control-Max-Age", "86400")
 }
 
-// addresses gives the client's address and the one of ours that it used.
+// addresses returns the client's address and the one of ours that it used.
 func addresses(req *http.Request) (remote, local netip.Addr) {
 	if a, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
 		remote = a.Addr().Unmap()

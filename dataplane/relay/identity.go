@@ -51,10 +51,10 @@ func fingerprint(der []byte) string {
 	return b.String()
 }
 
-// token gives n random bytes as text that can stand in a URL.
+// token returns n random bytes as text that can stand in a URL.
 func token(n int) string { return base64.RawURLEncoding.EncodeToString(random(n)) }
 
-// iceToken gives n random bytes as ice-chars (RFC 8839, 5.4).
+// iceToken returns n random bytes as ice-chars (RFC 8839, 5.4).
 func iceToken(n int) string { return base64.RawStdEncoding.EncodeToString(random(n)) }
 
 func random(n int) []byte {

@@ -37,7 +37,8 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 	if err != nil {
 		return nil, r.repairable(t, "CodecNotOffered", fmt.Sprintf("%v", err), ask)
 	}
-	if reason, message := r.headroom.admit(t.domain.Hostname, mbps(t.stream.Facts(), selection), float64(t.domain.MaxEgressMbps)); reason != "" {
+	if reason, message := r.headroom.admit(t.domain.Hostname, mbps(t.stream.Facts(), selection),
+		float64(t.domain.MaxEgressMbps)); reason != "" {
 		refusal := signal.Refuse(http.StatusServiceUnavailable, reason, "%s", message)
 		refusal.RetryAfter = retryMissing
 		return nil, refusal
@@ -59,7 +60,12 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 	}
 	_, local := addresses(req)
 	s.local.UDP, s.local.TCP = r.candidates(local)
-	return &signal.Answer{SDP: sdp.Answer(offer, selection, s.local), Session: s.id, ETag: s.etag, Notice: r.notice(t, selection)}, nil
+	return &signal.Answer{
+		SDP:     sdp.Answer(offer, selection, s.local),
+		Session: s.id,
+		ETag:    s.etag,
+		Notice:  r.notice(t, selection),
+	}, nil
 }
 
 // mbps is the bit rate of what a player gets, as far as it is known.
@@ -74,8 +80,8 @@ func mbps(f media.Facts, selection *sdp.Selection) float64 {
 	return float64(kbps) / 1000
 }
 
-// source gives the tracks of the stream that this player can have, or says why it cannot have the picture: B-frames and missing
-// codecs are never sent to a player that cannot show them.
+// source returns the tracks of the stream that this player can have, or says why it cannot have the picture: B-frames
+// and missing codecs are never sent to a player that cannot show them.
 func (r *Relay) source(t *target, ask *signal.Ask, offer *sdp.Offer) (sdp.Source, *signal.Refusal) {
 	var src sdp.Source
 	if !ask.NoVideo {
@@ -88,7 +94,12 @@ func (r *Relay) source(t *target, ask *signal.Ask, offer *sdp.Offer) (sdp.Source
 		return src, nil
 	}
 	if t.stream.Facts().BFrames && !offer.AcceptsBFrames() {
-		return src, r.repairable(t, "BFramesPresent", "the source has B-frames, which WebRTC players show out of order; encode without them (x264: bframes=0)", ask)
+		return src, r.repairable(
+			t,
+			"BFramesPresent",
+			"the source has B-frames, which WebRTC players show out of order; encode without them (x264: bframes=0)",
+			ask,
+		)
 	}
 	if src.Video.Codec == media.H265 && !offer.Accepts(media.H265) {
 		return src, r.repairable(t, "H265Source", "the source is H.265, which this player does not offer; publish H.264", ask)
@@ -101,7 +112,10 @@ func (r *Relay) repairable(t *target, reason, message string, ask *signal.Ask) *
 	refusal := signal.Refuse(http.StatusUnsupportedMediaType, reason, "%s", message)
 	for _, tpl := range t.index.RepairFor(t.domain.Space, t.right.App) {
 		if tpl.RepairsVideo() {
-			refusal.Alternatives = append(refusal.Alternatives, "artc://"+ask.Host+"/"+t.right.App+"/"+t.stream.Key.Name+"_"+tpl.ID)
+			refusal.Alternatives = append(
+				refusal.Alternatives,
+				"artc://"+ask.Host+"/"+t.right.App+"/"+t.stream.Key.Name+"_"+tpl.ID,
+			)
 		}
 	}
 	if len(refusal.Alternatives) > 0 {
@@ -129,7 +143,8 @@ func (r *Relay) notice(t *target, selection *sdp.Selection) string {
 
 func (r *Relay) newSession(dialect string, t *target, offer *sdp.Offer, selection *sdp.Selection) *session {
 	s := &session{
-		relay: r, id: token(18), etag: `"` + token(9) + `"`, dialect: dialect, created: time.Now(), right: t.right, key: t.stream.Key,
+		relay: r, id: token(18), etag: `"` + token(9) + `"`, dialect: dialect, created: time.Now(), right: t.right,
+		key:     t.stream.Key,
 		bFrames: offer.AcceptsBFrames() || selection.Video == nil, feed: r.feeds.acquire(t.stream),
 		ufrag: iceToken(6), pwd: iceToken(18), remoteUfrag: offer.Ufrag, fingerprint: offer.Fingerprint, selection: selection,
 	}
@@ -175,7 +190,15 @@ type SessionInfo struct {
 func (r *Relay) List() []SessionInfo {
 	out := []SessionInfo{}
 	for _, s := range r.sessions.all() {
-		i := SessionInfo{ID: s.id[:8], Stream: s.key.String(), Domain: s.right.Host, Dialect: s.dialect, Connected: s.connected.Load(), Since: s.created, Type: plan.RTS}
+		i := SessionInfo{
+			ID:        s.id[:8],
+			Stream:    s.key.String(),
+			Domain:    s.right.Host,
+			Dialect:   s.dialect,
+			Connected: s.connected.Load(),
+			Since:     s.created,
+			Type:      plan.RTS,
+		}
 		if v := s.viewer.Load(); v != nil {
 			i.Packets, i.Bytes = v.Counts.Packets.Load(), v.Counts.Bytes.Load()
 			i.Repeats, i.Skipped = v.Counts.Repeats.Load(), v.Counts.SkippedFrames.Load()

@@ -23,7 +23,13 @@ func (s *stack) spares() {
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
-			f := &media.Frame{Track: s.video, DTS: s.at, PTS: s.at, Ingest: time.Now(), Units: [][]byte{bytes.Repeat([]byte{0x41}, 1000)}}
+			f := &media.Frame{
+				Track:  s.video,
+				DTS:    s.at,
+				PTS:    s.at,
+				Ingest: time.Now(),
+				Units:  [][]byte{bytes.Repeat([]byte{0x41}, 1000)},
+			}
 			switch {
 			case n%20 == 0:
 				f.Key, f.Units = true, [][]byte{s.video.SPS, s.video.PPS, bytes.Repeat([]byte{0x65}, 1000)}
@@ -87,7 +93,8 @@ func TestPlayerWithLittleBandwidthGetsLess(t *testing.T) {
 	s.pub.SetFacts(media.Facts{VideoCodec: media.H264, VideoKbps: 2000})
 	c := newClient(t, nil)
 	s.whep(c, rtsHost)
-	if answer := c.pc.RemoteDescription().SDP; !strings.Contains(answer, " goog-remb\r\n") || strings.Contains(answer, "transport-cc") {
+	if answer := c.pc.RemoteDescription().SDP; !strings.Contains(answer, " goog-remb\r\n") ||
+		strings.Contains(answer, "transport-cc") {
 		t.Fatalf("estimates, and nothing else, should be asked for in\n%s", answer)
 	}
 	s.spares()

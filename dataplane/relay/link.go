@@ -29,7 +29,7 @@ func newDTLSLink(t *dtlsTransport) *dtlsLink {
 	return &dtlsLink{t: t, in: make(chan []byte, dtlsQueue), done: make(chan struct{}), changed: make(chan struct{})}
 }
 
-// deliver gives DTLS a record; the bytes are copied.
+// deliver returns DTLS a record; the bytes are copied.
 func (l *dtlsLink) deliver(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -39,7 +39,8 @@ func (l *dtlsLink) deliver(b []byte) {
 	}
 }
 
-// retire makes the link end without a word, unless DTLS has still records to deal with: one may be the player's close_notify.
+// retire makes the link end without a word, unless DTLS has still records to deal with: one may be the player's
+// close_notify.
 func (l *dtlsLink) retire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +64,7 @@ func (l *dtlsLink) take(given bool) {
 	l.given = given
 }
 
-// ReadFrom gives DTLS the next record.
+// ReadFrom returns DTLS the next record.
 func (l *dtlsLink) ReadFrom(b []byte) (int, net.Addr, error) {
 	l.take(false)
 	for {

@@ -13,8 +13,8 @@ const maxListen = 16
 // portTries is how many free ports are tried until one is free for UDP and TCP on all addresses.
 const portTries = 20
 
-// listen opens one UDP socket, and one TCP listener of the same number, per address: so an answer always leaves from the address
-// that was asked.
+// listen opens one UDP socket, and one TCP listener of the same number, per address: so an answer always leaves from
+// the address that was asked.
 func (r *Relay) listen() error {
 	addrs := r.opt.Listen
 	if len(addrs) == 0 {
@@ -95,7 +95,12 @@ func openPorts(addrs []netip.AddrPort, tcp bool) (p ports, err error) {
 }
 
 func listenError(a netip.AddrPort, network string, err error) error {
-	return fmt.Errorf("listening for media on %s/%s: %w (is another process using the port? choose one with --media-port)", a, network, err)
+	return fmt.Errorf(
+		"listening for media on %s/%s: %w (is another process using the port? choose one with --media-port)",
+		a,
+		network,
+		err,
+	)
 }
 
 // LocalAddresses lists the machine's unicast addresses, loopback last, without link-local ones.
@@ -148,7 +153,8 @@ func (r *Relay) reachable() []netip.AddrPort {
 	return out
 }
 
-// Advertise changes the addresses that players are told from now on; see Options.Advertise. Those who watch notice nothing.
+// Advertise changes the addresses that players are told from now on; see Options.Advertise. Those who watch notice
+// nothing.
 func (r *Relay) Advertise(addrs []netip.AddrPort) { r.advertise.Store(&addrs) }
 
 func (r *Relay) advertised() []netip.AddrPort {
@@ -158,8 +164,8 @@ func (r *Relay) advertised() []netip.AddrPort {
 	return r.opt.Advertise
 }
 
-// candidates lists what a player is told: the advertised addresses, else those that are listened on. Loopback is told to those
-// alone who asked over loopback, first.
+// candidates lists what a player is told: the advertised addresses, else those that are listened on. Loopback is told
+// to those alone who asked over loopback, first.
 func (r *Relay) candidates(askedOn netip.Addr) (udp, tcp []netip.AddrPort) {
 	open := r.reachable()
 	if askedOn.IsLoopback() {

@@ -29,12 +29,16 @@ func TestListeningOnAllAddresses(t *testing.T) {
 
 func TestCandidates(t *testing.T) {
 	s := newStack(t, func(o *Options) {
-		o.Advertise = []netip.AddrPort{netip.MustParseAddrPort("198.51.100.7:0"), netip.MustParseAddrPort("[2001:db8::7]:9000")}
+		o.Advertise = []netip.AddrPort{
+			netip.MustParseAddrPort("198.51.100.7:0"),
+			netip.MustParseAddrPort("[2001:db8::7]:9000"),
+		}
 		o.NoTCP = true
 	})
 	port := s.relay.Port()
 	udp, tcp := s.relay.candidates(netip.MustParseAddr("192.0.2.1"))
-	if len(udp) != 2 || udp[0] != netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), port) || udp[1].Port() != 9000 || len(tcp) != 0 {
+	if len(udp) != 2 || udp[0] != netip.AddrPortFrom(netip.MustParseAddr("198.51.100.7"), port) || udp[1].Port() != 9000 ||
+		len(tcp) != 0 {
 		t.Errorf("%v, %v", udp, tcp)
 	}
 	if udp, _ := s.relay.candidates(netip.MustParseAddr("127.0.0.1")); len(udp) != 3 || !udp[0].Addr().IsLoopback() {

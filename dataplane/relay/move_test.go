@@ -27,7 +27,8 @@ func attribute(t *testing.T, sdp, name string) string {
 	return value
 }
 
-// A player whose address changes nominates the new one, and media follows; one who does not know the password moves nothing.
+// A player whose address changes nominates the new one, and media follows; one who does not know the password moves
+// nothing.
 func TestMediaFollowsTheNominatedPath(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()
@@ -36,14 +37,33 @@ func TestMediaFollowsTheNominatedPath(t *testing.T) {
 	c.answer(answer)
 	c.next()
 	s.keepWriting()
-	user, password := attribute(t, answer, "ice-ufrag")+":"+attribute(t, c.offer, "ice-ufrag"), attribute(t, answer, "ice-pwd")
+	user, password := attribute(
+		t,
+		answer,
+		"ice-ufrag",
+	)+":"+attribute(
+		t,
+		c.offer,
+		"ice-ufrag",
+	), attribute(
+		t,
+		answer,
+		"ice-pwd",
+	)
 	moved := func(password string, patience time.Duration) bool {
 		conn, err := net.Dial("udp", s.relay.sockets[0].Local().String())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(user), useCandidate{}, stun.NewShortTermIntegrity(password), stun.Fingerprint)
+		m, err := stun.Build(
+			stun.TransactionID,
+			stun.BindingRequest,
+			stun.NewUsername(user),
+			useCandidate{},
+			stun.NewShortTermIntegrity(password),
+			stun.Fingerprint,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

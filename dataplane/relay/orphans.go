@@ -19,7 +19,8 @@ const (
 // Orphan is a UDP player that a relay process left without a word.
 type Orphan = farewell
 
-// Orphans gives the players of a relay process of which nothing is left, from the file that it kept (Options.Farewells). The file is empty then.
+// Orphans returns the players of a relay process of which nothing is left, from the file that it kept
+// (Options.Farewells). The file is empty then.
 func Orphans(path string, most int) ([]Orphan, error) {
 	file, left, err := openFarewells(path, most)
 	if err != nil {
@@ -29,7 +30,8 @@ func Orphans(path string, most int) ([]Orphan, error) {
 	return left, nil
 }
 
-// Tell tells players to come again, from the addresses that they know, which have to be free. It gives how many were told.
+// Tell tells players to come again, from the addresses that they know, which have to be free. It gives how many were
+// told.
 func Tell(ctx context.Context, left []Orphan) (told int, err error) {
 	sockets := map[netip.AddrPort]*net.UDPConn{}
 	defer func() {

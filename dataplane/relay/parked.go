@@ -7,11 +7,12 @@ import (
 	"github.com/pion/dtls/v3/pkg/protocol/alert"
 )
 
-// A DTLS connection has goroutines and buffers that only wait for close_notify. Once the player has sent authenticated RTCP it has
-// finished the handshake, so nothing of it will be asked for again: the connection is parked, which leaves the keys of its records alone. With them
-// the player's alert is opened, and our own sealed.
+// A DTLS connection has goroutines and buffers that only wait for close_notify. Once the player has sent authenticated
+// RTCP it has finished the handshake, so nothing of it will be asked for again: the connection is parked, which leaves
+// the keys of its records alone. With them the player's alert is opened, and our own sealed.
 //
-// Two that seal different records under one number would use a nonce twice. So a connection is silenced before its keys are taken.
+// Two that seal different records under one number would use a nonce twice. So a connection is silenced before its keys
+// are taken.
 
 // settled says that the player has finished its handshake.
 func (t *dtlsTransport) settled() {
@@ -20,8 +21,9 @@ func (t *dtlsTransport) settled() {
 	}
 }
 
-// park ends the connection without a word to the player and keeps its keys; not while there is something to deal with, then the next
-// settled tries again. The connection's end is waited for without the lock, for its own goroutines may be about to send.
+// park ends the connection without a word to the player and keeps its keys; not while there is something to deal with,
+// then the next settled tries again. The connection's end is waited for without the lock, for its own goroutines may be
+// about to send.
 func (t *dtlsTransport) park() {
 	defer t.s.relay.survive("DTLS parking", func() { t.s.close("panic", nil) })
 	conn := t.silence()
@@ -32,7 +34,9 @@ func (t *dtlsTransport) park() {
 	_ = conn.Close()
 	keys, err := t.takeKeys(conn)
 	if err != nil {
-		t.s.relay.log.V(1).Info("A player's last word will not be understood, and it will get none", "session", t.s.id[:8], "error", err.Error())
+		t.s.relay.log.V(1).
+			Info("A player's last word will not be understood, and it will get none", "session", t.s.id[:8], "error",
+				err.Error())
 		return // consent will end the session
 	}
 	t.mu.Lock()
@@ -49,7 +53,7 @@ func (t *dtlsTransport) park() {
 	}
 }
 
-// takeKeys gives the keys of a silent connection, and keeps the player's farewell.
+// takeKeys returns the keys of a silent connection, and keeps the player's farewell.
 func (t *dtlsTransport) takeKeys(conn *dtls.Conn) (*recordKeys, error) {
 	state, ok := conn.ConnectionState()
 	if !ok {
@@ -78,15 +82,16 @@ func (t *dtlsTransport) silence() *dtls.Conn {
 	return conn
 }
 
-// hear ends the session when a record is the player's last alert: close_notify or a fatal one. Anybody can send what looks like one; it does not open
-// then. The lock is held, and bytes of the record are overwritten.
+// hear ends the session when a record is the player's last alert: close_notify or a fatal one. Anybody can send what
+// looks like one; it does not open then. The lock is held, and bytes of the record are overwritten.
 func (t *dtlsTransport) hear(record []byte) {
 	if a, err := t.keys.open(record); err == nil && (a.Level == alert.Fatal || a.Description == alert.CloseNotify) {
 		t.left()
 	}
 }
 
-// A player that misses its last word waits for five seconds and more until it knows. So that is sent again, after these times.
+// A player that misses its last word waits for five seconds and more until it knows. So that is sent again, after these
+// times.
 const (
 	sayAgain  = 50 * time.Millisecond
 	sayOnce   = 150 * time.Millisecond // after the second time
@@ -117,7 +122,8 @@ func (t *dtlsTransport) say(w lastWord) {
 	})
 }
 
-// close tells the player the end, in one of the two ways, and ends the connection. A connection that is not parked says close_notify.
+// close tells the player the end, in one of the two ways, and ends the connection. A connection that is not parked says
+// close_notify.
 func (t *dtlsTransport) close(w lastWord) {
 	t.mu.Lock()
 	t.last = w

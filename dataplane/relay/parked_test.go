@@ -57,7 +57,9 @@ func sessionID(path string) string { return regexp.MustCompile(`[^/?]+$`).FindSt
 // Once a player is connected, no goroutine is there for it. It plays on; its end is seen all the same.
 func TestNoGoroutinePerViewer(t *testing.T) {
 	for name, change := range map[string]func(*webrtc.SettingEngine){
-		"UDP": nil, "TCP": func(se *webrtc.SettingEngine) { se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4}) },
+		"UDP": nil, "TCP": func(se *webrtc.SettingEngine) {
+			se.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeTCP4})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t, nil)
@@ -94,10 +96,16 @@ func TestParkedPlayersAreToldTheEnd(t *testing.T) {
 	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
 }
 
-// What a player is told by depends on what it is to do: close_notify when the stream is over, a fatal alert, at which browsers join again by themselves, when
-// the relay goes. Each is said more than once, under one sequence number.
+// What a player is told by depends on what it is to do: close_notify when the stream is over, a fatal alert, at which
+// browsers join again by themselves, when the relay goes. Each is said more than once, under one sequence number.
 func TestPlayersAreToldWhetherToComeAgain(t *testing.T) {
-	over, again := alert.Alert{Level: alert.Warning, Description: alert.CloseNotify}, alert.Alert{Level: alert.Fatal, Description: alert.InternalError}
+	over, again := alert.Alert{
+		Level:       alert.Warning,
+		Description: alert.CloseNotify,
+	}, alert.Alert{
+		Level:       alert.Fatal,
+		Description: alert.InternalError,
+	}
 	for name, c := range map[string]struct {
 		end  func(*stack)
 		want alert.Alert
@@ -138,7 +146,8 @@ func TestForgedAlertsChangeNothing(t *testing.T) {
 		binary.BigEndian.PutUint16(forged[9:], uint16(100+i))
 		viewer.handleDTLS(forged, viewer.path)
 	}
-	for _, record := range [][]byte{{21}, {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0}, make([]byte, 60), {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0}} {
+	for _, record := range [][]byte{{21}, {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0}, make([]byte, 60),
+		{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0}} {
 		viewer.handleDTLS(record, viewer.path)
 	}
 	if !viewer.dtls.parked() || s.relay.Sessions() != 1 {

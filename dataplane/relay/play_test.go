@@ -34,7 +34,8 @@ func TestARTCPlays(t *testing.T) {
 			JSEP    struct{ Type, SDP string }
 		}
 		mustJSON(t, body, &answer)
-		if res.StatusCode != 200 || answer.Code != 200 || answer.TraceID == "" || answer.JSEP.Type != "answer" || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+		if res.StatusCode != 200 || answer.Code != 200 || answer.TraceID == "" || answer.JSEP.Type != "answer" ||
+			res.Header.Get("Access-Control-Allow-Origin") != "*" {
 			t.Fatalf("%s %s", res.Status, body)
 		}
 		for _, want := range []string{"a=ice-lite", "a=setup:passive", "a=msid:rts video", "a=msid:rts audio", "typ host"} {
@@ -63,7 +64,16 @@ func TestARTCLeavesOutTracks(t *testing.T) {
 
 // Pictures may wait for their sound, where there is any; else they are shown at once.
 func TestPicturesMayWaitForSound(t *testing.T) {
-	opus, aac := &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2}, &media.Track{Codec: media.AAC, SampleRate: 48000, Channels: 2, Config: []byte{0x11, 0x90}}
+	opus, aac := &media.Track{
+		Codec:      media.Opus,
+		SampleRate: 48000,
+		Channels:   2,
+	}, &media.Track{
+		Codec:      media.AAC,
+		SampleRate: 48000,
+		Channels:   2,
+		Config:     []byte{0x11, 0x90},
+	}
 	for name, c := range map[string]struct {
 		sound *media.Track
 		url   string
@@ -140,17 +150,20 @@ func TestWHEPPlaysAndEnds(t *testing.T) {
 
 func TestWHEPEndpointAnswersQuestions(t *testing.T) {
 	s := newStack(t, nil)
-	if res, _ := s.request("OPTIONS", rtsHost, "/live/stream", "", ""); res.StatusCode != 200 || res.Header.Get("Accept-Post") != "application/sdp" ||
+	if res, _ := s.request("OPTIONS", rtsHost, "/live/stream", "", ""); res.StatusCode != 200 ||
+		res.Header.Get("Accept-Post") != "application/sdp" ||
 		!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "If-Match") {
 		t.Errorf("OPTIONS: %s %v", res.Status, res.Header)
 	}
-	if res, _ := s.request("HEAD", rtsHost, "/live/stream", "", ""); res.StatusCode != 200 || res.Header.Get("Content-Type") != "application/sdp" {
+	if res, _ := s.request("HEAD", rtsHost, "/live/stream", "", ""); res.StatusCode != 200 ||
+		res.Header.Get("Content-Type") != "application/sdp" {
 		t.Errorf("HEAD: %s %v", res.Status, res.Header)
 	}
 	if res, _ := s.request("GET", rtsHost, "/live/stream", "", ""); res.StatusCode != 204 {
 		t.Errorf("GET: %s", res.Status)
 	}
-	if res, _ := s.request("PUT", rtsHost, "/live/stream", "", ""); res.StatusCode != 405 || res.Header.Get("Allow") == "" {
+	if res, _ := s.request("PUT", rtsHost, "/live/stream", "", ""); res.StatusCode != 405 ||
+		res.Header.Get("Allow") == "" {
 		t.Errorf("PUT: %s", res.Status)
 	}
 }
@@ -188,7 +201,9 @@ func TestLEBPlaysAndStops(t *testing.T) {
 	s.publish()
 	c := newClient(t, nil)
 	ask := func(url string) string {
-		b, _ := json.Marshal(map[string]any{"streamurl": url, "sessionid": "1", "localsdp": map[string]string{"type": "offer", "sdp": c.offer}})
+		b, _ := json.Marshal(
+			map[string]any{"streamurl": url, "sessionid": "1", "localsdp": map[string]string{"type": "offer", "sdp": c.offer}},
+		)
 		_, body := s.request("POST", rtsHost, "/webrtc/v1/pullstream", "application/json", string(b))
 		return body
 	}
@@ -206,7 +221,8 @@ func TestLEBPlaysAndStops(t *testing.T) {
 	}
 	c.answer(answer.RemoteSDP.SDP)
 	c.next()
-	if res, body := s.request("POST", rtsHost, "/webrtc/v1/stopstream", "application/json", fmt.Sprintf(`{"streamurl":"x","svrsig":%q}`, answer.Signature)); res.StatusCode != 200 {
+	if res, body := s.request("POST", rtsHost, "/webrtc/v1/stopstream", "application/json",
+		fmt.Sprintf(`{"streamurl":"x","svrsig":%q}`, answer.Signature)); res.StatusCode != 200 {
 		t.Errorf("stop: %s %s", res.Status, body)
 	}
 	c.awaitClosed()
@@ -333,7 +349,8 @@ func TestStreamOfAnotherSpaceIsNotServed(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()
 	c := newClient(t, nil)
-	if res, body := s.request("POST", "other.example.com", "/live/stream", "application/sdp", c.offer); res.StatusCode != http.StatusConflict {
+	if res, body := s.request("POST", "other.example.com", "/live/stream", "application/sdp",
+		c.offer); res.StatusCode != http.StatusConflict {
 		t.Errorf("%s %s", res.Status, body)
 	}
 	if s.hub.Lookup(hub.Key{Space: "other.example.com", App: "live", Name: "stream"}) != nil {

@@ -6,8 +6,9 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 )
 
-// What a player reports is weighed so that a viewer with too little network gets less, in steps that do not flap: first it loses
-// frames that nobody refers to, then it waits for the next key frame, again and again while it does not get better.
+// What a player reports is weighed so that a viewer with too little network gets less, in steps that do not flap: first
+// it loses frames that nobody refers to, then it waits for the next key frame, again and again while it does not get
+// better.
 const (
 	pressureFrom  = 5 * time.Second  // after the first report: estimates of the beginning are low
 	pressureAfter = time.Second      // how long it must last before frames are left out
@@ -26,7 +27,7 @@ const (
 	bad
 )
 
-// grade gives the strain of a value that is worse the higher it is; between low and high it stays what it was.
+// grade returns the strain of a value that is worse the higher it is; between low and high it stays what it was.
 func grade(was strain, value, low, high, highest float64) strain {
 	switch {
 	case value >= highest:
@@ -69,7 +70,8 @@ const (
 	stepSkip
 )
 
-// estimate takes in the bandwidth that the player estimates for what it gets (REMB), against what the stream needs, in any one unit.
+// estimate takes in the bandwidth that the player estimates for what it gets (REMB), against what the stream needs, in
+// any one unit.
 func (p *pressure) estimate(now time.Time, has, needs float64) (step, fanout.Cause) {
 	if has <= 0 || needs <= 0 {
 		return stepNone, 0
@@ -77,7 +79,8 @@ func (p *pressure) estimate(now time.Time, has, needs float64) (step, fanout.Cau
 	return p.report(now, fanout.CauseBandwidth, needs/has, 1/0.9, 1/0.75, 1/0.5)
 }
 
-// loss takes in the fraction of packets that were lost. That alone makes nobody wait for key frames: repeats fill what is missing.
+// loss takes in the fraction of packets that were lost. That alone makes nobody wait for key frames: repeats fill what
+// is missing.
 func (p *pressure) loss(now time.Time, fraction float64) (step, fanout.Cause) {
 	return p.report(now, fanout.CauseLoss, fraction, 0.05, 0.1, 2)
 }

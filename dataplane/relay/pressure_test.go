@@ -57,7 +57,8 @@ func TestPressure(t *testing.T) {
 					return p.estimate(now, 0.5, 2)
 				}
 				return p.estimate(now, 3, 2)
-			}, []took{{11, stepThin, fanout.CauseBandwidth}, {12, stepSkip, fanout.CauseBandwidth}, {16, stepSkip, fanout.CauseBandwidth}, {22, stepFull, 0}},
+			}, []took{{11, stepThin, fanout.CauseBandwidth}, {12, stepSkip, fanout.CauseBandwidth},
+				{16, stepSkip, fanout.CauseBandwidth}, {22, stepFull, 0}},
 		},
 		"between two thresholds nothing changes": {
 			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {

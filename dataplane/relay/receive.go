@@ -23,7 +23,13 @@ func (r *Relay) receiveUDP(s *fanout.Socket) {
 	take := func(b []byte, from netip.AddrPort) { r.packet(b, path{socket: s, remote: from}, nil) }
 	err := readBatches(s.Conn, take)
 	if errors.Is(err, errors.ErrUnsupported) {
-		r.log.Info("Reading a datagram at a time: the system reads no batches", "socket", s.Local().String(), "cause", err.Error())
+		r.log.Info(
+			"Reading a datagram at a time: the system reads no batches",
+			"socket",
+			s.Local().String(),
+			"cause",
+			err.Error(),
+		)
 		readPlain(s.Conn, take)
 	}
 }
@@ -47,8 +53,9 @@ func readPlain(conn *net.UDPConn, take func(b []byte, from netip.AddrPort)) {
 	}
 }
 
-// packet tells the protocols on a path apart by the first byte (RFC 7983, 7). known is the session of an ICE-TCP connection.
-// It gives the session that the path has proved to belong to; nil when there is none, and then nothing was kept of it.
+// packet tells the protocols on a path apart by the first byte (RFC 7983, 7). known is the session of an ICE-TCP
+// connection. It gives the session that the path has proved to belong to; nil when there is none, and then nothing was
+// kept of it.
 func (r *Relay) packet(b []byte, from path, known *session) *session {
 	var s *session
 	defer r.survive("packet", func() {
@@ -129,8 +136,8 @@ func (r *Relay) acceptTCP(l *net.TCPListener) {
 	}
 }
 
-// receiveTCP reads packets with a length in front (RFC 4571, 2) until the connection or its session ends. identified is called once,
-// when a session was shown or the connection is over.
+// receiveTCP reads packets with a length in front (RFC 4571, 2) until the connection or its session ends. identified is
+// called once, when a session was shown or the connection is over.
 func (r *Relay) receiveTCP(conn *net.TCPConn, identified func()) {
 	defer func() {
 		if identified != nil {
@@ -188,8 +195,8 @@ func (s *session) keep(conn *net.TCPConn) bool {
 	return true
 }
 
-// lose forgets a connection that is over, and tells whether it was the one that the player used. One that was only checked may go:
-// the player has chosen another path, or will.
+// lose forgets a connection that is over, and reports whether it was the one that the player used. One that was only
+// checked may go: the player has chosen another path, or will.
 func (s *session) lose(conn *net.TCPConn, out *fanout.TCPPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

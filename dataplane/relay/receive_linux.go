@@ -19,8 +19,9 @@ type received struct {
 	length uint32
 }
 
-// readBatches reads datagrams, many with one system call (recvmmsg), and gives each to take, until the socket is closed. What take
-// gets is overwritten afterwards. It gives errors.ErrUnsupported when the system cannot; nothing was read then.
+// readBatches reads datagrams, many with one system call (recvmmsg), and gives each to take, until the socket is
+// closed. What take gets is overwritten afterwards. It gives errors.ErrUnsupported when the system cannot; nothing was
+// read then.
 func readBatches(conn *net.UDPConn, take func(b []byte, from netip.AddrPort)) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -42,7 +43,15 @@ func readBatches(conn *net.UDPConn, take func(b []byte, from netip.AddrPort)) er
 		for i := range messages {
 			messages[i].header.Namelen = unix.SizeofSockaddrInet6
 		}
-		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&messages[0])), readBatch, unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno = unix.Syscall6(
+			unix.SYS_RECVMMSG,
+			fd,
+			uintptr(unsafe.Pointer(&messages[0])),
+			readBatch,
+			unix.MSG_DONTWAIT,
+			0,
+			0,
+		)
 		return errno != unix.EAGAIN
 	}
 	for {
@@ -62,8 +71,8 @@ func readBatches(conn *net.UDPConn, take func(b []byte, from netip.AddrPort)) er
 	}
 }
 
-// sender reads the address that a datagram came from; its port is in network byte order. The kernel sends nothing to port 0, and
-// link-local addresses are not served.
+// sender reads the address that a datagram came from; its port is in network byte order. The kernel sends nothing to
+// port 0, and link-local addresses are not served.
 func sender(name *unix.RawSockaddrInet6) (netip.AddrPort, bool) {
 	port := (*[2]byte)(unsafe.Pointer(&name.Port))
 	number := uint16(port[0])<<8 | uint16(port[1])

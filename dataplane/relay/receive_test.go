@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Both ways of reading give the same datagrams with the same senders, over IPv4 and IPv6, and end when the socket is closed.
+// Both ways of reading give the same datagrams with the same senders, over IPv4 and IPv6, and end when the socket is
+// closed.
 func TestReadingWaysAgree(t *testing.T) {
 	ways := map[string]func(*net.UDPConn, func([]byte, netip.AddrPort)) error{
 		"plain": func(c *net.UDPConn, take func([]byte, netip.AddrPort)) error {

@@ -19,15 +19,17 @@ import (
 	"github.com/pion/dtls/v3/pkg/protocol/recordlayer"
 )
 
-// lastWord is one of the two ways in which a player is told that its connection is over. What players do by themselves differs: close_notify ends the
-// DTLS transport alone, which pages have to ask for (the official SDK does, once a second); a fatal alert makes the peer connection "failed", which they
-// hear of at once and join again for.
+// lastWord is one of the two ways in which a player is told that its connection is over. What players do by themselves
+// differs: close_notify ends the DTLS transport alone, which pages have to ask for (the official SDK does, once a
+// second); a fatal alert makes the peer connection "failed", which they hear of at once and join again for.
 type lastWord int
 
 const (
 	noWord      lastWord = iota
 	closeNotify          // nothing comes any more (RFC 5246, 7.2.1)
-	comeAgain            // "an internal error unrelated to the peer or the correctness of the protocol makes it impossible to continue" (RFC 5246, 7.2.2)
+	// "an internal error unrelated to the peer or the correctness of the protocol makes it impossible to continue" (RFC
+	// 5246, 7.2.2)
+	comeAgain
 )
 
 func (w lastWord) alert() alert.Alert {
@@ -37,7 +39,8 @@ func (w lastWord) alert() alert.Alert {
 	return alert.Alert{Level: alert.Warning, Description: alert.CloseNotify}
 }
 
-// suite is a cipher suite that seals records by AEAD, with the sizes of its keys and implicit nonces in bytes (RFC 5289, RFC 7905).
+// suite is a cipher suite that seals records by AEAD, with the sizes of its keys and implicit nonces in bytes (RFC
+// 5289, RFC 7905).
 type suite struct {
 	key, iv int
 	hash    func() hash.Hash
@@ -66,14 +69,19 @@ func suiteOf(id dtls.CipherSuiteID) (suite, error) {
 	case dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384:
 		return suite{32, 4, sha512.New384, gcm}, nil
 	case dtls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
-		return suite{32, 12, sha256.New, func(a, b, c, d []byte) (aead, error) { return ciphersuite.NewChaCha20Poly1305(a, b, c, d) }}, nil
+		return suite{
+			32,
+			12,
+			sha256.New,
+			func(a, b, c, d []byte) (aead, error) { return ciphersuite.NewChaCha20Poly1305(a, b, c, d) },
+		}, nil
 	default:
 		return suite{}, fmt.Errorf("cipher suite %s is not one that was offered", id)
 	}
 }
 
-// recordKeys seal and open the records of a connection after its handshake: all that is needed of it. They take no part in the connection, so whoever
-// makes them sees to it that nothing else seals under the same numbers.
+// recordKeys seal and open the records of a connection after its handshake: all that is needed of it. They take no part
+// in the connection, so whoever makes them sees to it that nothing else seals under the same numbers.
 type recordKeys struct {
 	id                  dtls.CipherSuiteID
 	localKey, localIV   []byte
@@ -81,7 +89,8 @@ type recordKeys struct {
 	number              uint64 // sequence number of the next record of ours
 }
 
-// movedState is what a state of DTLS consists of on the way between processes, by the names that dtls.State gives its parts.
+// movedState is what a state of DTLS consists of on the way between processes, by the names that dtls.State gives its
+// parts.
 type movedState struct {
 	LocalRandom    [handshake.RandomLength]byte
 	RemoteRandom   [handshake.RandomLength]byte
@@ -121,7 +130,7 @@ func (k *recordKeys) aead() (aead, error) {
 	return s.aead(k.localKey, k.localIV, k.remoteKey, k.remoteIV)
 }
 
-// seal gives the record of a last word under a sequence number, under which nothing else may be sealed.
+// seal returns the record of a last word under a sequence number, under which nothing else may be sealed.
 func (k *recordKeys) seal(w lastWord, number uint64) ([]byte, error) {
 	cipher, err := k.aead()
 	if err != nil {
@@ -142,7 +151,7 @@ func (k *recordKeys) seal(w lastWord, number uint64) ([]byte, error) {
 	return raw, nil
 }
 
-// open gives the alert that a record of the player holds. Bytes of the record are overwritten.
+// open returns the alert that a record of the player holds. Bytes of the record are overwritten.
 func (k *recordKeys) open(record []byte) (alert.Alert, error) {
 	var header recordlayer.Header
 	var a alert.Alert

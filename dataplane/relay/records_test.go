@@ -27,12 +27,24 @@ func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn,
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err = dtls.ServerWithOptions(ends[0], ends[1].LocalAddr(), dtls.WithCertificates(identity.certificate),
-		dtls.WithCipherSuites(suites()...), dtls.WithInsecureSkipVerifyHello(true), dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret))
+	server, err = dtls.ServerWithOptions(
+		ends[0],
+		ends[1].LocalAddr(),
+		dtls.WithCertificates(identity.certificate),
+		dtls.WithCipherSuites(
+			suites()...),
+		dtls.WithInsecureSkipVerifyHello(true),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	player, err = dtls.ClientWithOptions(ends[1], ends[0].LocalAddr(), dtls.WithCipherSuites(id), dtls.WithInsecureSkipVerify(true))
+	player, err = dtls.ClientWithOptions(
+		ends[1],
+		ends[0].LocalAddr(),
+		dtls.WithCipherSuites(id),
+		dtls.WithInsecureSkipVerify(true),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,23 +34,30 @@ func TestRefusals(t *testing.T) {
 		{"offline", "offline.example.com", "/live/stream", sdp, offer, 403, "DomainOffline", nil},
 		{"other address", "private.example.com", "/live/stream", sdp, offer, 403, "AddressNotAllowed", nil},
 		{"no referer", "page.example.com", "/live/stream", sdp, offer, 403, "RefererNotAllowed", nil},
-		{"other referer", "page.example.com", "/live/stream", sdp, offer, 403, "RefererNotAllowed", []string{"Referer", "https://bad.example/x"}},
-		{"good referer", "page.example.com", "/live/stream", sdp, offer, 201, "", []string{"Referer", "https://www.good.example/x"}},
+		{"other referer", "page.example.com", "/live/stream", sdp, offer, 403, "RefererNotAllowed",
+			[]string{"Referer", "https://bad.example/x"}},
+		{"good referer", "page.example.com", "/live/stream", sdp, offer, 201, "",
+			[]string{"Referer", "https://www.good.example/x"}},
 		{"not signed", signedHost, "/live/stream", sdp, offer, 403, "SignatureMissing", nil},
-		{"signature expired", signedHost, "/live/stream?auth_key=1735689600-0-0-879aa9f4283cdbdd336e2b0ba876f021", sdp, offer, 403, "SignatureExpired", nil},
-		{"signature wrong", signedHost, "/live/stream?auth_key=" + stamp + "-0-0-879aa9f4283cdbdd336e2b0ba876f021", sdp, offer, 403, "SignatureInvalid", nil},
+		{"signature expired", signedHost, "/live/stream?auth_key=1735689600-0-0-879aa9f4283cdbdd336e2b0ba876f021", sdp, offer,
+			403, "SignatureExpired", nil},
+		{"signature wrong", signedHost, "/live/stream?auth_key=" + stamp + "-0-0-879aa9f4283cdbdd336e2b0ba876f021", sdp,
+			offer, 403, "SignatureInvalid", nil},
 		{"no stream, WHEP", rtsHost, "/live/none", sdp, offer, 409, "StreamNotFound", nil},
 		{"no stream, ARTC", rtsHost, "/live/none", "application/json", artcBody(offer), 404, "StreamNotFound", nil},
 		{"unknown template", rtsHost, "/live/stream_4k", "application/json", artcBody(offer), 404, "StreamNotFound", nil},
 		{"path too short", rtsHost, "/live", sdp, offer, 404, "NotAStream", nil},
 		{"path too long", rtsHost, "/live/a/b", sdp, offer, 404, "NotAStream", nil},
 		{"not SDP", rtsHost, "/live/stream", sdp, "hello", 400, "InvalidOffer", nil},
-		{"SDP without transport", rtsHost, "/live/stream", sdp, "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n", 400, "InvalidOffer", nil},
-		{"passive offer", rtsHost, "/live/stream", sdp, strings.ReplaceAll(offer, "setup:actpass", "setup:passive"), 400, "InvalidOffer", nil},
+		{"SDP without transport", rtsHost, "/live/stream", sdp, "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=video " +
+			"9 UDP/TLS/RTP/SAVPF 96\r\n", 400, "InvalidOffer", nil},
+		{"passive offer", rtsHost, "/live/stream", sdp, strings.ReplaceAll(offer, "setup:actpass", "setup:passive"), 400,
+			"InvalidOffer", nil},
 		{"no H.264", rtsHost, "/live/stream", sdp, audioOnly, 415, "CodecNotOffered", nil},
 		{"not JSON", rtsHost, "/live/stream", "application/json", "{", 400, "InvalidJSON", nil},
 		{"no offer", rtsHost, "/live/stream", "application/json", "{}", 400, "OfferMissing", nil},
-		{"publish", rtsHost, "/live/stream", "application/json", `{"push_stream":"artc://x/y/z"}`, 405, "PublishNotServed", nil},
+		{"publish", rtsHost, "/live/stream", "application/json", `{"push_stream":"artc://x/y/z"}`, 405, "PublishNotServed",
+			nil},
 		{"too large", rtsHost, "/live/stream", sdp, strings.Repeat("a", 65<<10), 413, "BodyTooLarge", nil},
 	} {
 		res, body := s.request("POST", c.host, c.path, c.contentType, c.body, c.headers...)
@@ -90,7 +97,9 @@ func TestUnplayableSourcesAreRefusedWithTheRemedy(t *testing.T) {
 	h := newStack(t, nil)
 	h.video = &media.Track{Codec: media.H265}
 	h.publish()
-	if res, text := h.request("POST", rtsHost, "/live/stream", "application/sdp", strings.ReplaceAll(offer, "H265/90000", "XH265/90000")); res.StatusCode != 415 || !strings.Contains(text, "H265Source") {
+	if res, text := h.request("POST", rtsHost, "/live/stream", "application/sdp", strings.ReplaceAll(offer, "H265/90000",
+		"XH265/90000")); res.StatusCode != 415 ||
+		!strings.Contains(text, "H265Source") {
 		t.Errorf("H.265: %s %s", res.Status, text)
 	}
 }
@@ -99,7 +108,8 @@ func TestAACIsSaidToBeSilent(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish(s.video, &media.Track{Codec: media.AAC, SampleRate: 44100, Channels: 2})
 	res, body := s.request("POST", rtsHost, "/live/stream", "application/sdp", newClient(t, nil).offer)
-	if notice := res.Header.Get("X-Millrace-Notice"); res.StatusCode != 201 || !strings.Contains(notice, "AAC") || !strings.Contains(notice, "hd") {
+	if notice := res.Header.Get("X-Millrace-Notice"); res.StatusCode != 201 || !strings.Contains(notice, "AAC") ||
+		!strings.Contains(notice, "hd") {
 		t.Errorf("%s %q %s", res.Status, notice, body)
 	}
 }
@@ -148,7 +158,13 @@ func TestFloodLeavesNothing(t *testing.T) {
 		if i%2 == 0 {
 			user = ufrag + ":x"
 		}
-		m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(user), stun.NewShortTermIntegrity("guess"), stun.Fingerprint)
+		m, err := stun.Build(
+			stun.TransactionID,
+			stun.BindingRequest,
+			stun.NewUsername(user),
+			stun.NewShortTermIntegrity("guess"),
+			stun.Fingerprint,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,7 +196,8 @@ func TestFloodLeavesNothing(t *testing.T) {
 // ICE-TCP connections that send nonsense are closed and harm nobody.
 func TestNonsenseOverTCP(t *testing.T) {
 	s := newStack(t, nil)
-	for _, packet := range [][]byte{{0xff, 0xff}, append(binary.BigEndian.AppendUint16(nil, 2000), make([]byte, 2000)...)} {
+	for _, packet := range [][]byte{{0xff, 0xff}, append(binary.BigEndian.AppendUint16(nil, 2000),
+		make([]byte, 2000)...)} {
 		conn, err := net.Dial("tcp", s.relay.sockets[0].Local().String())
 		if err != nil {
 			t.Fatal(err)

@@ -1,5 +1,5 @@
-// Package relay serves live streams to WebRTC viewers: signalling over HTTP in the dialects of package signal, ICE-lite and
-// DTLS-SRTP on one UDP port (and the same TCP port), media through package fanout.
+// Package relay serves live streams to WebRTC viewers: signalling over HTTP in the dialects of package signal, ICE-lite
+// and DTLS-SRTP on one UDP port (and the same TCP port), media through package fanout.
 package relay
 
 import (
@@ -30,13 +30,13 @@ type Options struct {
 	Metrics prometheus.Registerer // nil: no metrics
 	Find    hub.Finder            // of streams that players ask for; default: Hub
 
-	// Listen lists the addresses on which media is exchanged, UDP and TCP; port 0 takes a free one, the same for all. Default:
-	// every unicast address of the machine, port 8000.
+	// Listen lists the addresses on which media is exchanged, UDP and TCP; port 0 takes a free one, the same for all.
+	// Default: every unicast address of the machine, port 8000.
 	Listen []netip.AddrPort
 	// NoTCP turns ICE-TCP off.
 	NoTCP bool
-	// Advertise lists the addresses that players are told, in place of those the relay listens on; port 0 means the port that the
-	// relay listens on.
+	// Advertise lists the addresses that players are told, in place of those the relay listens on; port 0 means the port
+	// that the relay listens on.
 	Advertise []netip.AddrPort
 
 	Engine         fanout.EngineOptions
@@ -48,8 +48,8 @@ type Options struct {
 	MaxEgressMbps  float64       // sent in all, beyond which newcomers are refused; default: no limit
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 
-	// Farewells names a file that outlives this process, for what tells players of a process that was killed to go elsewhere
-	// (farewell.go, SayFarewells); empty: they find out by themselves.
+	// Farewells names a file that outlives this process, for what tells players of a process that was killed to go
+	// elsewhere (farewell.go, SayFarewells); empty: they find out by themselves.
 	Farewells string
 }
 
@@ -156,7 +156,8 @@ func (r *Relay) applyPlan(now *plan.Index) {
 	}
 }
 
-// sweep ends sessions that did not connect in time, or fell silent, and those whose source became one that they cannot play.
+// sweep ends sessions that did not connect in time, or fell silent, and those whose source became one that they cannot
+// play.
 func (r *Relay) sweep() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -184,8 +185,8 @@ func (r *Relay) sweep() {
 	}
 }
 
-// Drain sends the players away one after the other, spread over a time. It returns when none is left, and all have been told more than once, or the
-// context has ended.
+// Drain sends the players away one after the other, spread over a time. It returns when none is left, and all have been
+// told more than once, or the context has ended.
 func (r *Relay) Drain(ctx context.Context, over time.Duration) error {
 	all := r.sessions.all()
 	if left := handover.Spread(ctx, len(all), over, func(i int) { all[i].sendAway("drain") }); left > 0 {

@@ -11,8 +11,9 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// repaired gives what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the player cannot play
-// the stream as it is, its shared repaired rendition. Where no rendition can be made at all it is the stream.
+// repaired returns what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the
+// player cannot play the stream as it is, its shared repaired rendition. Where no rendition can be made at all it is
+// the stream.
 func (r *Relay) repaired(req *http.Request, t *target, ask *signal.Ask, offer *sdp.Offer) (*target, *signal.Refusal) {
 	if !t.domain.AutoRepair || t.stream.Publisher().Yields || plays(t.stream, ask, offer) {
 		return t, nil
@@ -31,8 +32,8 @@ func (r *Relay) repaired(req *http.Request, t *target, ask *signal.Ask, offer *s
 	return &other, nil
 }
 
-// plays tells whether a player shows all that it wants of a stream. Those that offer AAC, or say that they order B-frames, are made for
-// sources as they come.
+// plays reports whether a player shows all that it wants of a stream. Those that offer AAC, or say that they order
+// B-frames, are made for sources as they come.
 func plays(s *hub.Stream, ask *signal.Ask, offer *sdp.Offer) bool {
 	if offer.AcceptsAAC() || offer.AcceptsBFrames() {
 		return true

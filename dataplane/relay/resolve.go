@@ -21,7 +21,8 @@ type target struct {
 	right  plan.PlayRight
 }
 
-// resolve decides whether a player gets a stream, cheapest questions first: the domain, who asks, the signature, the stream.
+// resolve decides whether a player gets a stream, cheapest questions first: the domain, who asks, the signature, the
+// stream.
 func (r *Relay) resolve(ask *signal.Ask, req *http.Request) (*target, *signal.Refusal) {
 	index := r.opt.Plan.Load()
 	d := index.Play(ask.Host)
@@ -32,13 +33,28 @@ func (r *Relay) resolve(ask *signal.Ask, req *http.Request) (*target, *signal.Re
 	}
 	switch {
 	case d == nil || d.Type != plan.RTS:
-		return nil, signal.Refuse(http.StatusNotFound, "UnknownDomain", "%q is not an RTS play domain of this server", ask.Host)
+		return nil, signal.Refuse(
+			http.StatusNotFound,
+			"UnknownDomain",
+			"%q is not an RTS play domain of this server",
+			ask.Host,
+		)
 	case d.Offline:
 		return nil, signal.Refuse(http.StatusForbidden, "DomainOffline", "play domain %s is offline", d.Hostname)
 	case !plan.AllowsIP(d.IPs, remote):
-		return nil, signal.Refuse(http.StatusForbidden, "AddressNotAllowed", "play domain %s does not serve this address", d.Hostname)
+		return nil, signal.Refuse(
+			http.StatusForbidden,
+			"AddressNotAllowed",
+			"play domain %s does not serve this address",
+			d.Hostname,
+		)
 	case !plan.AllowsReferer(d.Referers, referer):
-		return nil, signal.Refuse(http.StatusForbidden, "RefererNotAllowed", "play domain %s does not serve this page", d.Hostname)
+		return nil, signal.Refuse(
+			http.StatusForbidden,
+			"RefererNotAllowed",
+			"play domain %s does not serve this page",
+			d.Hostname,
+		)
 	}
 	path, err := urlauth.Verify(d.Auth, ask.Path, ask.RawQuery, time.Now())
 	if err != nil {
@@ -59,7 +75,13 @@ func (r *Relay) resolve(ask *signal.Ask, req *http.Request) (*target, *signal.Re
 }
 
 func notFoundRefusal(err error, app, name string) *signal.Refusal {
-	refusal := signal.Refuse(http.StatusNotFound, "StreamNotFound", "stream %s/%s is not being published; it plays as soon as it is", app, name)
+	refusal := signal.Refuse(
+		http.StatusNotFound,
+		"StreamNotFound",
+		"stream %s/%s is not being published; it plays as soon as it is",
+		app,
+		name,
+	)
 	refusal.RetryAfter = retryMissing
 	if later, ok := errors.AsType[*hub.UnavailableError](err); ok {
 		refusal = signal.Refuse(http.StatusServiceUnavailable, later.Reason, "%s", later.Message)

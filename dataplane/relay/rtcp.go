@@ -19,7 +19,12 @@ type inbound struct {
 }
 
 func newInbound(keys srtpKeys) (*inbound, error) {
-	c, err := srtp.CreateContext(keys.remoteKey, keys.remoteSalt, srtp.ProtectionProfile(keys.profile), srtp.SRTCPReplayProtection(64))
+	c, err := srtp.CreateContext(
+		keys.remoteKey,
+		keys.remoteSalt,
+		srtp.ProtectionProfile(keys.profile),
+		srtp.SRTCPReplayProtection(64),
+	)
 	if err != nil {
 		return nil, fmt.Errorf("setting up SRTCP: %w", err)
 	}
@@ -101,8 +106,8 @@ func (s *session) estimated(v *fanout.Viewer, bandwidth float64, now time.Time) 
 	s.follow(v, do, cause)
 }
 
-// roundTrip computes the round-trip time of a report (RFC 3550, 6.4.1): the middle of the NTP time of the sender report that it
-// answers, and how long that had lain at the player, both in 1/65536 s.
+// roundTrip computes the round-trip time of a report (RFC 3550, 6.4.1): the middle of the NTP time of the sender report
+// that it answers, and how long that had lain at the player, both in 1/65536 s.
 func roundTrip(now time.Time, lastSR, delay uint32) (time.Duration, bool) {
 	if lastSR == 0 {
 		return 0, false
@@ -183,7 +188,14 @@ func walkPacket(b []byte, f func(feedback)) {
 		}
 		ssrc := binary.BigEndian.Uint32(body[4:])
 		for at := 8; at+4 <= len(body); at += 4 {
-			f(feedback{nack: true, ssrc: ssrc, pid: binary.BigEndian.Uint16(body[at:]), blp: binary.BigEndian.Uint16(body[at+2:])})
+			f(
+				feedback{
+					nack: true,
+					ssrc: ssrc,
+					pid:  binary.BigEndian.Uint16(body[at:]),
+					blp:  binary.BigEndian.Uint16(body[at+2:]),
+				},
+			)
 		}
 	case rtcpPayloadFB:
 		if (count == fmtPLI || count == fmtFIR) && len(body) >= 8 {

@@ -17,11 +17,27 @@ func marshal(t testing.TB, packets ...rtcp.Packet) []byte {
 }
 
 func TestWalkRTCP(t *testing.T) {
-	b := marshal(t,
-		&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 7, FractionLost: 25, LastSenderReport: 9, Delay: 4}, {SSRC: 8}}, ProfileExtensions: []byte{1, 2, 3, 4}},
-		&rtcp.SourceDescription{Chunks: []rtcp.SourceDescriptionChunk{{Source: 1, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: "x"}}}}},
-		&rtcp.TransportLayerNack{SenderSSRC: 1, MediaSSRC: 7, Nacks: []rtcp.NackPair{{PacketID: 65535, LostPackets: 3}, {PacketID: 5}}},
-		&rtcp.TransportLayerCC{Header: rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: 4}, MediaSSRC: 7},
+	b := marshal(
+		t,
+		&rtcp.ReceiverReport{
+			SSRC:              1,
+			Reports:           []rtcp.ReceptionReport{{SSRC: 7, FractionLost: 25, LastSenderReport: 9, Delay: 4}, {SSRC: 8}},
+			ProfileExtensions: []byte{1, 2, 3, 4},
+		},
+		&rtcp.SourceDescription{
+			Chunks: []rtcp.SourceDescriptionChunk{
+				{Source: 1, Items: []rtcp.SourceDescriptionItem{{Type: rtcp.SDESCNAME, Text: "x"}}},
+			},
+		},
+		&rtcp.TransportLayerNack{
+			SenderSSRC: 1,
+			MediaSSRC:  7,
+			Nacks:      []rtcp.NackPair{{PacketID: 65535, LostPackets: 3}, {PacketID: 5}},
+		},
+		&rtcp.TransportLayerCC{
+			Header:    rtcp.Header{Count: rtcp.FormatTCC, Type: rtcp.TypeTransportSpecificFeedback, Length: 4},
+			MediaSSRC: 7,
+		},
 		&rtcp.PictureLossIndication{SenderSSRC: 1, MediaSSRC: 7},
 		&rtcp.FullIntraRequest{SenderSSRC: 1, MediaSSRC: 7, FIR: []rtcp.FIREntry{{SSRC: 7}}},
 		&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e6, SSRCs: []uint32{7}},
@@ -41,7 +57,13 @@ func TestWalkRTCP(t *testing.T) {
 
 // Whatever a player sends: no panic, and no more than its bytes can hold.
 func FuzzWalkRTCP(f *testing.F) {
-	f.Add(marshal(f, &rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 7}}}, &rtcp.TransportLayerNack{Nacks: []rtcp.NackPair{{PacketID: 1}}}))
+	f.Add(
+		marshal(
+			f,
+			&rtcp.ReceiverReport{SSRC: 1, Reports: []rtcp.ReceptionReport{{SSRC: 7}}},
+			&rtcp.TransportLayerNack{Nacks: []rtcp.NackPair{{PacketID: 1}}},
+		),
+	)
 	f.Add(marshal(f, &rtcp.PictureLossIndication{}, &rtcp.FullIntraRequest{FIR: []rtcp.FIREntry{{SSRC: 7}}}))
 	f.Add([]byte{0x9f, 201, 0, 0})
 	f.Add([]byte{0x81, 205, 0, 0, 0x81, 206, 255, 255})

@@ -92,8 +92,9 @@ func (s *session) sentSince() uint64 {
 
 func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
 
-// handleSTUN answers a connectivity or consent check of the player. A check with the right password ties its address to the session;
-// the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes. It tells whether the password was right.
+// handleSTUN answers a connectivity or consent check of the player. A check with the right password ties its address to
+// the session; the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes. It reports whether the
+// password was right.
 func (s *session) handleSTUN(r *ice.Request, from path) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,8 +118,8 @@ func (s *session) handleSTUN(r *ice.Request, from path) bool {
 // movePause is the shortest time between two moves of a session's media.
 const movePause = time.Second
 
-// nominate considers a new path that a check with the right password came on. Before DTLS the nominated one is taken, or the first.
-// Afterwards a nomination moves the media there: the player's network has changed.
+// nominate considers a new path that a check with the right password came on. Before DTLS the nominated one is taken,
+// or the first. Afterwards a nomination moves the media there: the player's network has changed.
 func (s *session) nominate(r *ice.Request, from path) {
 	v := s.viewer.Load()
 	switch {
@@ -149,8 +150,9 @@ func (s *session) handleDTLS(b []byte, from path) {
 	s.dtls.deliver(b)
 }
 
-// lipSync is for how long, in units of 10 ms, a player may hold pictures back until their sound is due: browsers keep sound for about 100 ms, and
-// with 0 show pictures that much before it. Up to 500 ms Chromium shows pictures at once until it knows how late sound is.
+// lipSync is for how long, in units of 10 ms, a player may hold pictures back until their sound is due: browsers keep
+// sound for about 100 ms, and with 0 show pictures that much before it. Up to 500 ms Chromium shows pictures at once
+// until it knows how late sound is.
 const lipSync = 50
 
 // start sends media with the keys of the handshake.
@@ -208,7 +210,9 @@ func (s *session) start(keys srtpKeys) error {
 	s.relay.sessions.connected(s)
 	s.relay.engine.Add(v, s.feed.feed)
 	s.relay.metrics.joined(s.dialect, time.Since(s.created))
-	s.relay.log.V(1).Info("Viewer connected", "session", s.id[:8], "stream", s.key.String(), "dialect", s.dialect, "profile", keys.profile, "tcp", p.tcp != nil)
+	s.relay.log.V(1).
+		Info("Viewer connected", "session", s.id[:8], "stream", s.key.String(), "dialect", s.dialect, "profile", keys.profile,
+			"tcp", p.tcp != nil)
 	return nil
 }
 
@@ -217,8 +221,9 @@ func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
 		return fanout.LaneConfig{}
 	}
 	cfg := fanout.LaneConfig{
-		Codec: c.Codec, PayloadType: c.PayloadType, SSRC: ssrc, CaptureTimeID: c.CaptureTimeID, PlayoutDelayID: c.PlayoutDelayID,
-		TransportCCID: c.TransportCCID,
+		Codec: c.Codec, PayloadType: c.PayloadType, SSRC: ssrc, CaptureTimeID: c.CaptureTimeID,
+		PlayoutDelayID: c.PlayoutDelayID,
+		TransportCCID:  c.TransportCCID,
 	}
 	if rtx > 0 && c.RTXType > 0 {
 		cfg.RTXType, cfg.RTXSSRC = c.RTXType, rtx
@@ -267,7 +272,8 @@ func (s *session) end(reason string, cause error, last lastWord) {
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
 }
 
-// keepFarewell keeps the sealed last word of the session for who sees the end of this process. TCP connections end with the process.
+// keepFarewell keeps the sealed last word of the session for who sees the end of this process. TCP connections end with
+// the process.
 func (s *session) keepFarewell(record []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -284,7 +290,9 @@ func (s *session) writeFarewell() {
 		return
 	}
 	var err error
-	if s.slot, err = s.relay.farewell.put(s.slot, farewell{local: s.path.socket.Local(), remote: s.path.remote, record: s.goodbye}); err != nil {
-		s.relay.log.V(1).Info("A player will not be told when this process is killed", "session", s.id[:8], "error", err.Error())
+	if s.slot, err = s.relay.farewell.put(s.slot, farewell{local: s.path.socket.Local(), remote: s.path.remote,
+		record: s.goodbye}); err != nil {
+		s.relay.log.V(1).
+			Info("A player will not be told when this process is killed", "session", s.id[:8], "error", err.Error())
 	}
 }

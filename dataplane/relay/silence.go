@@ -8,9 +8,9 @@ import (
 	"github.com/pion/srtp/v3"
 )
 
-// silence is what a player gets in the audio section of a stream without audio that it can play: a few packets of silent Opus. The
-// official SDKs report the end of a stream ("ended") only when each of the two receivers has had a packet, so without them a viewer
-// of a source with AAC would never hear of the end.
+// silence is what a player gets in the audio section of a stream without audio that it can play: a few packets of
+// silent Opus. The official SDKs report the end of a stream ("ended") only when each of the two receivers has had a
+// packet, so without them a viewer of a source with AAC would never hear of the end.
 type silence struct {
 	context *srtp.Context
 	header  rtp.Header
@@ -38,7 +38,7 @@ func newSilence(keys srtpKeys, payloadType uint8, ssrc uint32) (*silence, error)
 	}}, nil
 }
 
-// next gives the next packet, or nil when there were enough.
+// next returns the next packet, or nil when there were enough.
 func (s *silence) next() []byte {
 	if s.left == 0 {
 		return nil

@@ -12,12 +12,17 @@ import (
 
 // A player without audio gets a few packets that it can open, in order, and then no more.
 func TestSilenceIsAFewPacketsThatOpen(t *testing.T) {
-	for _, profile := range []srtp.ProtectionProfile{srtp.ProtectionProfileAeadAes128Gcm, srtp.ProtectionProfileAes128CmHmacSha1_80} {
+	for _, profile := range []srtp.ProtectionProfile{srtp.ProtectionProfileAeadAes128Gcm,
+		srtp.ProtectionProfileAes128CmHmacSha1_80} {
 		saltLen, err := profile.SaltLen()
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys := srtpKeys{profile: fanout.Profile(profile), localKey: bytes.Repeat([]byte{7}, 16), localSalt: bytes.Repeat([]byte{9}, saltLen)}
+		keys := srtpKeys{
+			profile:   fanout.Profile(profile),
+			localKey:  bytes.Repeat([]byte{7}, 16),
+			localSalt: bytes.Repeat([]byte{9}, saltLen),
+		}
 		s, err := newSilence(keys, 111, 1234)
 		if err != nil {
 			t.Fatal(err)

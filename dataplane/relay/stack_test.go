@@ -41,7 +41,12 @@ func testPlan() *plan.Plan {
 			{Hostname: "other.example.com", Type: plan.RTS, Role: plan.Main, Space: "other.example.com"},
 			{Hostname: stdHost, Type: plan.Standard, Space: rtsHost, Protocols: []plan.Protocol{plan.FLV}},
 			{Hostname: rtsHost, Type: plan.RTS, Role: plan.Main, Space: rtsHost},
-			{Hostname: signedHost, Type: plan.RTS, Space: rtsHost, Auth: plan.Auth{Type: plan.AuthA, Primary: "rtsdemokey123456"}},
+			{
+				Hostname: signedHost,
+				Type:     plan.RTS,
+				Space:    rtsHost,
+				Auth:     plan.Auth{Type: plan.AuthA, Primary: "rtsdemokey123456"},
+			},
 		},
 		Templates: []plan.Template{{Space: rtsHost, ID: "hd", Type: plan.TemplateH264, DropB: true, AudioCodec: "Opus"}},
 	}
@@ -64,11 +69,18 @@ type stack struct {
 func newStack(t *testing.T, change func(*Options)) *stack {
 	t.Helper()
 	s := &stack{t: t, hub: hub.New(hub.Options{}), current: plan.NewCurrent(), video: &media.Track{
-		Codec: media.H264, Width: 640, Height: 360, SPS: []byte{0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5}, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
+		Codec: media.H264, Width: 640, Height: 360, SPS: []byte{0x67, 0x42, 0xc0, 0x1e, 0xda, 0x02, 0x80, 0xbf, 0xe5},
+		PPS: []byte{0x68, 0xce, 0x3c, 0x80},
 	}}
 	s.current.Store(plan.NewIndex(testPlan()))
 	s.registry = prometheus.NewRegistry()
-	opt := Options{Hub: s.hub, Plan: s.current, Log: testr.New(t), Metrics: s.registry, Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}}
+	opt := Options{
+		Hub:     s.hub,
+		Plan:    s.current,
+		Log:     testr.New(t),
+		Metrics: s.registry,
+		Listen:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+	}
 	if change != nil {
 		change(&opt)
 	}
@@ -103,7 +115,14 @@ func (s *stack) publish(tracks ...*media.Track) {
 func (s *stack) gop(frames int) {
 	s.t.Helper()
 	for i := range frames {
-		f := &media.Frame{Track: s.video, Key: i == 0, DTS: s.at, PTS: s.at, Ingest: time.Now(), Units: [][]byte{bytes.Repeat([]byte{0x41}, 3000)}}
+		f := &media.Frame{
+			Track:  s.video,
+			Key:    i == 0,
+			DTS:    s.at,
+			PTS:    s.at,
+			Ingest: time.Now(),
+			Units:  [][]byte{bytes.Repeat([]byte{0x41}, 3000)},
+		}
 		if f.Key {
 			f.Units = [][]byte{s.video.SPS, s.video.PPS, bytes.Repeat([]byte{0x65}, 3000)}
 		}
@@ -195,7 +214,8 @@ func newClient(t *testing.T, change func(*webrtc.SettingEngine)) *client {
 	if err := m.RegisterDefaultCodecs(); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.ExtPlayoutDelay}, webrtc.RTPCodecTypeVideo); err != nil {
+	if err := m.RegisterHeaderExtension(webrtc.RTPHeaderExtensionCapability{URI: sdp.ExtPlayoutDelay},
+		webrtc.RTPCodecTypeVideo); err != nil {
 		t.Fatal(err)
 	}
 	return newClientOf(t, webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m))
@@ -211,7 +231,8 @@ func newClientOf(t *testing.T, options ...func(*webrtc.API)) *client {
 	c := &client{t: t, pc: pc, packets: make(chan *packet, 10_000), closed: make(chan struct{})}
 	t.Cleanup(func() { _ = pc.Close() })
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		if _, err := pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		if _, err := pc.AddTransceiverFromKind(kind,
+			webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -227,12 +248,14 @@ func newClientOf(t *testing.T, options ...func(*webrtc.API)) *client {
 			if err != nil {
 				return
 			}
-			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 && p.Payload[0]&0x1f == 24, len(p.Payload) > 0 && p.Payload[0]&0x60 == 0, p.GetExtension(delay)}
+			c.packets <- &packet{track.Kind(), p.SequenceNumber, p.Timestamp, p.Marker, len(p.Payload) > 0 &&
+				p.Payload[0]&0x1f == 24, len(p.Payload) > 0 && p.Payload[0]&0x60 == 0, p.GetExtension(delay)}
 		}
 	})
 	once := make(chan struct{}, 1)
 	pc.OnConnectionStateChange(func(state webrtc.PeerConnectionState) {
-		if state == webrtc.PeerConnectionStateClosed || state == webrtc.PeerConnectionStateFailed || state == webrtc.PeerConnectionStateDisconnected {
+		if state == webrtc.PeerConnectionStateClosed || state == webrtc.PeerConnectionStateFailed ||
+			state == webrtc.PeerConnectionStateDisconnected {
 			select {
 			case once <- struct{}{}:
 				close(c.closed)
@@ -273,7 +296,8 @@ func (c *client) next() *packet {
 	}
 }
 
-// drain takes what has come and gives the last packet of video; nil when there is none. It does not wait: what is there may be sound.
+// drain takes what has come and gives the last packet of video; nil when there is none. It does not wait: what is there
+// may be sound.
 func (c *client) drain() (last *packet) {
 	for {
 		select {
@@ -310,7 +334,13 @@ func (s *stack) whep(c *client, host string) string {
 func artcBody(offer string) string {
 	b, _ := json.Marshal(map[string]any{
 		"version": 2, "sdk_version": "0.0.1", "mode": "live", "jsep": map[string]string{"type": "offer", "sdp": offer},
-		"pull_streams": []any{map[string]any{"url": "artc://" + rtsHost + "/live/stream", "amsid": []string{"rts audio"}, "vmsid": []string{"rts video"}}},
+		"pull_streams": []any{
+			map[string]any{
+				"url":   "artc://" + rtsHost + "/live/stream",
+				"amsid": []string{"rts audio"},
+				"vmsid": []string{"rts video"},
+			},
+		},
 	})
 	return string(b)
 }

@@ -29,8 +29,8 @@ func churnTime(t *testing.T) time.Duration {
 	return d
 }
 
-// Viewers that come and go, 20 a second, leave nothing behind: goroutines return to the base line, and the heap to within 10 %
-// (or 1 MiB, what a heap of this size may differ by from one collection to the next).
+// Viewers that come and go, 20 a second, leave nothing behind: goroutines return to the base line, and the heap to
+// within 10 % (or 1 MiB, what a heap of this size may differ by from one collection to the next).
 func TestChurnLeavesNothing(t *testing.T) {
 	const rate, slack = 20, 1 << 20
 	p := start(t, quickstart, nil)
@@ -63,7 +63,8 @@ func (p *process) visit(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
 	_, _ = play.Run(ctx, play.Options{ // cut off at any moment: its outcome says nothing
-		URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1, Lean: true, Decrypt: lean.DecryptSample,
+		URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1, Lean: true,
+		Decrypt:    lean.DecryptSample,
 		ReadBuffer: 1 << 20,
 	})
 }

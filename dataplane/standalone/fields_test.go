@@ -141,25 +141,42 @@ func keepers() map[string]edit {
 		"RTSTranscodeTemplate.audio.codec":           {"RTSTranscodeTemplate/hd", "AAC", nil},
 		"RTSTranscodeTemplate.audio.bitrateKbps":     {"RTSTranscodeTemplate/hd", 96, nil},
 		"RTSTranscodeTemplate.audio.channels":        {"RTSTranscodeTemplate/hd", 1, nil},
-		"RTSTranscodeTemplate.audio.sampleRateHz":    {"RTSTranscodeTemplate/hd", 44100, map[string]any{"audio.codec": "AAC"}},
-		"RTSTranscodeTemplate.trigger":               {"RTSTranscodeTemplate/hd", "OnPublish", nil},
+		"RTSTranscodeTemplate.audio.sampleRateHz": {
+			"RTSTranscodeTemplate/hd",
+			44100,
+			map[string]any{"audio.codec": "AAC"},
+		},
+		"RTSTranscodeTemplate.trigger": {"RTSTranscodeTemplate/hd", "OnPublish", nil},
 
 		"MediaClass.region":                       {"MediaClass/default", "there", nil},
 		"MediaClass.image":                        {"MediaClass/default", "registry.example.com/millrace:v2", nil},
 		"MediaClass.claims":                       {"MediaClass/default", "SameSuffix", nil},
 		"MediaClass.pools.transcoder.encoder":     {"MediaClass/default", "x264", nil},
 		"MediaClass.pools.transcoder.maxSessions": {"MediaClass/default", 9, nil},
-		"DomainClaim.associationRef.name":         {"DomainClaim/rts.example.com", "other", map[string]any{"associationRef.uid": "1"}},
-		"DomainClaim.associationRef.uid":          {"DomainClaim/rts.example.com", "1", map[string]any{"associationRef.name": "other"}},
-		"DomainClaim.claimRef.uid":                {"DomainClaim/rts.example.com", "00000000-0000-4000-8000-000000000000", nil},
+		"DomainClaim.associationRef.name": {
+			"DomainClaim/rts.example.com",
+			"other",
+			map[string]any{"associationRef.uid": "1"},
+		},
+		"DomainClaim.associationRef.uid": {
+			"DomainClaim/rts.example.com",
+			"1",
+			map[string]any{"associationRef.name": "other"},
+		},
+		"DomainClaim.claimRef.uid": {
+			"DomainClaim/rts.example.com",
+			"00000000-0000-4000-8000-000000000000",
+			nil,
+		},
 	}
 	for _, pool := range []string{"ingest", "relay", "edge", "transcoder", "recorder"} {
 		for field, value := range map[string]any{
 			"replicas": 3, "autoscaling.minReplicas": 2, "autoscaling.maxReplicas": 5, "autoscaling.targetCPUPercent": 50,
 			"resources": map[string]any{"requests": map[string]any{"cpu": "1"}}, "nodeSelector": map[string]any{"disk": "fast"},
 			"tolerations": []any{map[string]any{"key": "media", "operator": "Exists"}}, "exposure.type": "NodePort",
-			"exposure.ports.rtmp": 2935, "exposure.ports.rtmps": 2936, "exposure.ports.http": 2080, "exposure.ports.https": 2443, "exposure.ports.media": 2000,
-			"exposure.advertise": []any{"203.0.113.7"}, "drainSeconds": 60, "image": "registry.example.com/pool:v2",
+			"exposure.ports.rtmp": 2935, "exposure.ports.rtmps": 2936, "exposure.ports.http": 2080, "exposure.ports.https": 2443,
+			"exposure.ports.media": 2000,
+			"exposure.advertise":   []any{"203.0.113.7"}, "drainSeconds": 60, "image": "registry.example.com/pool:v2",
 		} {
 			e := edit{"MediaClass/default", value, nil}
 			if strings.HasPrefix(field, "autoscaling.") && field != "autoscaling.maxReplicas" {
@@ -174,17 +191,37 @@ func keepers() map[string]edit {
 // takers are the fields whose change takes the right to watch, or the source of what is watched.
 func takers() map[string]edit {
 	return map[string]edit{
-		"PlayDomain.hostname":                      {"PlayDomain/main", "new.example.com", nil},
-		"PlayDomain.type":                          {"PlayDomain/main", "Standard", map[string]any{"rts": nil, "standard.protocols": []any{"FLV"}}},
-		"PlayDomain.state":                         {"PlayDomain/main", "Offline", nil},
-		"DomainClaim.namespace":                    {"DomainClaim/rts.example.com", "other", map[string]any{"claimRef.namespace": "other"}},
-		"DomainClaim.claimRef.kind":                {"DomainClaim/rts.example.com", "PushDomain", nil},
-		"DomainClaim.claimRef.namespace":           {"DomainClaim/rts.example.com", "other", map[string]any{"namespace": "other"}},
-		"DomainClaim.claimRef.name":                {"DomainClaim/rts.example.com", "other", nil},
-		"MediaClass.rts.namespaceSelector":         {"MediaClass/default", map[string]any{"matchLabels": map[string]any{"rts": "yes"}}, nil},
-		"PushDomain.hostname":                      {"PushDomain/push", "new-push.example.com", nil},
-		"PushDomain.state":                         {"PushDomain/push", "Offline", nil},
-		"DomainAssociation.type":                   {"DomainAssociation/main-to-sub", "PushToPlay", map[string]any{"subPlayDomainRef": nil, "pushDomainRef.name": "push"}},
+		"PlayDomain.hostname": {"PlayDomain/main", "new.example.com", nil},
+		"PlayDomain.type": {
+			"PlayDomain/main",
+			"Standard",
+			map[string]any{"rts": nil, "standard.protocols": []any{"FLV"}},
+		},
+		"PlayDomain.state": {"PlayDomain/main", "Offline", nil},
+		"DomainClaim.namespace": {
+			"DomainClaim/rts.example.com",
+			"other",
+			map[string]any{"claimRef.namespace": "other"},
+		},
+		"DomainClaim.claimRef.kind": {"DomainClaim/rts.example.com", "PushDomain", nil},
+		"DomainClaim.claimRef.namespace": {
+			"DomainClaim/rts.example.com",
+			"other",
+			map[string]any{"namespace": "other"},
+		},
+		"DomainClaim.claimRef.name": {"DomainClaim/rts.example.com", "other", nil},
+		"MediaClass.rts.namespaceSelector": {
+			"MediaClass/default",
+			map[string]any{"matchLabels": map[string]any{"rts": "yes"}},
+			nil,
+		},
+		"PushDomain.hostname": {"PushDomain/push", "new-push.example.com", nil},
+		"PushDomain.state":    {"PushDomain/push", "Offline", nil},
+		"DomainAssociation.type": {
+			"DomainAssociation/main-to-sub",
+			"PushToPlay",
+			map[string]any{"subPlayDomainRef": nil, "pushDomainRef.name": "push"},
+		},
 		"DomainAssociation.pushDomainRef.name":     {"DomainAssociation/push-to-main", "other", nil},
 		"DomainAssociation.subPlayDomainRef.name":  {"DomainAssociation/main-to-sub", "std", nil},
 		"DomainAssociation.mainPlayDomainRef.name": {"DomainAssociation/push-to-main", "std", nil},
@@ -196,7 +233,8 @@ func leaves(prefix string, t reflect.Type) (out []string) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == reflect.TypeFor[metav1.LabelSelector]() || strings.HasPrefix(t.PkgPath(), "k8s.io/") {
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[metav1.LabelSelector]() ||
+		strings.HasPrefix(t.PkgPath(), "k8s.io/") {
 		return []string{prefix}
 	}
 	for i := range t.NumField() {
@@ -215,8 +253,10 @@ func TestEveryFieldIsInTheTable(t *testing.T) {
 	var all []string
 	for kind, spec := range map[string]reflect.Type{
 		"PushDomain": reflect.TypeFor[v1alpha1.PushDomainSpec](), "PlayDomain": reflect.TypeFor[v1alpha1.PlayDomainSpec](),
-		"DomainAssociation": reflect.TypeFor[v1alpha1.DomainAssociationSpec](), "RTSTranscodeTemplate": reflect.TypeFor[v1alpha1.RTSTranscodeTemplateSpec](),
-		"MediaClass": reflect.TypeFor[v1alpha1.MediaClassSpec](), "DomainClaim": reflect.TypeFor[v1alpha1.DomainClaimSpec](),
+		"DomainAssociation":    reflect.TypeFor[v1alpha1.DomainAssociationSpec](),
+		"RTSTranscodeTemplate": reflect.TypeFor[v1alpha1.RTSTranscodeTemplateSpec](),
+		"MediaClass":           reflect.TypeFor[v1alpha1.MediaClassSpec](),
+		"DomainClaim":          reflect.TypeFor[v1alpha1.DomainClaimSpec](),
 	} {
 		all = append(all, leaves(kind, spec)...)
 	}
@@ -261,7 +301,14 @@ func edited(t *testing.T, field string, e edit, marker int) string {
 	if !found && e.object != "" {
 		t.Fatalf("there is no %s", e.object)
 	}
-	docs = append(docs, fmt.Sprintf("apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata: {name: marker}\nspec: {hostname: marker-%d.example.com}\n", marker))
+	docs = append(
+		docs,
+		fmt.Sprintf(
+			"apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata: {name: marker}\nspec: {hostname: "+
+				"marker-%d.example.com}\n",
+			marker,
+		),
+	)
 	return strings.Join(docs, "---\n")
 }
 
@@ -281,7 +328,8 @@ func set(o map[string]any, path []string, value any) {
 	o[path[len(path)-1]] = value
 }
 
-// certificateAdder makes a certificate and gives a function that puts it into the Secrets, which the domains name as theirs.
+// certificateAdder makes a certificate and gives a function that puts it into the Secrets, which the domains name as
+// theirs.
 func certificateAdder(t *testing.T) func(manifests string) string {
 	t.Helper()
 	cert, key := certificatePEM(t)
@@ -292,7 +340,11 @@ func certificateAdder(t *testing.T) func(manifests string) string {
 
 func signedQuery(t *testing.T, host string) string {
 	t.Helper()
-	u, err := urlauth.Sign(plan.Auth{Type: plan.AuthA, Primary: "primarykey123456"}, &url.URL{Scheme: "http", Host: host, Path: "/live/stream"}, time.Now().Add(time.Hour))
+	u, err := urlauth.Sign(
+		plan.Auth{Type: plan.AuthA, Primary: "primarykey123456"},
+		&url.URL{Scheme: "http", Host: host, Path: "/live/stream"},
+		time.Now().Add(time.Hour),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,12 @@ func (s *server) listen() (l listeners, err error) {
 			continue
 		}
 		if *one.to, err = net.Listen("tcp", net.JoinHostPort(s.opt.Address, strconv.Itoa(one.port))); err != nil {
-			return l, fmt.Errorf("listening for %s: %w (choose another port with --%s-port, -1 turns it off)", one.name, err, one.name)
+			return l, fmt.Errorf(
+				"listening for %s: %w (choose another port with --%s-port, -1 turns it off)",
+				one.name,
+				err,
+				one.name,
+			)
 		}
 		*one.at = (*one.to).Addr().(*net.TCPAddr).AddrPort() //nolint:forcetypeassert // of a TCP listener
 	}

@@ -12,8 +12,8 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode"
 )
 
-// Options make a standalone process. Manifests is needed; zero values take the defaults. A port of 0 takes a free one; a negative one
-// turns the listener off.
+// Options make a standalone process. Manifests is needed; zero values take the defaults. A port of 0 takes a free one;
+// a negative one turns the listener off.
 type Options struct {
 	Manifests []string // files and folders
 	Log       logr.Logger

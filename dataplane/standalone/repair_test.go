@@ -11,8 +11,8 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// A source with B-frames and AAC is refused under its plain URL with the rendition's, which plays; with autoRepair the plain URL plays too, from
-// one shared rendition.
+// A source with B-frames and AAC is refused under its plain URL with the rendition's, which plays; with autoRepair the
+// plain URL plays too, from one shared rendition.
 func TestRenditionsMakeASourcePlayable(t *testing.T) {
 	template := quickstart + `
 ---
@@ -22,10 +22,14 @@ metadata: {name: web}
 spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video: {bFrames: Drop}}
 `
 	p := start(t, template, func(o *Options) { o.Encoder = transcode.X264 })
-	p.publish("push.example.com", testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}})
+	p.publish(
+		"push.example.com",
+		testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}},
+	)
 	run := func(name string, viewers int) (*play.Report, error) {
 		return play.Run(t.Context(), play.Options{
-			URL: "artc://rts.example.com/live/" + name, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: 10 * time.Second, Wait: 10 * time.Second,
+			URL: "artc://rts.example.com/live/" + name, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers,
+			Duration: 10 * time.Second, Wait: 10 * time.Second,
 		})
 	}
 	said := func(r *play.Report, err error) string {

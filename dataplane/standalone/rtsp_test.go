@@ -18,8 +18,10 @@ func TestRTSPToolsLookIntoARunningSystem(t *testing.T) {
 	p.publish("push.example.com", testsrc.Options{Audio: true})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	shown, err := exec.CommandContext(ctx, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=codec_name", "-of", "csv=p=0",
-		url+"/rts.example.com/live/stream").CombinedOutput()
+	shown, err := exec.CommandContext(ctx, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries",
+		"stream=codec_name", "-of", "csv=p=0",
+		url+"/rts.example.com/live/stream").
+		CombinedOutput()
 	if err != nil || strings.Join(strings.Fields(string(shown)), " ") != "h264 aac" {
 		t.Errorf("ffprobe says %s, %v", shown, err)
 	}

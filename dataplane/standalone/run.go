@@ -53,7 +53,8 @@ func Run(ctx context.Context, opt Options) error {
 		return err
 	}
 	s.current.Store(plan.NewIndex(first))
-	if s.certs, err = certificates.New(s.current, certificates.Options{CertFile: opt.CertFile, KeyFile: opt.KeyFile, SelfSigned: opt.SelfSigned}); err != nil {
+	if s.certs, err = certificates.New(s.current, certificates.Options{CertFile: opt.CertFile, KeyFile: opt.KeyFile,
+		SelfSigned: opt.SelfSigned}); err != nil {
 		return err
 	}
 	return s.run(ctx)
@@ -64,7 +65,8 @@ func (s *server) run(ctx context.Context) error {
 	defer s.hub.Close()
 	var err error
 	s.trans, err = transcode.New(ctx, transcode.Options{
-		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("transcode"), Metrics: s.registry, FFmpeg: s.opt.FFmpeg, Encoder: s.opt.Encoder,
+		Hub: s.hub, Plan: s.current, Log: s.opt.Log.WithName("transcode"), Metrics: s.registry, FFmpeg: s.opt.FFmpeg,
+		Encoder:     s.opt.Encoder,
 		MaxSessions: s.opt.MaxTranscodes, Threads: s.opt.TranscodeThreads, MaxCPU: s.opt.MaxCPU, Idle: s.opt.TranscodeIdle,
 	})
 	if err != nil {
@@ -72,7 +74,8 @@ func (s *server) run(ctx context.Context) error {
 	}
 	defer s.trans.Close()
 	s.relay, err = relay.New(relay.Options{
-		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry, Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
+		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry,
+		Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
 		Advertise: s.opt.Advertise, MaxSessions: s.opt.MaxViewers, MaxHalfOpen: s.opt.MaxHalfOpen,
 		MaxCPU: s.opt.MaxCPU, MaxEgressMbps: s.opt.MaxEgress,
 	})
@@ -82,7 +85,8 @@ func (s *server) run(ctx context.Context) error {
 	defer s.relay.Close()
 	s.at.Media = s.relay.Port()
 	s.edge, err = edge.New(edge.Options{
-		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("edge"), Metrics: s.registry, MaxViewers: s.opt.MaxViewers, MaxEgressMbps: s.opt.MaxEgress,
+		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("edge"), Metrics: s.registry,
+		MaxViewers: s.opt.MaxViewers, MaxEgressMbps: s.opt.MaxEgress,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the edge: %w", err)

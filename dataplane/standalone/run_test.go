@@ -61,7 +61,9 @@ func start(t *testing.T, manifests string, change func(*Options)) *process {
 	p.write("service.yaml", manifests)
 	started := make(chan Addresses, 1)
 	opt := Options{
-		Manifests: []string{p.dir}, Log: testr.New(t), Out: p.out, Address: "127.0.0.1", RTMPSPort: -1, HTTPSPort: -1, AdminAddr: "127.0.0.1:0",
+		Manifests: []string{
+			p.dir,
+		}, Log: testr.New(t), Out: p.out, Address: "127.0.0.1", RTMPSPort: -1, HTTPSPort: -1, AdminAddr: "127.0.0.1:0",
 		MediaListen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Started: func(a Addresses) { started <- a },
 	}
 	if change != nil {
@@ -170,8 +172,9 @@ func (p *process) watchFrom(domain, query string, viewers int, d time.Duration) 
 	go func() {
 		defer close(ended)
 		r, err := play.Run(p.t.Context(), play.Options{
-			URL: "artc://" + domain + "/live/stream" + query, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers, Duration: d,
-			Lean: true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Wait: patience,
+			URL: "artc://" + domain + "/live/stream" + query, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers,
+			Duration: d,
+			Lean:     true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Wait: patience,
 		})
 		if err != nil {
 			p.t.Error(err)
@@ -212,7 +215,8 @@ spec: {type: PushToPlay, pushDomainRef: {name: push}, mainPlayDomainRef: {name: 
 func TestServesWhatTheManifestsSay(t *testing.T) {
 	p := start(t, quickstart, nil)
 	for _, want := range []string{
-		"DOMAIN", "push.example.com  Push  -     rts.example.com  Accepted", "artc://rts.example.com:" + fmt.Sprint(p.at.HTTP.Port()) + "/live/stream", "?vhost=push.example.com",
+		"DOMAIN", "push.example.com  Push  -     rts.example.com  Accepted", "artc://rts.example.com:" +
+			fmt.Sprint(p.at.HTTP.Port()) + "/live/stream", "?vhost=push.example.com",
 	} {
 		if !strings.Contains(p.out.String(), want) {
 			t.Errorf("the start does not show %q:\n%s", want, p.out)
@@ -265,9 +269,14 @@ func TestSlowRequestDoesNotHoldUpTheDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer slow.Close()
-	fmt.Fprint(slow, "POST /live/stream HTTP/1.1\r\nHost: rts.example.com\r\nContent-Type: application/sdp\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n")
+	fmt.Fprint(
+		slow,
+		"POST /live/stream HTTP/1.1\r\nHost: rts.example.com\r\nContent-Type: application/sdp\r\nContent-Length: "+
+			"1000\r\nExpect: 100-continue\r\n\r\n",
+	)
 	_ = slow.SetReadDeadline(time.Now().Add(patience))
-	if _, err := io.ReadFull(slow, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil { // it waits for the body now
+	// it waits for the body now
+	if _, err := io.ReadFull(slow, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil {
 		t.Fatal(err)
 	}
 	p.end()
@@ -328,13 +337,15 @@ spec: {hostname: play.example.com, type: Standard}
 		return res.StatusCode, res.Header.Get("Content-Type")
 	}
 	for host, want := range map[string]int{
-		"rts.example.com": 200, "RTS.example.com:8080": 200, "push.example.com": 404, "play.example.com": 200, "other.example.com": 404, p.at.HTTP.String(): 404,
+		"rts.example.com": 200, "RTS.example.com:8080": 200, "push.example.com": 404, "play.example.com": 200,
+		"other.example.com": 404, p.at.HTTP.String(): 404,
 	} {
 		if code, _ := get(host, "text/html"); code != want {
 			t.Errorf("page of %s: %d, want %d", host, code, want)
 		}
 	}
-	if code, contentType := get("rts.example.com", "text/html"); code != 200 || !strings.HasPrefix(contentType, "text/html") {
+	if code, contentType := get("rts.example.com", "text/html"); code != 200 ||
+		!strings.HasPrefix(contentType, "text/html") {
 		t.Errorf("the page is %s", contentType)
 	}
 }
@@ -348,15 +359,23 @@ func TestStartFailsWithTheReason(t *testing.T) {
 	}{
 		"port taken":  {quickstart, func(o *Options) { o.RTMPPort = int(taken.at.RTMP.Port()) }, "--rtmp-port"},
 		"media taken": {quickstart, func(o *Options) { o.MediaPort = int(taken.at.Media) }, "--media-port"},
-		"broken":      {"kind: PushDomain\napiVersion: live.millrace.dev/v1alpha1\nmetadata: {name: a}\nspec: {hostname: UPPER}\n", func(*Options) {}, "errors"},
-		"no folder":   {quickstart, func(o *Options) { o.Manifests = []string{"/does/not/exist"} }, "reading manifests"},
-		"nothing":     {quickstart, func(o *Options) { o.Manifests = nil }, "-f"},
+		"broken": {"kind: PushDomain\napiVersion: live.millrace.dev/v1alpha1\nmetadata: {name: a}\nspec: {hostname: " +
+			"UPPER}\n", func(*Options) {}, "errors"},
+		"no folder": {quickstart, func(o *Options) { o.Manifests = []string{"/does/not/exist"} }, "reading manifests"},
+		"nothing":   {quickstart, func(o *Options) { o.Manifests = nil }, "-f"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "a.yaml"), []byte(c.manifests), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		opt := Options{Manifests: []string{dir}, Log: testr.New(t), Address: "127.0.0.1", RTMPSPort: -1, HTTPSPort: -1, MediaListen: []netip.Addr{netip.MustParseAddr("127.0.0.1")}}
+		opt := Options{
+			Manifests:   []string{dir},
+			Log:         testr.New(t),
+			Address:     "127.0.0.1",
+			RTMPSPort:   -1,
+			HTTPSPort:   -1,
+			MediaListen: []netip.Addr{netip.MustParseAddr("127.0.0.1")},
+		}
 		c.change(&opt)
 		if err := Run(t.Context(), opt); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)

@@ -48,8 +48,8 @@ func newSource(paths []string, out io.Writer, log logr.Logger) (*source, error) 
 	return &source{paths: paths, out: out, log: log}, nil
 }
 
-// load reads and compiles the manifests. Findings are printed when they differ from those of the last time. Broken files are an
-// error; objects that are rejected are not.
+// load reads and compiles the manifests. Findings are printed when they differ from those of the last time. Broken
+// files are an error; objects that are rejected are not.
 func (s *source) load() (*plan.Plan, error) {
 	output, _, findings := manifests.CompileDir(s.paths)
 	text := ""
@@ -125,7 +125,8 @@ func (s *source) reload(apply func(*plan.Plan)) {
 	s.log.Info("Applied a change of the manifests")
 }
 
-// notify gives a signal when something happens in the folders of the manifests. Without notification the poll must do.
+// notify returns a signal when something happens in the folders of the manifests. Without notification the poll must
+// do.
 func (s *source) notify() (<-chan struct{}, func()) {
 	changes := make(chan struct{}, 1)
 	w, err := fsnotify.NewWatcher()

@@ -48,7 +48,8 @@ func verdict(v *compile.Verdict) string {
 	return string(v.Reason) + ": " + v.Message
 }
 
-// printURLs shows for each push domain where to publish, and for each play domain where to play; a signed domain says how to sign.
+// printURLs shows for each push domain where to publish, and for each play domain where to play; a signed domain says
+// how to sign.
 func (s *server) printURLs(w io.Writer, p *plan.Plan) {
 	for i := range p.Push {
 		d := &p.Push[i]
@@ -57,7 +58,12 @@ func (s *server) printURLs(w io.Writer, p *plan.Plan) {
 		}
 		url := "rtmp://" + d.Hostname + port(s.at.RTMP, DefaultRTMPPort) + "/live/stream"
 		fmt.Fprintf(w, "\nPublish  %s%s\n", url, signed(d.Auth))
-		fmt.Fprintf(w, "         rtmp://127.0.0.1%s/live/stream?vhost=%s   where the name does not resolve\n", port(s.at.RTMP, DefaultRTMPPort), d.Hostname)
+		fmt.Fprintf(
+			w,
+			"         rtmp://127.0.0.1%s/live/stream?vhost=%s   where the name does not resolve\n",
+			port(s.at.RTMP, DefaultRTMPPort),
+			d.Hostname,
+		)
 		s.printPlay(w, p, d.Space)
 	}
 }

@@ -122,7 +122,8 @@ type SourceState struct {
 
 func sourceState(f media.Facts) SourceState {
 	st := SourceState{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.LikelyGOP().Milliseconds(), BFrames: f.BFrames,
+		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.LikelyGOP().Milliseconds(),
+		BFrames:   f.BFrames,
 		VideoKbps: f.VideoKbps, SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
 	}
 	if f.VideoCodec != 0 {
@@ -135,7 +136,13 @@ func sourceState(f media.Facts) SourceState {
 }
 
 func (s *server) state() State {
-	st := State{Since: s.started, Sessions: s.relay.List(), Streams: []StreamState{}, Renditions: s.trans.List(), Viewers: s.edge.List()}
+	st := State{
+		Since:      s.started,
+		Sessions:   s.relay.List(),
+		Streams:    []StreamState{},
+		Renditions: s.trans.List(),
+		Viewers:    s.edge.List(),
+	}
 	viewers := map[string]int{}
 	for _, v := range st.Sessions {
 		viewers[v.Stream]++
@@ -146,7 +153,8 @@ func (s *server) state() State {
 	for _, one := range s.hub.Streams() {
 		by := one.Publisher()
 		st.Streams = append(st.Streams, StreamState{
-			Stream: one.Key.String(), Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain, Remote: by.Remote,
+			Stream: one.Key.String(), Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain,
+			Remote: by.Remote,
 			Source: sourceState(one.Facts()), Viewers: viewers[one.Key.String()],
 		})
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// payload is a frame as ffmpeg reads it: NAL units behind start codes (ITU-T H.264 and H.265, annex B), or a raw frame of audio.
+// payload is a frame as ffmpeg reads it: NAL units behind start codes (ITU-T H.264 and H.265, annex B), or a raw frame
+// of audio.
 func payload(f *media.Frame) []byte {
 	if f.Kind() == media.Audio {
 		return f.Units[0]

@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// arriving gives frames of these ages, one at a time; a negative one has to be waited for, and pause never comes.
+// arriving returns frames of these ages, one at a time; a negative one has to be waited for, and pause never comes.
 type arriving []time.Duration
 
 const pause = time.Duration(0)

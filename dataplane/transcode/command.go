@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// timeShift is added to all time stamps on the way in and taken off on the way out, so that none is negative: encoders begin
-// before the first sample.
+// timeShift is added to all time stamps on the way in and taken off on the way out, so that none is negative: encoders
+// begin before the first sample.
 const timeShift = 10 * time.Second
 
 // Where ffmpeg writes: file descriptors of its own.
@@ -19,8 +19,8 @@ const (
 	audioOut = "pipe:3"
 )
 
-// opusComplexity, 0 to 10, is WebRTC's default on phones. With 10, that of libopus in ffmpeg, a process that makes Opus of AAC takes about
-// 1.6 times the CPU.
+// opusComplexity, 0 to 10, is WebRTC's default on phones. With 10, that of libopus in ffmpeg, a process that makes Opus
+// of AAC takes about 1.6 times the CPU.
 const opusComplexity = "5"
 
 // command makes the arguments of ffmpeg. Each output has one track, so that none waits for another.
@@ -29,7 +29,8 @@ func command(e Encoder, w Work, from start, threads int) []string {
 	if w.Video == Encode {
 		args = append(args, e.device()...)
 	}
-	// Nothing is analysed: the headers say all (and no "nobuffer", which throws away what was read for it: the key frame). Slices, not frames, are decoded in parallel, for a frame in a thread is a frame late.
+	// Nothing is analysed: the headers say all (and no "nobuffer", which throws away what was read for it: the key frame).
+	// Slices, not frames, are decoded in parallel, for a frame in a thread is a frame late.
 	args = append(args, "-probesize", "32", "-analyzeduration", "0",
 		"-threads", strconv.Itoa(threads), "-thread_type", "slice")
 	if w.Video == Encode && !w.Reordered {
@@ -45,11 +46,22 @@ func command(e Encoder, w Work, from start, threads int) []string {
 		args = append(args, output(videoOut)...)
 	}
 	if w.Audio == Encode {
-		args = append(args, "-map", "0:a:0", "-af", audioFilter(w, from.sound), "-ac", strconv.Itoa(w.Channels), "-ar", strconv.Itoa(w.SampleRate))
+		args = append(
+			args,
+			"-map",
+			"0:a:0",
+			"-af",
+			audioFilter(w, from.sound),
+			"-ac",
+			strconv.Itoa(w.Channels),
+			"-ar",
+			strconv.Itoa(w.SampleRate),
+		)
 		if w.AudioCodec == media.AAC {
 			args = append(args, "-c:a", "aac")
 		} else {
-			args = append(args, "-c:a", "libopus", "-application", "audio", "-frame_duration", "20", "-compression_level", opusComplexity)
+			args = append(args, "-c:a", "libopus", "-application", "audio", "-frame_duration", "20", "-compression_level",
+				opusComplexity)
 		}
 		args = append(args, "-b:a", fmt.Sprintf("%dk", w.AudioKbps))
 		args = append(args, output(audioOut)...)
@@ -78,10 +90,10 @@ func videoFilter(e Encoder, w Work, from time.Duration) string {
 	return strings.Join(append(f, e.upload()), ",")
 }
 
-// audioFilter changes the rate. The number of samples follows the source's time stamps: what they are apart by less than 5 ms stays,
-// more is stretched away by 1 % at most, and beyond 100 ms silence is put in or samples are left out. So sound does not drift from the
-// picture, and the time stamps of the result go in steps of exactly one frame.
-// From is the first sample, 0: the first that comes.
+// audioFilter changes the rate. The number of samples follows the source's time stamps: what they are apart by less
+// than 5 ms stays, more is stretched away by 1 % at most, and beyond 100 ms silence is put in or samples are left out.
+// So sound does not drift from the picture, and the time stamps of the result go in steps of exactly one frame. From is
+// the first sample, 0: the first that comes.
 func audioFilter(w Work, from int64) string {
 	f := fmt.Sprintf("aresample=%d:async=%d:min_comp=0.005:min_hard_comp=0.1", w.SampleRate, w.SampleRate/100)
 	if from > 0 {

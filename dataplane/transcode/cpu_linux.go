@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// clockTick is the unit of CPU times in /proc, the same on all architectures of Linux that Go runs on (proc(5), USER_HZ).
+// clockTick is the unit of CPU times in /proc, the same on all architectures of Linux that Go runs on (proc(5),
+// USER_HZ).
 const clockTick = 10 * time.Millisecond
 
 // childCPU is what a process has used: user and system time of /proc/PID/stat.

@@ -44,7 +44,7 @@ type Work struct {
 	SampleRate int
 }
 
-// processed tells whether anything is left for ffmpeg.
+// processed reports whether anything is left for ffmpeg.
 func (w Work) processed() bool { return w.Video == Encode || w.Audio == Encode }
 
 // String tells the work in a few words for people.
@@ -58,7 +58,8 @@ const (
 	mostPixels   = 4096 * 2304 // of a source that is encoded anew
 )
 
-// decide finds the least work that makes a rendition. Facts are what is known of the source now. An error is a refusal for viewers.
+// decide finds the least work that makes a rendition. Facts are what is known of the source now. An error is a refusal
+// for viewers.
 func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, error) {
 	w := Work{Video: None, Audio: None}
 	if video != nil {
@@ -69,7 +70,11 @@ func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, e
 				w.picture(t, video, f)
 			}
 			if w.Video == Encode && video.Width*video.Height > mostPixels {
-				return w, fmt.Errorf("the source has %dx%d pixels; sources up to 4096x2304 are transcoded", video.Width, video.Height)
+				return w, fmt.Errorf(
+					"the source has %dx%d pixels; sources up to 4096x2304 are transcoded",
+					video.Width,
+					video.Height,
+				)
 			}
 		}
 	}
@@ -79,7 +84,7 @@ func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, e
 	return w, nil
 }
 
-// copies tells whether the picture of the source is what the template asks for.
+// copies reports whether the picture of the source is what the template asks for.
 func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
 	if video.Codec != media.H264 || !browsers(video.SPS) {
 		return false
@@ -99,7 +104,7 @@ func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
 	return true
 }
 
-// browsers tells whether browsers decode what an SPS of H.264 describes: 4:2:0 with 8 bits, progressive.
+// browsers reports whether browsers decode what an SPS of H.264 describes: 4:2:0 with 8 bits, progressive.
 func browsers(sps []byte) bool {
 	var s h264.SPS
 	if err := s.Unmarshal(sps); err != nil {
@@ -162,8 +167,8 @@ func (w *Work) sound(t *plan.Template, audio *media.Track) {
 	w.Channels = cmp.Or(w.Channels, 2)
 }
 
-// fit makes a size that is not larger than the box turned to the picture's orientation, keeps the aspect ratio and is even; the
-// picture's own when it fits.
+// fit makes a size that is not larger than the box turned to the picture's orientation, keeps the aspect ratio and is
+// even; the picture's own when it fits.
 func fit(width, height, boxW, boxH int) (int, int) {
 	if boxW <= 0 || boxH <= 0 {
 		return even(width), even(height)

@@ -23,7 +23,13 @@ func sps(t *testing.T, text string) []byte {
 
 // track is a picture of a size in High profile, progressive; its SPS is only looked at for the profile.
 func track(t *testing.T, width, height int) *media.Track {
-	return &media.Track{Codec: media.H264, SPS: sps(t, "6764001facd9405005bb016a02020280000003008000001e478c18cb"), PPS: []byte{0x68, 0xeb}, Width: width, Height: height}
+	return &media.Track{
+		Codec:  media.H264,
+		SPS:    sps(t, "6764001facd9405005bb016a02020280000003008000001e478c18cb"),
+		PPS:    []byte{0x68, 0xeb},
+		Width:  width,
+		Height: height,
+	}
 }
 
 func facts(fps float64, gop time.Duration, b bool, kbps int) media.Facts {
@@ -38,7 +44,17 @@ func young(f media.Facts) media.Facts {
 
 func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	web := origin()
-	hd := plan.Template{ID: "hd", Type: plan.TemplateH264, Width: 1280, Height: 720, FPS: 30, VideoKbps: 2000, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus"}
+	hd := plan.Template{
+		ID:         "hd",
+		Type:       plan.TemplateH264,
+		Width:      1280,
+		Height:     720,
+		FPS:        30,
+		VideoKbps:  2000,
+		GOP:        2 * time.Second,
+		DropB:      true,
+		AudioCodec: "Opus",
+	}
 	free := web
 	free.GOP = 0
 	keep := hd
@@ -48,7 +64,12 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	small := track(t, 640, 360)
 	phone := track(t, 1080, 1920)
 	h265 := &media.Track{Codec: media.H265, Width: 1920, Height: 1080}
-	high444 := &media.Track{Codec: media.H264, SPS: sps(t, "67f4000d919b28283f6022000003000200000300641e28532c"), Width: 320, Height: 240}
+	high444 := &media.Track{
+		Codec:  media.H264,
+		SPS:    sps(t, "67f4000d919b28283f6022000003000200000300641e28532c"),
+		Width:  320,
+		Height: 240,
+	}
 	aac := &media.Track{Codec: media.AAC, SampleRate: 44100, Channels: 2}
 	opus := &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2}
 	for _, c := range []struct {
@@ -60,26 +81,36 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	}{
 		{"complies", web, fhd, aac, facts(30, 2*time.Second, false, 4000), "video Copy, audio Encode"},
 		{"complies with Opus", web, fhd, opus, facts(30, 2*time.Second, false, 4000), "video Copy, audio Copy"},
-		{"B-frames", web, fhd, aac, facts(30, 2*time.Second, true, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"long GOP", web, fhd, aac, facts(30, 8*time.Second, false, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"B-frames", web, fhd, aac, facts(30, 2*time.Second, true, 4000),
+			"video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"long GOP", web, fhd, aac, facts(30, 8*time.Second, false, 4000), "video Encode, audio Encode 1920x1080 30 fps " +
+			"GOP 2s"},
 		{"GOP not known", web, fhd, aac, young(facts(30, 1500*time.Millisecond, false, 4000)), "video Copy, audio Encode"},
-		{"GOP not known, but too long", web, fhd, aac, young(facts(30, 3*time.Second, false, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"GOP not known, B-frames", web, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"GOP not known, none asked for", free, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)), "video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
-		{"very short GOP", web, fhd, aac, facts(30, 40*time.Millisecond, true, 4000), "video Encode, audio Encode 1920x1080 30 fps GOP 200ms"},
+		{"GOP not known, but too long", web, fhd, aac, young(facts(30, 3*time.Second, false, 4000)),
+			"video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"GOP not known, B-frames", web, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)),
+			"video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"GOP not known, none asked for", free, fhd, aac, young(facts(30, 300*time.Millisecond, true, 4000)),
+			"video Encode, audio Encode 1920x1080 30 fps GOP 2s"},
+		{"very short GOP", web, fhd, aac, facts(30, 40*time.Millisecond, true, 4000), "video Encode, audio Encode " +
+			"1920x1080 30 fps GOP 200ms"},
 		{"short GOP", hd, fhd, aac, facts(30, time.Second, false, 4000), "video Encode, audio Encode 1280x720 30 fps GOP 1s"},
 		{"H.265", web, h265, nil, facts(25, 2*time.Second, false, 4000), "video Encode, audio None 1920x1080 25 fps GOP 2s"},
 		{"4:4:4", web, high444, nil, facts(25, 2*time.Second, false, 400), "video Encode, audio None 320x240 25 fps GOP 2s"},
 		{"no picture", web, nil, aac, media.Facts{}, "video None, audio Encode"},
 		{"fits the box", hd, small, aac, facts(25, time.Second, false, 800), "video Copy, audio Encode"},
-		{"too many bits", hd, small, aac, facts(25, time.Second, false, 4000), "video Encode, audio Encode 640x360 25 fps GOP 1s"},
-		{"rate not known", hd, small, aac, facts(25, time.Second, false, 0), "video Encode, audio Encode 640x360 25 fps GOP 1s"},
+		{"too many bits", hd, small, aac, facts(25, time.Second, false, 4000), "video Encode, audio Encode 640x360 25 fps " +
+			"GOP 1s"},
+		{"rate not known", hd, small, aac, facts(25, time.Second, false, 0), "video Encode, audio Encode 640x360 25 fps " +
+			"GOP 1s"},
 		{"too fast", hd, small, aac, facts(60, time.Second, false, 800), "video Encode, audio Encode 640x360 30 fps GOP 1s"},
 		{"slow", hd, fhd, aac, facts(5, time.Second, false, 800), "video Encode, audio Encode 1280x720 5 fps GOP 1s"},
-		{"upright", hd, phone, aac, facts(30, 2*time.Second, false, 4000), "video Encode, audio Encode 720x1280 30 fps GOP 2s"},
+		{"upright", hd, phone, aac, facts(30, 2*time.Second, false, 4000),
+			"video Encode, audio Encode 720x1280 30 fps GOP 2s"},
 		{"B-frames kept", keep, small, aac, facts(25, time.Second, true, 800), "video Copy, audio Copy"},
 		{"sound alone", sound, h265, aac, facts(25, 9*time.Second, true, 8000), "video Copy, audio Encode"},
-		{"too large", web, &media.Track{Codec: media.H265, Width: 7680, Height: 4320}, nil, facts(25, time.Second, false, 0), "refused"},
+		{"too large", web, &media.Track{Codec: media.H265, Width: 7680, Height: 4320}, nil, facts(25, time.Second, false, 0),
+			"refused"},
 	} {
 		w, err := decide(&c.tpl, c.video, c.audio, c.f)
 		got := w.String()
@@ -97,7 +128,8 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 
 func TestSizesKeepTheAspectRatioAndAreNeverLarger(t *testing.T) {
 	for _, c := range [][6]int{
-		{1920, 1080, 1280, 720, 1280, 720}, {640, 360, 1280, 720, 640, 360}, {1440, 1080, 1280, 720, 960, 720}, {1080, 1920, 1280, 720, 720, 1280},
+		{1920, 1080, 1280, 720, 1280, 720}, {640, 360, 1280, 720, 640, 360}, {1440, 1080, 1280, 720, 960, 720},
+		{1080, 1920, 1280, 720, 720, 1280},
 		{2560, 1080, 1280, 720, 1280, 540}, {853, 481, 640, 480, 640, 360}, {101, 101, 0, 0, 100, 100},
 	} {
 		if w, h := fit(c[0], c[1], c[2], c[3]); w != c[4] || h != c[5] {
@@ -119,17 +151,40 @@ func TestFailuresAreRepeatedSlower(t *testing.T) {
 
 // The command lines of all encoders stand in testdata; -update writes them.
 func TestCommandLines(t *testing.T) {
-	full := Work{Video: Encode, Audio: Encode, Width: 1280, Height: 720, Scale: true, MaxFPS: 30, FPS: 30, Kbps: 2000, GOP: 2 * time.Second, Reordered: true,
-		AudioCodec: media.Opus, AudioKbps: 96, Channels: 2, SampleRate: 48000}
+	full := Work{
+		Video:      Encode,
+		Audio:      Encode,
+		Width:      1280,
+		Height:     720,
+		Scale:      true,
+		MaxFPS:     30,
+		FPS:        30,
+		Kbps:       2000,
+		GOP:        2 * time.Second,
+		Reordered:  true,
+		AudioCodec: media.Opus,
+		AudioKbps:  96,
+		Channels:   2,
+		SampleRate: 48000,
+	}
 	sound := Work{Video: Copy, Audio: Encode, AudioCodec: media.AAC, AudioKbps: 128, Channels: 2, SampleRate: 44100}
 	keep := full
 	keep.BFrames, keep.Scale, keep.MaxFPS, keep.Deinterlace, keep.Reordered, keep.Audio = true, false, 0, true, false, None
 	var b strings.Builder
 	for _, e := range []Encoder{X264, NVENC, VAAPI, QSV} {
-		fmt.Fprintf(&b, "# %s, all there is\n%s\n", e, strings.Join(command(e, full, start{picture: time.Minute, sound: 3_360_000}, 2), " "))
+		fmt.Fprintf(
+			&b,
+			"# %s, all there is\n%s\n",
+			e,
+			strings.Join(command(e, full, start{picture: time.Minute, sound: 3_360_000}, 2), " "),
+		)
 		fmt.Fprintf(&b, "# %s, B-frames kept, interlaced source\n%s\n", e, strings.Join(command(e, keep, start{}, 1), " "))
 	}
-	fmt.Fprintf(&b, "# sound beside a picture that is passed through\n%s\n", strings.Join(command(X264, sound, start{}, 2), " "))
+	fmt.Fprintf(
+		&b,
+		"# sound beside a picture that is passed through\n%s\n",
+		strings.Join(command(X264, sound, start{}, 2), " "),
+	)
 	const golden = "testdata/commands.txt"
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {

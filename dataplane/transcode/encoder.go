@@ -17,7 +17,7 @@ const (
 	QSV   Encoder = "QSV"
 )
 
-// known tells whether it is one that can be asked for.
+// known reports whether it is one that can be asked for.
 func (e Encoder) known() bool {
 	switch e {
 	case Auto, X264, NVENC, VAAPI, QSV:
@@ -81,17 +81,61 @@ func (e Encoder) options(w Work, threads int) []string {
 	var out []string
 	switch e {
 	case NVENC:
-		out = []string{"-c:v", "h264_nvenc", "-preset", "p2", "-tune", "ull", "-zerolatency", "1", "-delay", "0", "-rc", "cbr", "-forced-idr", "1", "-profile:v", profile}
+		out = []string{
+			"-c:v",
+			"h264_nvenc",
+			"-preset",
+			"p2",
+			"-tune",
+			"ull",
+			"-zerolatency",
+			"1",
+			"-delay",
+			"0",
+			"-rc",
+			"cbr",
+			"-forced-idr",
+			"1",
+			"-profile:v",
+			profile,
+		}
 	case VAAPI:
 		if profile == "baseline" {
 			profile = "constrained_baseline"
 		}
 		out = []string{"-c:v", "h264_vaapi", "-rc_mode", "CBR", "-async_depth", "1", "-profile:v", profile}
 	case QSV:
-		out = []string{"-c:v", "h264_qsv", "-preset", "veryfast", "-async_depth", "1", "-look_ahead", "0", "-forced_idr", "1", "-profile:v", profile}
+		out = []string{
+			"-c:v",
+			"h264_qsv",
+			"-preset",
+			"veryfast",
+			"-async_depth",
+			"1",
+			"-look_ahead",
+			"0",
+			"-forced_idr",
+			"1",
+			"-profile:v",
+			profile,
+		}
 	default:
-		out = []string{"-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency", "-forced-idr", "1", "-sc_threshold", "0",
-			"-profile:v", profile, "-threads", strconv.Itoa(threads)}
+		out = []string{
+			"-c:v",
+			"libx264",
+			"-preset",
+			"superfast",
+			"-tune",
+			"zerolatency",
+			"-forced-idr",
+			"1",
+			"-sc_threshold",
+			"0",
+			"-profile:v",
+			profile,
+			"-threads",
+			strconv.Itoa(threads),
+		}
 	}
 	rate := fmt.Sprintf("%dk", w.Kbps)
 	return append(out, "-bf", bf, "-b:v", rate, "-maxrate", rate, "-bufsize", rate)

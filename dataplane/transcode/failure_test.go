@@ -165,7 +165,17 @@ func TestSourceChanges(t *testing.T) {
 // Sources of all kinds are played, or refused with a reason; nothing hangs.
 func TestOddSources(t *testing.T) {
 	t.Parallel()
-	hd := plan.Template{ID: "hd", Type: plan.TemplateH264, Width: 320, Height: 180, FPS: 30, VideoKbps: 300, GOP: time.Second, DropB: true, AudioCodec: "Opus"}
+	hd := plan.Template{
+		ID:         "hd",
+		Type:       plan.TemplateH264,
+		Width:      320,
+		Height:     180,
+		FPS:        30,
+		VideoKbps:  300,
+		GOP:        time.Second,
+		DropB:      true,
+		AudioCodec: "Opus",
+	}
 	r := newRig(t, []plan.Template{origin(), hd}, nil)
 	for name, o := range map[string]testsrc.Options{
 		"silent":     {BFrames: 2},
@@ -178,7 +188,11 @@ func TestOddSources(t *testing.T) {
 	} {
 		p := r.publish(name, o)
 		if name == "blind" {
-			eventually(t, name, func() bool { s, err := r.hub.Find(t.Context(), key(name)); return err == nil && len(s.Tracks()) > 0 })
+			eventually(
+				t,
+				name,
+				func() bool { s, err := r.hub.Find(t.Context(), key(name)); return err == nil && len(s.Tracks()) > 0 },
+			)
 		} else {
 			r.await(name)
 		}
@@ -242,7 +256,8 @@ func TestFFmpegIsLookedAtFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	for program, want := range map[string]string{"no-such-ffmpeg": "apt-get install -y ffmpeg", poor: "libopus"} {
-		if _, err := New(t.Context(), Options{Hub: h, Plan: current, FFmpeg: program}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := New(t.Context(), Options{Hub: h, Plan: current, FFmpeg: program}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want a text with %q", program, err, want)
 		}
 	}
@@ -329,7 +344,8 @@ func TestCodecsOfAList(t *testing.T) {
  D.V.L. hevc                 HEVC
 `)
 	for name, want := range map[string][2]bool{
-		"h264": {true, false}, "h264_cuvid": {true, false}, "libx264": {false, true}, "h264_nvenc": {false, true}, "aac": {true, true}, "aac_fixed": {true, false},
+		"h264": {true, false}, "h264_cuvid": {true, false}, "libx264": {false, true}, "h264_nvenc": {false, true},
+		"aac": {true, true}, "aac_fixed": {true, false},
 		"opus": {true, true}, "libopus": {false, true}, "hevc": {true, false},
 	} {
 		if got := [2]bool{dec[name], enc[name]}; got != want {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// headroom knows how busy this process and its children are, so that new sessions are refused before those that run suffer. It measures
-// once a second; a session that has begun since counts as much as those before it, on average.
+// headroom knows how busy this process and its children are, so that new sessions are refused before those that run
+// suffer. It measures once a second; a session that has begun since counts as much as those before it, on average.
 type headroom struct {
 	max float64 // share of all cores; 0: no limit
 
@@ -28,7 +28,13 @@ func newHeadroom(most float64) *headroom {
 
 const newestWeight = 0.4 // of the newest second
 
-func (h *headroom) measure(now time.Time, pids []int, cpu func(pid int) (time.Duration, bool), own time.Duration, cores int) {
+func (h *headroom) measure(
+	now time.Time,
+	pids []int,
+	cpu func(pid int) (time.Duration, bool),
+	own time.Duration,
+	cores int,
+) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	seconds := now.Sub(h.at).Seconds()

@@ -43,7 +43,8 @@ func TestSound(t *testing.T) {
 		if got := audio[0].Track; got.Codec != want.codec || got.SampleRate != want.rate || got.Channels != want.chans {
 			t.Errorf("%s: sound is %s, %d Hz, %d channels", id, got.Codec, got.SampleRate, got.Channels)
 		}
-		if (video[0].Track == source.Track(media.Video)) != (want.video == Copy) || (audio[0].Track == source.Track(media.Audio)) != (want.audio == Copy) {
+		if (video[0].Track == source.Track(media.Video)) != (want.video == Copy) ||
+			(audio[0].Track == source.Track(media.Audio)) != (want.audio == Copy) {
 			t.Errorf("%s: what is passed through has another track, or what is encoded has not", id)
 		}
 		for i := 1; i < len(audio); i++ {
@@ -64,7 +65,15 @@ func TestSound(t *testing.T) {
 // With bFrames: Keep an encoded picture may have them, in an order that decoders take.
 func TestKeepsBFrames(t *testing.T) {
 	t.Parallel()
-	keep := plan.Template{ID: "keep", Type: plan.TemplateH264, Width: 320, Height: 180, VideoKbps: 300, GOP: 2 * time.Second, AudioCodec: "Opus"}
+	keep := plan.Template{
+		ID:         "keep",
+		Type:       plan.TemplateH264,
+		Width:      320,
+		Height:     180,
+		VideoKbps:  300,
+		GOP:        2 * time.Second,
+		AudioCodec: "Opus",
+	}
 	r := newRig(t, []plan.Template{keep}, nil)
 	r.publish("a", testsrc.Options{Audio: true, BFrames: 2})
 	r.await("a")
@@ -127,10 +136,20 @@ func TestRefusesWithoutHeadroom(t *testing.T) {
 	}
 }
 
-// A changed template applies to what starts afterwards: a running rendition takes it up when its source is published anew.
+// A changed template applies to what starts afterwards: a running rendition takes it up when its source is published
+// anew.
 func TestChangedTemplates(t *testing.T) {
 	t.Parallel()
-	small := plan.Template{ID: "small", Type: plan.TemplateH264, Width: 320, Height: 180, VideoKbps: 300, GOP: time.Second, DropB: true, AudioCodec: "Opus"}
+	small := plan.Template{
+		ID:         "small",
+		Type:       plan.TemplateH264,
+		Width:      320,
+		Height:     180,
+		VideoKbps:  300,
+		GOP:        time.Second,
+		DropB:      true,
+		AudioCodec: "Opus",
+	}
 	r := newRig(t, []plan.Template{small}, nil)
 	first := r.publish("a", testsrc.Options{})
 	r.publish("b", testsrc.Options{})

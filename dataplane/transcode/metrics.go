@@ -16,7 +16,9 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, t *Transcoder) *metrics {
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "transcode", Name: name, Help: help})
+		return prometheus.NewCounter(
+			prometheus.CounterOpts{Namespace: "millrace", Subsystem: "transcode", Name: name, Help: help},
+		)
 	}
 	m := &metrics{
 		starts:   counter("starts_total", "Processes of ffmpeg that were started."),
@@ -25,7 +27,8 @@ func newMetrics(reg prometheus.Registerer, t *Transcoder) *metrics {
 		dropped:  counter("dropped_frames_total", "Frames of sound that ffmpeg did not take in time."),
 		added: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "millrace", Subsystem: "transcode", Name: "added_seconds",
-			Help: "From a frame of the source to the frame of the rendition of the same moment, frames that are passed through left out.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 10),
+			Help: "From a frame of the source to the frame of the rendition of the same moment, frames that are passed " +
+				"through left out.", Buckets: prometheus.ExponentialBuckets(0.005, 2, 10),
 		}),
 		seconds: counter("ended_cpu_seconds_total", "CPU time of processes of ffmpeg that have ended."),
 	}
@@ -34,7 +37,12 @@ func newMetrics(reg prometheus.Registerer, t *Transcoder) *metrics {
 	}
 	reg.MustRegister(m.starts, m.restarts, m.refused, m.dropped, m.added, m.seconds)
 	gauge := func(name, help string, value func() float64) {
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "transcode", Name: name, Help: help}, value))
+		reg.MustRegister(
+			prometheus.NewGaugeFunc(
+				prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "transcode", Name: name, Help: help},
+				value,
+			),
+		)
 	}
 	gauge("sessions", "Renditions that are made now.", func() float64 { return float64(t.Sessions()) })
 	gauge("cores", "Cores that processes of ffmpeg use now, smoothed over some seconds.", t.headroom.cores)

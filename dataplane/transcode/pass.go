@@ -13,8 +13,8 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode/nut"
 )
 
-// pass is the making of a rendition while neither its source nor its work changes: one process of ffmpeg, or none when all is passed
-// through.
+// pass is the making of a rendition while neither its source nor its work changes: one process of ffmpeg, or none when
+// all is passed through.
 type pass struct {
 	session      *session
 	work         Work
@@ -95,7 +95,8 @@ func (p *pass) cause(ctx context.Context, err error) error {
 	return err
 }
 
-// What is on its way from the ring of another pod is waited for until it is this fresh, or nothing comes for a moment: clocks may differ.
+// What is on its way from the ring of another pod is waited for until it is this fresh, or nothing comes for a moment:
+// clocks may differ.
 const (
 	liveAge    = 150 * time.Millisecond // since the ingest
 	burstPause = 100 * time.Millisecond
@@ -108,8 +109,8 @@ type frames interface {
 	TryNext() (*media.Frame, error)
 }
 
-// backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs decoding only. Of a source
-// that has just been fetched this takes what is on its way, too.
+// backlog takes what the reader has at once, and finds the live edge: the pass begins there, so that a long GOP costs
+// decoding only. Of a source that has just been fetched this takes what is on its way, too.
 func (p *pass) backlog(ctx context.Context, r frames) ([]*media.Frame, error) {
 	var all []*media.Frame
 	f, err := r.Next(ctx) // it may be described before anything of it has come
@@ -127,7 +128,7 @@ func (p *pass) backlog(ctx context.Context, r frames) ([]*media.Frame, error) {
 	return all, nil
 }
 
-// nextWithin gives the next frame if it comes soon.
+// nextWithin returns the next frame if it comes soon.
 func nextWithin(ctx context.Context, r frames, d time.Duration) (*media.Frame, error) {
 	soon, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
@@ -138,7 +139,7 @@ func nextWithin(ctx context.Context, r frames, d time.Duration) (*media.Frame, e
 	return f, err
 }
 
-// outgrown tells whether the work does not do any more: what is passed through turned out not to fit.
+// outgrown reports whether the work does not do any more: what is passed through turned out not to fit.
 func (p *pass) outgrown() bool {
 	now, err := p.session.decide(p.video, p.audio)
 	return err != nil || p.work.Video == Copy && now.Video == Encode
@@ -217,7 +218,8 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 		if kind == media.Audio && f.DTS < p.from.decode {
 			return nil
 		}
-		if f.Disposable && f.PTS < p.from.picture { // it would be decoded for nobody: no picture refers to it, and it is not shown
+		// it would be decoded for nobody: no picture refers to it, and it is not shown
+		if f.Disposable && f.PTS < p.from.picture {
 			return nil
 		}
 		return p.feed(ctx, f)
@@ -225,7 +227,7 @@ func (p *pass) take(ctx context.Context, f *media.Frame) error {
 	return nil
 }
 
-// same tells whether a frame belongs to what the pass was made for.
+// same reports whether a frame belongs to what the pass was made for.
 func (p *pass) same(f *media.Frame) error {
 	if f.Epoch != p.epoch {
 		return errChanged
@@ -240,9 +242,11 @@ func (p *pass) same(f *media.Frame) error {
 	return errChanged
 }
 
-// equal tells whether decoders go on over a change from one track to the other: parameter sets of pictures stand before key frames anyway.
+// equal reports whether decoders go on over a change from one track to the other: parameter sets of pictures stand
+// before key frames anyway.
 func equal(a, b *media.Track) bool {
-	return a.Codec == b.Codec && string(a.SPS) == string(b.SPS) && string(a.VPS) == string(b.VPS) && string(a.Config) == string(b.Config) &&
+	return a.Codec == b.Codec && string(a.SPS) == string(b.SPS) && string(a.VPS) == string(b.VPS) &&
+		string(a.Config) == string(b.Config) &&
 		a.Channels == b.Channels
 }
 
@@ -295,7 +299,8 @@ func (p *pass) said() string {
 // exitTime is how long a process that has closed its output may take to end.
 const exitTime = 2 * time.Second
 
-// failed words the end of ffmpeg. What it said last is told when it gave up, not when it was killed: that is some warning of long ago.
+// failed words the end of ffmpeg. What it said last is told when it gave up, not when it was killed: that is some
+// warning of long ago.
 func (p *pass) failed(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -72,7 +72,14 @@ func (p *pass) send(ctx context.Context, inputs []nut.Track) {
 func (p *pass) inputs() []nut.Track {
 	var out []nut.Track
 	if p.work.Video == Encode {
-		t := nut.Track{Class: nut.Video, FourCC: "H264", Num: 1, Den: videoClock, Width: p.video.Width, Height: p.video.Height}
+		t := nut.Track{
+			Class:  nut.Video,
+			FourCC: "H264",
+			Num:    1,
+			Den:    videoClock,
+			Width:  p.video.Width,
+			Height: p.video.Height,
+		}
 		sets := [][]byte{p.video.SPS, p.video.PPS}
 		if p.video.Codec == media.H265 {
 			t.FourCC, sets = "HEVC", [][]byte{p.video.VPS, p.video.SPS, p.video.PPS}
@@ -85,7 +92,15 @@ func (p *pass) inputs() []nut.Track {
 		out = append(out, t)
 	}
 	if p.work.Audio == Encode {
-		t := nut.Track{Class: nut.Audio, FourCC: aacTag, Num: 1, Den: audioClock, SampleRate: p.audio.SampleRate, Channels: p.audio.Channels, Extra: p.audio.Config}
+		t := nut.Track{
+			Class:      nut.Audio,
+			FourCC:     aacTag,
+			Num:        1,
+			Den:        audioClock,
+			SampleRate: p.audio.SampleRate,
+			Channels:   p.audio.Channels,
+			Extra:      p.audio.Config,
+		}
 		if p.audio.Codec == media.Opus {
 			t.FourCC = "Opus"
 		}
@@ -160,14 +175,21 @@ func (p *pass) sounds() error {
 		if pts <= p.from.published.dts[media.Audio] {
 			continue
 		}
-		f := &media.Frame{Track: p.opusOrAAC, Key: p.work.Video == None, PTS: pts, DTS: pts, Units: [][]byte{n.Data}, Size: len(n.Data)}
+		f := &media.Frame{
+			Track: p.opusOrAAC,
+			Key:   p.work.Video == None,
+			PTS:   pts,
+			DTS:   pts,
+			Units: [][]byte{n.Data},
+			Size:  len(n.Data),
+		}
 		if err := p.put(f); err != nil {
 			return err
 		}
 	}
 }
 
-// put gives a frame its time of ingest, that of the source at the same moment, and publishes it.
+// put returns a frame its time of ingest, that of the source at the same moment, and publishes it.
 func (p *pass) put(f *media.Frame) error {
 	now := time.Now()
 	f.Ingest = now
@@ -203,7 +225,11 @@ func noEnd(err error) error {
 
 // aacTrack describes AAC-LC as ffmpeg's encoder makes it.
 func aacTrack(rate, channels int) (*media.Track, error) {
-	config, err := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate, ChannelConfig: uint8(channels)}.Marshal()
+	config, err := mpeg4audio.AudioSpecificConfig{
+		Type:          mpeg4audio.ObjectTypeAACLC,
+		SampleRate:    rate,
+		ChannelConfig: uint8(channels),
+	}.Marshal()
 	if err != nil {
 		return nil, fmt.Errorf("describing AAC at %d Hz: %w", rate, err)
 	}
@@ -216,7 +242,8 @@ func ticks(d time.Duration, clock int64) int64 {
 	return whole*clock + (part*clock+int64(time.Second)/2)/int64(time.Second)
 }
 
-// duration converts units of a clock to a time, rounded up: the RTP clock of the way out is then the same number, not one less.
+// duration converts units of a clock to a time, rounded up: the RTP clock of the way out is then the same number, not
+// one less.
 func duration(n, clock int64) time.Duration {
 	whole, part := n/clock, n%clock
 	return time.Duration(whole)*time.Second + time.Duration((part*int64(time.Second)+clock-1)/clock)

@@ -8,8 +8,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// reorderMost is how much later than decoded a picture is taken to be shown: 16 frames of 5 per second are 3.2 s. What a source says beyond that is no
-// time to wait for.
+// reorderMost is how much later than decoded a picture is taken to be shown: 16 frames of 5 per second are 3.2 s. What
+// a source says beyond that is no time to wait for.
 const reorderMost = 4 * time.Second
 
 // publication is the rendition in the hub. Video and audio are written by goroutines of their own.
@@ -49,8 +49,9 @@ func (p *publication) tracks(video, audio *media.Track) {
 	p.pub.SetFacts(p.inspector.Facts())
 }
 
-// write publishes a frame, which it takes over. Sound before the first picture is left out, as is what would go back in time.
-// Own tells of a picture that frames of the source do not follow: it was encoded here, or has another place in the order of decoding.
+// write publishes a frame, which it takes over. Sound before the first picture is left out, as is what would go back in
+// time. Own tells of a picture that frames of the source do not follow: it was encoded here, or has another place in
+// the order of decoding.
 func (p *publication) write(f *media.Frame, own bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

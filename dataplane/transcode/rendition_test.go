@@ -79,7 +79,8 @@ func TestRepairsBFramesAndLongGOPs(t *testing.T) {
 	t.Logf("%+v", r.trans.List()[0])
 }
 
-// A source that has just been fetched from another pod comes in a burst, a moment after what is known of it. Encoding begins at its live edge.
+// A source that has just been fetched from another pod comes in a burst, a moment after what is known of it. Encoding
+// begins at its live edge.
 func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
 	fetched := hub.New(hub.Options{})
 	t.Cleanup(fetched.Close)
@@ -117,7 +118,11 @@ func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
 		}
 	}
 	put(frames[:burst+1])
-	eventually(t, "a process that begins at the edge", func() bool { i := r.trans.List(); return len(i) == 1 && i[0].PID != 0 })
+	eventually(
+		t,
+		"a process that begins at the edge",
+		func() bool { i := r.trans.List(); return len(i) == 1 && i[0].PID != 0 },
+	)
 	put(frames[burst+1:])
 	s := <-found
 	if s == nil {

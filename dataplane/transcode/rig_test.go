@@ -89,7 +89,8 @@ func (r *rig) setTemplates(templates []plan.Template) {
 	}
 	r.current.Store(plan.NewIndex(&plan.Plan{
 		Push: []plan.PushDomain{{
-			Hostname: pushHost, Space: space, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Allow, H265: plan.Allow, Duplicate: plan.RejectNew,
+			Hostname: pushHost, Space: space, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Allow, H265: plan.Allow,
+			Duplicate: plan.RejectNew,
 		}},
 		Templates: templates,
 	}))

@@ -17,7 +17,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// session makes one rendition, from its first viewer or its source's start to a while after the last viewer or its source's end.
+// session makes one rendition, from its first viewer or its source's start to a while after the last viewer or its
+// source's end.
 type session struct {
 	t    *Transcoder
 	tool *tool
@@ -108,7 +109,10 @@ func (s *session) passes(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // nobody watches any more, or the transcoder is closed
-		case errors.Is(err, io.EOF), errors.Is(err, hub.ErrEnded), errors.Is(err, hub.ErrReplaced), errors.Is(err, hub.ErrClosed):
+		case errors.Is(err, io.EOF),
+			errors.Is(err, hub.ErrEnded),
+			errors.Is(err, hub.ErrReplaced),
+			errors.Is(err, hub.ErrClosed):
 			return nil // the source is over, or somebody publishes under the rendition's own name
 		case errors.Is(err, errChanged):
 			continue
@@ -230,7 +234,8 @@ func (s *session) tracks(ctx context.Context) (video, audio *media.Track, err er
 	defer tick.Stop()
 	for {
 		known := len(s.source.Tracks()) > 0
-		if known && (s.source.Facts().FPS > 0 || s.source.Track(media.Video) == nil || time.Since(s.source.Since()) > settleTime) {
+		if known &&
+			(s.source.Facts().FPS > 0 || s.source.Track(media.Video) == nil || time.Since(s.source.Since()) > settleTime) {
 			return s.source.Track(media.Video), s.source.Track(media.Audio), nil
 		}
 		select {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// spawner starts child processes, all on one locked thread: to the kernel the parent of PR_SET_PDEATHSIG is the thread that forked,
-// and threads of the Go runtime may end before the process does.
+// spawner starts child processes, all on one locked thread: to the kernel the parent of PR_SET_PDEATHSIG is the thread
+// that forked, and threads of the Go runtime may end before the process does.
 type spawner struct {
 	jobs chan func()
 	stop chan struct{}
@@ -62,7 +62,8 @@ type process struct {
 	err    error // after exited
 }
 
-// run starts a program with pipes for media. Its environment is empty but for the language: no secret of ours goes there.
+// run starts a program with pipes for media. Its environment is empty but for the language: no secret of ours goes
+// there.
 func (s *spawner) run(path string, args []string) (*process, error) {
 	p := &process{exited: make(chan struct{})}
 	p.cmd = exec.Command(path, args...) //nolint:noctx // killed by kill, which its session calls at its end

@@ -29,8 +29,8 @@ type extent struct {
 // nothing is that of a rendition that has just begun.
 func nothing() extent { return extent{[3]time.Duration{never, never, never}, never, false} }
 
-// How far before the newest sound it is taken up. What was published stays, so that sound goes on where it ended; what is older than soundAgain is
-// too late to be heard.
+// How far before the newest sound it is taken up. What was published stays, so that sound goes on where it ended; what
+// is older than soundAgain is too late to be heard.
 const (
 	soundBack   = 200 * time.Millisecond // of a rendition that begins
 	soundAgain  = time.Second            // of one that goes on
@@ -71,7 +71,8 @@ func findStart(w Work, backlog []*media.Frame, edge time.Duration, published ext
 			break
 		}
 	}
-	// The encoder begins with the frame that was published last, which is not published again: so the next one does not begin in silence.
+	// The encoder begins with the frame that was published last, which is not published again: so the next one does not
+	// begin in silence.
 	frame, before := w.frameOfSound()
 	s.sound = w.samples(heard) + before
 	if missing := w.samples(max(late, have)) - s.sound; missing > 0 {
@@ -83,8 +84,9 @@ func findStart(w Work, backlog []*media.Frame, edge time.Duration, published ext
 // samples counts those of the result from -timeShift on.
 func (w Work) samples(at time.Duration) int64 { return ticks(at+timeShift, int64(w.SampleRate)) }
 
-// frameOfSound is the length of an encoded frame, and what ffmpeg's encoder puts before the first sample, by which the first frame's time is earlier;
-// both in samples. libopus has 6.5 ms of look-ahead (RFC 7845, 4.2; opus_encoder.c), the AAC encoder a frame.
+// frameOfSound is the length of an encoded frame, and what ffmpeg's encoder puts before the first sample, by which the
+// first frame's time is earlier; both in samples. libopus has 6.5 ms of look-ahead (RFC 7845, 4.2; opus_encoder.c), the
+// AAC encoder a frame.
 func (w Work) frameOfSound() (frame, before int64) {
 	if w.AudioCodec == media.AAC {
 		return 1024, 1024
@@ -106,8 +108,8 @@ func (p *pass) reader(published extent) *hub.Reader {
 	return p.session.source.NewReaderAt(from - soundBefore)
 }
 
-// continues tells whether a frame that is passed through comes after what was published, and puts it there in the order of decoding. A picture that was encoded
-// before goes on with a key frame.
+// continues reports whether a frame that is passed through comes after what was published, and puts it there in the
+// order of decoding. A picture that was encoded before goes on with a key frame.
 func (p *pass) continues(f *media.Frame) bool {
 	published := &p.from.published
 	kind := f.Kind()
@@ -124,8 +126,8 @@ func (p *pass) continues(f *media.Frame) bool {
 	return p.joined
 }
 
-// current leaves out what a rendition has no use for when a pass begins: frames of what the source was before, and pictures before the last key frame
-// where they are encoded.
+// current leaves out what a rendition has no use for when a pass begins: frames of what the source was before, and
+// pictures before the last key frame where they are encoded.
 func (p *pass) current(backlog []*media.Frame) []*media.Frame {
 	out := make([]*media.Frame, 0, len(backlog))
 	key := 0

@@ -20,8 +20,8 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// takeover follows a rendition until a process has followed each of those that were killed, by number, and given some frames of sound. It gives the
-// frames.
+// takeover follows a rendition until a process has followed each of those that were killed, by number, and given some
+// frames of sound. It gives the frames.
 func (r *rig) takeover(s *hub.Stream, kill ...int) []*media.Frame {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 2*patience)
@@ -65,8 +65,9 @@ func (r *rig) info(s *hub.Stream) Info {
 	return Info{}
 }
 
-// A picture that is passed through until its GOP turns out to be too long is encoded by another process. The sound goes on, a frame after the other. When
-// that process is killed, frames may be missing; the others stay where they were to be.
+// A picture that is passed through until its GOP turns out to be too long is encoded by another process. The sound goes
+// on, a frame after the other. When that process is killed, frames may be missing; the others stay where they were to
+// be.
 func TestSoundGoesOnWhenPicturesAreEncodedAfterAll(t *testing.T) {
 	t.Parallel()
 	aac := origin()
@@ -77,7 +78,8 @@ func TestSoundGoesOnWhenPicturesAreEncodedAfterAll(t *testing.T) {
 			r := newRig(t, []plan.Template{origin(), aac}, nil)
 			var s *hub.Stream
 			var source *testsrc.Publisher
-			for n := 0; s == nil || r.info(s).Video != Copy; n++ { // else it was found when its GOP was known to be long, by a machine that is slow
+			// else it was found when its GOP was known to be long, by a machine that is slow
+			for n := 0; s == nil || r.info(s).Video != Copy; n++ {
 				if n == 5 {
 					t.Fatalf("the picture is not passed through at first: %+v", r.info(s))
 				}
@@ -132,18 +134,30 @@ func TestStart(t *testing.T) {
 		edge, shown, heard time.Duration
 		want               start
 	}{
-		"a rendition that begins":                      {opus, sound(0, 5000*ms), 5000 * ms, never, never, start{picture: 5000 * ms, decode: 4800 * ms}},
-		"sound that begins beside a picture":           {beside, sound(0, 5000*ms), 5000 * ms, never, never, start{decode: never}},
-		"nothing was lost":                             {opus, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4400*48 + 312}},
-		"beside a picture too":                         {beside, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms, start{decode: 4100 * ms, sound: shifted + 4400*48 + 312}},
-		"frames of another length":                     {aac, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4400*48 + 1024}},
-		"what is too old to be heard is left out":      {opus, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms, start{picture: 5000 * ms, decode: 3700 * ms, sound: shifted + 4000*48 + 312}},
-		"what is not there any more is left out":       {opus, sound(4755*ms, 5000*ms), 5000 * ms, 4400 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4760*48 + 312}},
-		"no sound is there":                            {opus, nil, 5000 * ms, 4400 * ms, 4400 * ms, start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 5000*48 + 312}},
-		"sound that is far behind the picture":         {opus, sound(0, 2000*ms), 5000 * ms, 4900 * ms, 1900 * ms, start{picture: 5000 * ms, decode: 1600 * ms, sound: shifted + 1900*48 + 312}},
-		"sound that never came beside a picture":       {beside, sound(0, 5000*ms), 5000 * ms, 4900 * ms, never, start{decode: 4800 * ms}},
-		"sound that is passed through":                 {video, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms, start{picture: 5000 * ms, decode: 4000 * ms}},
-		"a picture beyond the edge is not shown again": {video, nil, 5000 * ms, 5010 * ms, never, start{picture: 5011 * ms, decode: 4811 * ms}},
+		"a rendition that begins": {opus, sound(0, 5000*ms), 5000 * ms, never, never,
+			start{picture: 5000 * ms, decode: 4800 * ms}},
+		"sound that begins beside a picture": {beside, sound(0, 5000*ms), 5000 * ms, never, never,
+			start{decode: never}},
+		"nothing was lost": {opus, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms,
+			start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4400*48 + 312}},
+		"beside a picture too": {beside, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms,
+			start{decode: 4100 * ms, sound: shifted + 4400*48 + 312}},
+		"frames of another length": {aac, sound(0, 5000*ms), 5000 * ms, 4900 * ms, 4400 * ms,
+			start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4400*48 + 1024}},
+		"what is too old to be heard is left out": {opus, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms,
+			start{picture: 5000 * ms, decode: 3700 * ms, sound: shifted + 4000*48 + 312}},
+		"what is not there any more is left out": {opus, sound(4755*ms, 5000*ms), 5000 * ms, 4400 * ms, 4400 * ms,
+			start{picture: 5000 * ms, decode: 4100 * ms, sound: shifted + 4760*48 + 312}},
+		"no sound is there": {opus, nil, 5000 * ms, 4400 * ms, 4400 * ms, start{picture: 5000 * ms,
+			decode: 4100 * ms, sound: shifted + 5000*48 + 312}},
+		"sound that is far behind the picture": {opus, sound(0, 2000*ms), 5000 * ms, 4900 * ms, 1900 * ms,
+			start{picture: 5000 * ms, decode: 1600 * ms, sound: shifted + 1900*48 + 312}},
+		"sound that never came beside a picture": {beside, sound(0, 5000*ms), 5000 * ms, 4900 * ms, never,
+			start{decode: 4800 * ms}},
+		"sound that is passed through": {video, sound(0, 5000*ms), 5000 * ms, 1000 * ms, 1000 * ms,
+			start{picture: 5000 * ms, decode: 4000 * ms}},
+		"a picture beyond the edge is not shown again": {video, nil, 5000 * ms, 5010 * ms, never, start{picture: 5011 * ms,
+			decode: 4811 * ms}},
 	} {
 		c.want.published = extent{[3]time.Duration{never, c.shown, c.heard}, c.shown, false}
 		if got := findStart(c.work, c.backlog, c.edge, c.want.published); got != c.want {
@@ -152,12 +166,14 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// What is passed through beside sound whose process is killed goes on as if nothing had happened, and no sound comes twice.
+// What is passed through beside sound whose process is killed goes on as if nothing had happened, and no sound comes
+// twice.
 func TestNothingIsRepeatedWhenAProcessTakesOver(t *testing.T) {
 	t.Parallel()
 	aac := origin()
 	aac.AudioCodec = "AAC"
-	noise := []string{"-filter:a", "aeval=0.2*random(0)-0.1|0.2*random(1)-0.1"} // of a tone, two halves that do not fit cancel each other out
+	// of a tone, two halves that do not fit cancel each other out
+	noise := []string{"-filter:a", "aeval=0.2*random(0)-0.1|0.2*random(1)-0.1"}
 	for name, o := range map[string]testsrc.Options{
 		"beside a picture": {Audio: true, FPS: 25, ExtraArgs: noise}, "sound alone": {NoVideo: true, ExtraArgs: noise},
 	} {
@@ -165,7 +181,11 @@ func TestNothingIsRepeatedWhenAProcessTakesOver(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, []plan.Template{aac}, nil)
 			r.publish("a", o)
-			eventually(t, name, func() bool { s, err := r.hub.Find(t.Context(), key("a")); return err == nil && len(s.Tracks()) > 0 })
+			eventually(
+				t,
+				name,
+				func() bool { s, err := r.hub.Find(t.Context(), key("a")); return err == nil && len(s.Tracks()) > 0 },
+			)
 			frames := r.takeover(r.find("a_web"), 1, 2)
 			sounds, missing := of(media.Audio, frames), 0
 			for i := 1; i < len(sounds); i++ {
@@ -188,7 +208,14 @@ func TestNothingIsRepeatedWhenAProcessTakesOver(t *testing.T) {
 			if missing == 0 && low < 0.6*usual {
 				t.Errorf("the sound has a hole: %.0f, usually %.0f", low, usual)
 			}
-			t.Logf("%d pictures, %d frames of sound, %d missing; loudness at least %.0f, usually %.0f", len(pictures), len(sounds), missing, low, usual)
+			t.Logf(
+				"%d pictures, %d frames of sound, %d missing; loudness at least %.0f, usually %.0f",
+				len(pictures),
+				len(sounds),
+				missing,
+				low,
+				usual,
+			)
 		})
 	}
 }
@@ -199,7 +226,8 @@ func loudness(t *testing.T, frames []*media.Frame) (low, usual float64) {
 	track := frames[0].Track
 	var in, out bytes.Buffer
 	w, err := nut.NewWriter(&in, []nut.Track{{
-		Class: nut.Audio, FourCC: aacTag, Num: 1, Den: audioClock, SampleRate: track.SampleRate, Channels: track.Channels, Extra: track.Config,
+		Class: nut.Audio, FourCC: aacTag, Num: 1, Den: audioClock, SampleRate: track.SampleRate, Channels: track.Channels,
+		Extra: track.Config,
 	}})
 	for i := 0; err == nil && i < len(frames); i++ {
 		err = w.Write(nut.Frame{Key: true, PTS: ticks(frames[i].PTS, audioClock), Data: frames[i].Units[0]})
@@ -207,7 +235,23 @@ func loudness(t *testing.T, frames []*media.Frame) (low, usual float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "ffmpeg", "-loglevel", "error", "-f", "nut", "-i", "pipe:0", "-ac", "1", "-ar", "48000", "-f", "s16le", "pipe:1")
+	cmd := exec.CommandContext(
+		t.Context(),
+		"ffmpeg",
+		"-loglevel",
+		"error",
+		"-f",
+		"nut",
+		"-i",
+		"pipe:0",
+		"-ac",
+		"1",
+		"-ar",
+		"48000",
+		"-f",
+		"s16le",
+		"pipe:1",
+	)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &in, &out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatal(err)
@@ -232,7 +276,15 @@ func loudness(t *testing.T, frames []*media.Frame) (low, usual float64) {
 
 // A pass begins with what belongs to it.
 func TestBacklogIsOfWhatTheSourceIsNow(t *testing.T) {
-	old, now, sound := &media.Track{Codec: media.H264, SPS: []byte{1}}, &media.Track{Codec: media.H264, SPS: []byte{2}}, &media.Track{Codec: media.AAC}
+	old, now, sound := &media.Track{
+		Codec: media.H264,
+		SPS:   []byte{1},
+	}, &media.Track{
+		Codec: media.H264,
+		SPS:   []byte{2},
+	}, &media.Track{
+		Codec: media.AAC,
+	}
 	was := &media.Track{Codec: media.AAC, Channels: 1}
 	all := []*media.Frame{
 		{Track: old, Key: true, Epoch: 2}, {Track: sound, Epoch: 1}, {Track: was, Epoch: 2}, {Track: sound, Epoch: 2},
@@ -246,7 +298,8 @@ func TestBacklogIsOfWhatTheSourceIsNow(t *testing.T) {
 	}
 }
 
-// A picture that was encoded so far and is passed through from now on begins with a key frame, also one that comes before its time in the order of decoding.
+// A picture that was encoded so far and is passed through from now on begins with a key frame, also one that comes
+// before its time in the order of decoding.
 func TestPassingThroughBeginsWithAKeyFrame(t *testing.T) {
 	const ms = time.Millisecond
 	video, sound := &media.Track{Codec: media.H264}, &media.Track{Codec: media.AAC}
@@ -267,7 +320,9 @@ func TestPassingThroughBeginsWithAKeyFrame(t *testing.T) {
 		"encoded":        {true, []stamp{{1020 * ms, 1020 * ms}, {1000 * ms, 1060 * ms}, {1020 * ms, 1140 * ms}}},
 		"passed through": {false, []stamp{{1020 * ms, 1020 * ms}, {1020 * ms, 1140 * ms}}},
 	} {
-		p := &pass{from: start{decode: never, published: extent{[3]time.Duration{never, 1000 * ms, 1000 * ms}, 1000 * ms, c.encoded}}}
+		p := &pass{
+			from: start{decode: never, published: extent{[3]time.Duration{never, 1000 * ms, 1000 * ms}, 1000 * ms, c.encoded}},
+		}
 		var got []stamp
 		for _, f := range frames {
 			if out := *f; p.continues(&out) {
@@ -280,7 +335,8 @@ func TestPassingThroughBeginsWithAKeyFrame(t *testing.T) {
 	}
 }
 
-// What a publication tells of itself is what the next pass goes on from; a source's wild time stamp does not keep its pictures away for hours.
+// What a publication tells of itself is what the next pass goes on from; a source's wild time stamp does not keep its
+// pictures away for hours.
 func TestPublicationTellsHowFarItHasCome(t *testing.T) {
 	h := hub.New(hub.Options{})
 	defer h.Close()
@@ -299,10 +355,14 @@ func TestPublicationTellsHowFarItHasCome(t *testing.T) {
 		want extent
 	}{
 		{media.Frame{Track: sound, DTS: 0}, false, nothing()}, // before the first picture
-		{media.Frame{Track: video, Key: true, DTS: time.Second, PTS: 3 * time.Hour}, true, extent{[3]time.Duration{never, time.Second, never}, 5 * time.Second, true}},
-		{media.Frame{Track: sound, DTS: 2 * time.Second}, false, extent{[3]time.Duration{never, time.Second, 2 * time.Second}, 5 * time.Second, true}},
-		{media.Frame{Track: video, DTS: 6 * time.Second, PTS: 7 * time.Second}, false, extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
-		{media.Frame{Track: video, DTS: 5 * time.Second, PTS: 9 * time.Second}, true, extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
+		{media.Frame{Track: video, Key: true, DTS: time.Second, PTS: 3 * time.Hour}, true,
+			extent{[3]time.Duration{never, time.Second, never}, 5 * time.Second, true}},
+		{media.Frame{Track: sound, DTS: 2 * time.Second}, false, extent{[3]time.Duration{never, time.Second, 2 * time.Second},
+			5 * time.Second, true}},
+		{media.Frame{Track: video, DTS: 6 * time.Second, PTS: 7 * time.Second}, false,
+			extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
+		{media.Frame{Track: video, DTS: 5 * time.Second, PTS: 9 * time.Second}, true,
+			extent{[3]time.Duration{never, 6 * time.Second, 2 * time.Second}, 7 * time.Second, false}},
 	} {
 		if err := p.write(&c.f, c.own); err != nil {
 			t.Fatal(err)

@@ -61,18 +61,25 @@ func probe(ctx context.Context, program string, want Encoder) (one *tool, how st
 		in         map[string]bool
 		what, name string
 	}{
-		{encoders, "encoder", "libopus"}, {encoders, "encoder", "aac"}, {decoders, "decoder", "h264"}, {decoders, "decoder", "hevc"}, {decoders, "decoder", "aac"},
+		{encoders, "encoder", "libopus"}, {encoders, "encoder", "aac"}, {decoders, "decoder", "h264"},
+		{decoders, "decoder", "hevc"}, {decoders, "decoder", "aac"},
 	} {
 		if !need.in[need.name] {
-			return nil, "", fmt.Errorf("%s has no %s %s, which transcoding needs; install one that has: %s", path, need.what, need.name, remedy)
+			return nil, "", fmt.Errorf(
+				"%s has no %s %s, which transcoding needs; install one that has: %s",
+				path,
+				need.what,
+				need.name,
+				remedy,
+			)
 		}
 	}
 	one.encoder, how, err = choose(ctx, path, want, encoders)
 	return one, how, err
 }
 
-// choose takes the encoder that is wanted, or for Auto the first that works. Hardware is tried by encoding a picture, where there is any: each
-// attempt is a process that takes CPU from pictures that wait for this transcoder.
+// choose takes the encoder that is wanted, or for Auto the first that works. Hardware is tried by encoding a picture,
+// where there is any: each attempt is a process that takes CPU from pictures that wait for this transcoder.
 func choose(ctx context.Context, path string, want Encoder, have map[string]bool) (Encoder, string, error) {
 	candidates := []Encoder{want}
 	if want == Auto {
@@ -96,10 +103,15 @@ func choose(ctx context.Context, path string, want Encoder, have map[string]bool
 		}
 		return e, strings.Join(append(found, string(e)+": works"), "; "), nil
 	}
-	return "", "", fmt.Errorf("%s cannot encode H.264 here (%s); choose another encoder, or install one that has libx264, %s", path, strings.Join(found, "; "), remedy)
+	return "", "", fmt.Errorf(
+		"%s cannot encode H.264 here (%s); choose another encoder, or install one that has libx264, %s",
+		path,
+		strings.Join(found, "; "),
+		remedy,
+	)
 }
 
-// exist tells whether a file of one of the patterns is there.
+// exist reports whether a file of one of the patterns is there.
 func exist(patterns []string) bool {
 	for _, p := range patterns {
 		if found, err := filepath.Glob(p); err == nil && len(found) > 0 {
@@ -117,8 +129,8 @@ func try(ctx context.Context, path string, e Encoder) error {
 	return err
 }
 
-// codecs reads the names of decoders and encoders in ffmpeg's list of codecs. A line has flags, the codec's name and its description; behind it
-// are the names of decoders and encoders, unless there is one that is called like the codec.
+// codecs reads the names of decoders and encoders in ffmpeg's list of codecs. A line has flags, the codec's name and
+// its description; behind it are the names of decoders and encoders, unless there is one that is called like the codec.
 func codecs(out string) (decoders, encoders map[string]bool) {
 	decoders, encoders = map[string]bool{}, map[string]bool{}
 	for line := range strings.Lines(out) {

@@ -88,13 +88,15 @@ const (
 	retryFull   = 5 * time.Second
 )
 
-// New makes a transcoder. When the Plan has templates it looks at ffmpeg first: an error says what is missing and which package has it.
+// New makes a transcoder. When the Plan has templates it looks at ffmpeg first: an error says what is missing and which
+// package has it.
 func New(ctx context.Context, opt Options) (*Transcoder, error) {
 	if err := opt.defaults(); err != nil {
 		return nil, err
 	}
 	t := &Transcoder{
-		opt: opt, spawner: newSpawner(), sessions: map[hub.Key]*session{}, refused: map[hub.Key]refusal{}, headroom: newHeadroom(opt.MaxCPU),
+		opt: opt, spawner: newSpawner(), sessions: map[hub.Key]*session{}, refused: map[hub.Key]refusal{},
+		headroom: newHeadroom(opt.MaxCPU),
 	}
 	t.tools.opt = opt
 	if len(opt.Plan.Load().Plan.Templates) > 0 || opt.Plan.Load().Repairs() {
@@ -123,8 +125,8 @@ func (t *Transcoder) Close() {
 	t.spawner.close()
 }
 
-// Find gives the stream that has the name, else a rendition whose template's id ends it; the first who asks starts it. It waits until
-// there is something to show.
+// Find returns the stream that has the name, else a rendition whose template's id ends it; the first who asks starts
+// it. It waits until there is something to show.
 func (t *Transcoder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error) {
 	if s, err := t.opt.Hub.Find(ctx, key); err == nil {
 		t.touch(key)
@@ -144,7 +146,12 @@ func (t *Transcoder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error)
 	defer one.waiting.Add(-1)
 	select {
 	case <-ctx.Done():
-		return nil, unavailable("RenditionNotReady", 2*time.Second, "rendition %s is being made, but shows nothing yet; ask again", tpl.ID)
+		return nil, unavailable(
+			"RenditionNotReady",
+			2*time.Second,
+			"rendition %s is being made, but shows nothing yet; ask again",
+			tpl.ID,
+		)
 	case <-one.ready:
 		return one.stream, nil
 	case <-one.done:
@@ -152,8 +159,8 @@ func (t *Transcoder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error)
 	}
 }
 
-// Publish starts the renditions of a stream that are made without viewers (trigger OnPublish), when it is published elsewhere; those of
-// the transcoder's own hub start by themselves.
+// Publish starts the renditions of a stream that are made without viewers (trigger OnPublish), when it is published
+// elsewhere; those of the transcoder's own hub start by themselves.
 func (t *Transcoder) Publish(ctx context.Context, from hub.Key) {
 	for _, tpl := range t.opt.Plan.Load().TemplatesFor(from.Space, from.App) {
 		if !tpl.OnPublish {
@@ -161,7 +168,13 @@ func (t *Transcoder) Publish(ctx context.Context, from hub.Key) {
 		}
 		key := hub.Key{Space: from.Space, App: from.App, Name: from.Name + "_" + tpl.ID}
 		if _, err := t.session(ctx, key, from, tpl, true); err != nil && !errors.Is(err, hub.ErrNotFound) {
-			t.opt.Log.Info("A rendition that starts with its stream cannot be made", "Rendition", key.String(), "error", err.Error())
+			t.opt.Log.Info(
+				"A rendition that starts with its stream cannot be made",
+				"Rendition",
+				key.String(),
+				"error",
+				err.Error(),
+			)
 		}
 	}
 }
@@ -204,7 +217,7 @@ func (t *Transcoder) touch(key hub.Key) {
 	}
 }
 
-// session gives the session that makes a rendition, and starts it when there is none.
+// session returns the session that makes a rendition, and starts it when there is none.
 func (t *Transcoder) session(ctx context.Context, key, from hub.Key, tpl *plan.Template, stays bool) (*session, error) {
 	tool, err := t.tools.get(ctx)
 	if err != nil {
@@ -242,10 +255,19 @@ func (t *Transcoder) session(ctx context.Context, key, from hub.Key, tpl *plan.T
 // room tells why no session more can be made; nil when it can.
 func (t *Transcoder) room() error {
 	if len(t.sessions) >= t.opt.MaxSessions {
-		return unavailable("TranscoderFull", retryFull, "all %d transcoding sessions are in use; try again later, or raise the limit", t.opt.MaxSessions)
+		return unavailable(
+			"TranscoderFull",
+			retryFull,
+			"all %d transcoding sessions are in use; try again later, or raise the limit",
+			t.opt.MaxSessions,
+		)
 	}
 	if t.headroom.full() {
-		return unavailable("TranscoderBusy", retryFull, "there is no CPU left to transcode one stream more; try again later, or add transcoders")
+		return unavailable(
+			"TranscoderBusy",
+			retryFull,
+			"there is no CPU left to transcode one stream more; try again later, or add transcoders",
+		)
 	}
 	return nil
 }
@@ -296,8 +318,9 @@ type Info struct {
 	Since     time.Time `json:"since"`
 	Starts    int       `json:"starts"` // of ffmpeg
 	Readers   int       `json:"readers"`
-	AddedMs   float64   `json:"addedMs"` // from the source's frame to the rendition's, smoothed: sound when the picture is passed through
-	Problem   string    `json:"problem,omitempty"`
+	// from the source's frame to the rendition's, smoothed: sound when the picture is passed through
+	AddedMs float64 `json:"addedMs"`
+	Problem string  `json:"problem,omitempty"`
 }
 
 // List shows the renditions, sorted by name.

@@ -39,7 +39,12 @@ func findA(path, rawQuery string) (signature, error) {
 	if err != nil {
 		return signature{}, err
 	}
-	return signature{path: path, stamp: stamp, hash: strings.ToLower(parts[3]), sum: sumA(parts[0], parts[1], parts[2])}, nil
+	return signature{
+		path:  path,
+		stamp: stamp,
+		hash:  strings.ToLower(parts[3]),
+		sum:   sumA(parts[0], parts[1], parts[2]),
+	}, nil
 }
 
 func findB(path string) (signature, error) {
@@ -67,7 +72,10 @@ func findC(path, rawQuery string) (signature, error) {
 	case ok && isHash(first):
 		hash, stamp, rest = first, second, tail
 	default:
-		return signature{}, fmt.Errorf("%w: put /{md5}/{hexadecimal Unix seconds} before the path, or append ?KEY1= and &KEY2=", ErrMissing)
+		return signature{}, fmt.Errorf(
+			"%w: put /{md5}/{hexadecimal Unix seconds} before the path, or append ?KEY1= and &KEY2=",
+			ErrMissing,
+		)
 	}
 	if !isHash(hash) {
 		return signature{}, fmt.Errorf("%w: want an MD5 sum in 32 hexadecimal digits", ErrMalformed)

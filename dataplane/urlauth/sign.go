@@ -11,9 +11,9 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// Sign returns a copy of u that carries a signature made with the primary key. Stamp is the URL's time stamp, cut to seconds
-// (type B: to minutes); the URL is good until stamp + auth.Validity. An older signature in the query (auth_key, KEY1, KEY2) is
-// replaced. Type C is signed in the path.
+// Sign returns a copy of u that carries a signature made with the primary key. Stamp is the URL's time stamp, cut to
+// seconds (type B: to minutes); the URL is good until stamp + auth.Validity. An older signature in the query (auth_key,
+// KEY1, KEY2) is replaced. Type C is signed in the path.
 //
 // It fails when auth names no key or no known type, or when u has no path.
 func Sign(auth plan.Auth, u *url.URL, stamp time.Time) (*url.URL, error) {

@@ -1,12 +1,12 @@
-// Package urlauth signs and checks URLs in the forms that content delivery networks use (types A, B and C of Alibaba Cloud's
-// URL signing). It is pure: keys and the time come in as values.
+// Package urlauth signs and checks URLs in the forms that content delivery networks use (types A, B and C of Alibaba
+// Cloud's URL signing). It is pure: keys and the time come in as values.
 //
 //	A  /app/stream?auth_key={timestamp}-{rand}-{uid}-{md5(path-timestamp-rand-uid-key)}
 //	B  /{YYYYMMDDHHMM in UTC+8}/{md5(key + time + path)}/app/stream
 //	C  /{md5(key + path + hex timestamp)}/{hex timestamp}/app/stream, or ?KEY1={md5}&KEY2={hex timestamp}
 //
-// The path is hashed as it is requested, percent-encoding included. A URL is good until its time stamp plus the domain's
-// validity, that moment included; with a validity of 0 the time stamp itself is the end.
+// The path is hashed as it is requested, percent-encoding included. A URL is good until its time stamp plus the
+// domain's validity, that moment included; with a validity of 0 the time stamp itself is the end.
 package urlauth
 
 import (
@@ -44,11 +44,11 @@ type signature struct {
 	sum   func(key, path string) string
 }
 
-// Verify checks the signature of a request by its path (as requested, percent-encoding included) and raw query, and returns
-// the path without the signature (types B and C carry it there). Either key of auth is good.
+// Verify checks the signature of a request by its path (as requested, percent-encoding included) and raw query, and
+// returns the path without the signature (types B and C carry it there). Either key of auth is good.
 //
-// With rts_degrade=on in the query, a path that ends in .flv or .m3u8 may carry the hash of the path without that suffix:
-// players fall back from artc://host/app/stream to these with the signature they have.
+// With rts_degrade=on in the query, a path that ends in .flv or .m3u8 may carry the hash of the path without that
+// suffix: players fall back from artc://host/app/stream to these with the signature they have.
 //
 // It returns ErrMissing, ErrMalformed, ErrBadHash or ErrExpired, in this order of checks.
 func Verify(auth plan.Auth, path, rawQuery string, now time.Time) (cleanPath string, err error) {
@@ -111,7 +111,7 @@ func withoutSuffix(path string) (string, bool) {
 	return path, false
 }
 
-// argument gives the value of a query argument, undecoded, and how often the argument occurs.
+// argument returns the value of a query argument, undecoded, and how often the argument occurs.
 func argument(rawQuery, name string) (value string, count int) {
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		if k, v, _ := strings.Cut(pair, "="); k == name {
@@ -129,7 +129,7 @@ func md5hex(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// isHash tells whether s is an MD5 sum in hexadecimal digits.
+// isHash reports whether s is an MD5 sum in hexadecimal digits.
 func isHash(s string) bool {
 	_, err := hex.DecodeString(s)
 	return len(s) == 2*md5.Size && err == nil

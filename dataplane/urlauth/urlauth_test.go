@@ -75,7 +75,8 @@ func TestVectorOfTypeC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if clean, err := urlauth.Verify(auth, signed.EscapedPath(), signed.RawQuery, at); err != nil || clean != "/live/a%20b" {
+	if clean, err := urlauth.Verify(auth, signed.EscapedPath(), signed.RawQuery, at); err != nil ||
+		clean != "/live/a%20b" {
 		t.Errorf("own signature: %s: %q, %v", signed, clean, err)
 	}
 }
@@ -89,34 +90,46 @@ func TestRefusals(t *testing.T) {
 		now         time.Time
 		want        error
 	}{
-		"no signature":            {plan.AuthA, "/live/stream", "", at, urlauth.ErrMissing},
-		"other arguments only":    {plan.AuthA, "/live/stream", "a=1&b", at, urlauth.ErrMissing},
-		"last second":             {plan.AuthA, "/live/stream", good, at.Add(time.Hour), nil},
-		"a second later":          {plan.AuthA, "/live/stream", good, at.Add(time.Hour + time.Second), urlauth.ErrExpired},
-		"behind other arguments":  {plan.AuthA, "/live/stream", "vhost=x&" + good, at, nil},
-		"upper case hash":         {plan.AuthA, "/live/stream", strings.Replace(good, "879aa9f", "879AA9F", 1), at, nil},
-		"other path":              {plan.AuthA, "/live/stream2", good, at, urlauth.ErrBadHash},
-		"other time stamp":        {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "1735689601", 1), at, urlauth.ErrBadHash},
-		"other user":              {plan.AuthA, "/live/stream", strings.Replace(good, "-0-0-", "-0-1-", 1), at, urlauth.ErrBadHash},
-		"two signatures":          {plan.AuthA, "/live/stream", good + "&" + good, at, urlauth.ErrMalformed},
-		"three parts":             {plan.AuthA, "/live/stream", "auth_key=1735689600-0-879aa9f4283cdbdd336e2b0ba876f021", at, urlauth.ErrMalformed},
-		"short hash":              {plan.AuthA, "/live/stream", good[:len(good)-1], at, urlauth.ErrMalformed},
-		"hash of other letters":   {plan.AuthA, "/live/stream", good[:len(good)-1] + "g", at, urlauth.ErrMalformed},
-		"time stamp is no number": {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "17356x", 1), at, urlauth.ErrMalformed},
-		"signed time stamp":       {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "+1735689600", 1), at, urlauth.ErrMalformed},
-		"huge time stamp":         {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "99999999999999999999", 1), at, urlauth.ErrMalformed},
-		"long random part":        {plan.AuthA, "/live/stream", strings.Replace(good, "-0-0-", "-"+strings.Repeat("r", 200)+"-0-", 1), at, urlauth.ErrMalformed},
-		"long path":               {plan.AuthA, "/" + strings.Repeat("p", 3000), good, at, urlauth.ErrMalformed},
-		"long query":              {plan.AuthA, "/live/stream", strings.Repeat("&", 5000) + good, at, urlauth.ErrMalformed},
-		"no slash":                {plan.AuthA, "live/stream", good, at, urlauth.ErrMalformed},
-		"B: unsigned":             {plan.AuthB, "/live/stream", "", at, urlauth.ErrMissing},
-		"B: bad time":             {plan.AuthB, "/201513150800/9044548ef1527deadafa49a890a377f0/live/stream", "", at, urlauth.ErrMalformed},
-		"B: bad hash":             {plan.AuthB, "/201508150800/9044548ef1527deadafa49a890a377f0/live/stream", "", at, urlauth.ErrBadHash},
-		"C: unsigned":             {plan.AuthC, "/live/stream", "", at, urlauth.ErrMissing},
-		"C: half":                 {plan.AuthC, "/live/stream", "KEY1=a37fa50a5fb8f71214b1e7c95ec7a1bd", at, urlauth.ErrMalformed},
-		"C: bad time":             {plan.AuthC, "/a37fa50a5fb8f71214b1e7c95ec7a1bd/xyz/live/stream", "", at, urlauth.ErrMalformed},
-		"C: bad hash":             {plan.AuthC, "/a37fa50a5fb8f71214b1e7c95ec7a1bd/55CE8100/live/stream", "", at, urlauth.ErrBadHash},
-		"none asks for nothing":   {plan.AuthNone, "/live/stream", "", at, nil},
+		"no signature":           {plan.AuthA, "/live/stream", "", at, urlauth.ErrMissing},
+		"other arguments only":   {plan.AuthA, "/live/stream", "a=1&b", at, urlauth.ErrMissing},
+		"last second":            {plan.AuthA, "/live/stream", good, at.Add(time.Hour), nil},
+		"a second later":         {plan.AuthA, "/live/stream", good, at.Add(time.Hour + time.Second), urlauth.ErrExpired},
+		"behind other arguments": {plan.AuthA, "/live/stream", "vhost=x&" + good, at, nil},
+		"upper case hash":        {plan.AuthA, "/live/stream", strings.Replace(good, "879aa9f", "879AA9F", 1), at, nil},
+		"other path":             {plan.AuthA, "/live/stream2", good, at, urlauth.ErrBadHash},
+		"other time stamp": {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "1735689601", 1), at,
+			urlauth.ErrBadHash},
+		"other user": {plan.AuthA, "/live/stream", strings.Replace(good, "-0-0-", "-0-1-", 1), at,
+			urlauth.ErrBadHash},
+		"two signatures": {plan.AuthA, "/live/stream", good + "&" + good, at, urlauth.ErrMalformed},
+		"three parts": {plan.AuthA, "/live/stream", "auth_key=1735689600-0-879aa9f4283cdbdd336e2b0ba876f021", at,
+			urlauth.ErrMalformed},
+		"short hash":            {plan.AuthA, "/live/stream", good[:len(good)-1], at, urlauth.ErrMalformed},
+		"hash of other letters": {plan.AuthA, "/live/stream", good[:len(good)-1] + "g", at, urlauth.ErrMalformed},
+		"time stamp is no number": {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "17356x", 1), at,
+			urlauth.ErrMalformed},
+		"signed time stamp": {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "+1735689600", 1), at,
+			urlauth.ErrMalformed},
+		"huge time stamp": {plan.AuthA, "/live/stream", strings.Replace(good, "1735689600", "99999999999999999999", 1),
+			at, urlauth.ErrMalformed},
+		"long random part": {plan.AuthA, "/live/stream", strings.Replace(good, "-0-0-", "-"+strings.Repeat("r", 200)+
+			"-0-", 1), at, urlauth.ErrMalformed},
+		"long path":   {plan.AuthA, "/" + strings.Repeat("p", 3000), good, at, urlauth.ErrMalformed},
+		"long query":  {plan.AuthA, "/live/stream", strings.Repeat("&", 5000) + good, at, urlauth.ErrMalformed},
+		"no slash":    {plan.AuthA, "live/stream", good, at, urlauth.ErrMalformed},
+		"B: unsigned": {plan.AuthB, "/live/stream", "", at, urlauth.ErrMissing},
+		"B: bad time": {plan.AuthB, "/201513150800/9044548ef1527deadafa49a890a377f0/live/stream", "", at,
+			urlauth.ErrMalformed},
+		"B: bad hash": {plan.AuthB, "/201508150800/9044548ef1527deadafa49a890a377f0/live/stream", "", at,
+			urlauth.ErrBadHash},
+		"C: unsigned": {plan.AuthC, "/live/stream", "", at, urlauth.ErrMissing},
+		"C: half": {plan.AuthC, "/live/stream", "KEY1=a37fa50a5fb8f71214b1e7c95ec7a1bd", at,
+			urlauth.ErrMalformed},
+		"C: bad time": {plan.AuthC, "/a37fa50a5fb8f71214b1e7c95ec7a1bd/xyz/live/stream", "", at,
+			urlauth.ErrMalformed},
+		"C: bad hash": {plan.AuthC, "/a37fa50a5fb8f71214b1e7c95ec7a1bd/55CE8100/live/stream", "", at,
+			urlauth.ErrBadHash},
+		"none asks for nothing": {plan.AuthNone, "/live/stream", "", at, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := urlauth.Verify(authOf(c.typ, demoKey), c.path, c.query, c.now)
@@ -140,7 +153,10 @@ func TestBackupKeyIsGoodAndNoKeyIsNot(t *testing.T) {
 	}
 	// The hash that an empty key would make must not open a domain without keys.
 	const empty = "auth_key=1735689600-0-0-730108da6a0452fbf7a3d3c2d9bb4ad0"
-	if _, err := urlauth.Verify(plan.Auth{Type: plan.AuthA}, "/live/stream", empty, at); !errors.Is(err, urlauth.ErrBadHash) {
+	if _, err := urlauth.Verify(plan.Auth{Type: plan.AuthA}, "/live/stream", empty, at); !errors.Is(
+		err,
+		urlauth.ErrBadHash,
+	) {
 		t.Errorf("domain without a key: %v", err)
 	}
 	if _, err := urlauth.Sign(plan.Auth{Type: plan.AuthA}, parse(t, "artc://example.com/live/stream"), at); err == nil {

@@ -1,5 +1,5 @@
-// Package beep publishes a source whose sound and picture can be told apart from being early or late: every second the picture is white
-// and a tone of 1 kHz sounds, both for 200 ms and from the same moment on.
+// Package beep publishes a source whose sound and picture can be told apart from being early or late: every second the
+// picture is white and a tone of 1 kHz sounds, both for 200 ms and from the same moment on.
 package beep
 
 import (
@@ -49,17 +49,38 @@ func (o *Options) defaults() {
 // args are those of ffmpeg up to its output.
 func (o *Options) args() []string {
 	gop, rate := strconv.Itoa(max(int(o.GOPSeconds*float64(o.FPS)+0.5), 1)), strconv.Itoa(o.Kbps)+"k"
-	graph := fmt.Sprintf("testsrc2=size=%dx%d:rate=%d,drawbox=color=white:thickness=fill:enable='lt(mod(t,1),0.1999)'[out0];"+
-		"aevalsrc='0.8*sin(2*PI*1000*t)*lt(mod(t,1),0.2)':sample_rate=%d:channel_layout=stereo[out1]", o.Width, o.Height, o.FPS, o.SampleRate)
+	graph := fmt.Sprintf(
+		"testsrc2=size=%dx%d:rate=%d,drawbox=color=white:thickness=fill:enable='lt(mod(t,1),0.1999)'[out0];"+
+			"aevalsrc='0.8*sin(2*PI*1000*t)*lt(mod(t,1),0.2)':sample_rate=%d:channel_layout=stereo[out1]",
+		o.Width,
+		o.Height,
+		o.FPS,
+		o.SampleRate,
+	)
 	args := []string{
-		"-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", graph, "-map", "0:0", "-map", "0:1",
-		"-pix_fmt", "yuv420p", "-bf", strconv.Itoa(o.BFrames), "-g", gop, "-keyint_min", gop, "-b:v", rate, "-maxrate", rate, "-bufsize", rate,
+		"-hide_banner", "-nostats", "-nostdin", "-loglevel", "warning", "-re", "-f", "lavfi", "-i", graph, "-map", "0:0",
+		"-map", "0:1",
+		"-pix_fmt", "yuv420p", "-bf", strconv.Itoa(o.BFrames), "-g", gop, "-keyint_min", gop, "-b:v", rate, "-maxrate", rate,
+		"-bufsize", rate,
 	}
 	if o.H265 {
-		args = append(args, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params",
-			fmt.Sprintf("log-level=error:scenecut=0:open-gop=0:bframes=%d:b-adapt=0:rc-lookahead=5:keyint=%s:min-keyint=%s:frame-threads=1", o.BFrames, gop, gop))
+		args = append(
+			args,
+			"-c:v",
+			"libx265",
+			"-preset",
+			"ultrafast",
+			"-x265-params",
+			fmt.Sprintf(
+				"log-level=error:scenecut=0:open-gop=0:bframes=%d:b-adapt=0:rc-lookahead=5:keyint=%s:min-keyint=%s:frame-threads=1",
+				o.BFrames,
+				gop,
+				gop,
+			),
+		)
 	} else {
-		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-sc_threshold", "0", "-threads", "2")
+		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-sc_threshold", "0",
+			"-threads", "2")
 	}
 	return append(args, "-c:a", "aac", "-b:a", "128k", "-flags", "+global_header")
 }

@@ -76,7 +76,14 @@ func relay(ctx context.Context, in io.Reader, to string) error {
 // lead is added to all time stamps: those of decoding begin below zero.
 const lead = time.Second
 
-func writePicture(w *gortmplib.Writer, video *gortmplib.Track, picture *codecs.H265, order *h265.DTSExtractor, data []byte, pts time.Duration) error {
+func writePicture(
+	w *gortmplib.Writer,
+	video *gortmplib.Track,
+	picture *codecs.H265,
+	order *h265.DTSExtractor,
+	data []byte,
+	pts time.Duration,
+) error {
 	var units h264.AnnexB
 	if err := units.Unmarshal(data); err != nil {
 		return fmt.Errorf("an access unit of ffmpeg: %w", err)

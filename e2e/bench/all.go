@@ -36,7 +36,11 @@ func parts(out string) []part {
 	const seconds = 4
 	return []part{
 		{"cost of a viewer, GCM", func(ctx context.Context, w io.Writer) error {
-			return runAll(ctx, options{viewers: []int{50, 200, 500}, mbps: []float64{0.6, 2, 6}, seconds: seconds, srtp: "gcm", out: out}, w)
+			return runAll(
+				ctx,
+				options{viewers: []int{50, 200, 500}, mbps: []float64{0.6, 2, 6}, seconds: seconds, srtp: "gcm", out: out},
+				w,
+			)
 		}},
 		{"cost of a viewer, SHA1_80", func(ctx context.Context, w io.Writer) error {
 			return runAll(ctx, options{viewers: []int{200}, mbps: []float64{2}, seconds: seconds, srtp: "sha1", out: out}, w)
@@ -48,7 +52,11 @@ func parts(out string) []part {
 			return runCrowd(ctx, crowdOptions{watching: 100, joins: 300, within: time.Second, mbps: 2}, w)
 		}},
 		{"neighbours", func(ctx context.Context, w io.Writer) error {
-			return runNeighbours(ctx, neighboursOptions{viewers: 100, bad: 10, percent: 30, mbps: 2, rtt: 40 * time.Millisecond, seconds: 3, rounds: 7}, w)
+			return runNeighbours(
+				ctx,
+				neighboursOptions{viewers: 100, bad: 10, percent: 30, mbps: 2, rtt: 40 * time.Millisecond, seconds: 3, rounds: 7},
+				w,
+			)
 		}},
 		{"HTTP-FLV", func(ctx context.Context, w io.Writer) error {
 			return runFLV(ctx, flvOptions{few: 200, readers: 2000, mbps: 0.6, seconds: 15, out: out}, w)
@@ -57,13 +65,24 @@ func parts(out string) []part {
 			return runSlow(ctx, slowOptions{good: 500, slow: 100, kbps: 10, mbps: 0.6, seconds: 12, rounds: 3, out: out}, w)
 		}},
 		{"loss", func(ctx context.Context, w io.Writer) error {
-			return runLoss(ctx, lossOptions{viewers: []int{20}, percent: []float64{1, 5, 10, 20, 30}, mbps: 2, rtt: 40 * time.Millisecond, seconds: 10, seed: 1}, w)
+			return runLoss(
+				ctx,
+				lossOptions{
+					viewers: []int{20},
+					percent: []float64{1, 5, 10, 20, 30},
+					mbps:    2,
+					rtt:     40 * time.Millisecond,
+					seconds: 10,
+					seed:    1,
+				},
+				w,
+			)
 		}},
 	}
 }
 
-// runEverything goes through all parts. One that fails is told, and the others are measured all the same. The text is kept beside
-// the figures.
+// runEverything goes through all parts. One that fails is told, and the others are measured all the same. The text is
+// kept beside the figures.
 func runEverything(ctx context.Context, out string, w io.Writer) error {
 	var text bytes.Buffer
 	both := io.MultiWriter(w, &text)

@@ -97,7 +97,7 @@ func (a *audience) playing(ctx context.Context, n int, within time.Duration) err
 	}
 }
 
-// look gives what each viewer has seen, in the order of joining.
+// look returns what each viewer has seen, in the order of joining.
 func (a *audience) look() []meter.Stats {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -117,7 +117,7 @@ func (a *audience) sum() *sum {
 	return add(a.look())
 }
 
-// joinTimes gives the quantiles of the times from the offer to the first packet, in ms.
+// joinTimes returns the quantiles of the times from the offer to the first packet, in ms.
 func (a *audience) joinTimes() (p50, p95 float64) {
 	var times []float64
 	for _, s := range a.look() {
@@ -129,7 +129,7 @@ func (a *audience) joinTimes() (p50, p95 float64) {
 	return at(times, 0.5), at(times, 0.95)
 }
 
-// at gives a quantile of sorted values; of none, 0.
+// at returns a quantile of sorted values; of none, 0.
 func at(sorted []float64, q float64) float64 {
 	if len(sorted) == 0 {
 		return 0

@@ -40,13 +40,33 @@ func chart(o outcome) string {
 	}
 	var legend strings.Builder
 	for i, kind := range kinds() {
-		fmt.Fprintf(&legend, `<rect x="%d" y="34" width="12" height="12" fill="%s"/><text x="%d" y="44">%s</text>`+"\n", left+i*160, colours[kind], left+i*160+18, names[kind])
+		fmt.Fprintf(
+			&legend,
+			`<rect x="%d" y="34" width="12" height="12" fill="%s"/><text x="%d" y="44">%s</text>`+"\n",
+			left+i*160,
+			colours[kind],
+			left+i*160+18,
+			names[kind],
+		)
 	}
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12">
+	return fmt.Sprintf(
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12">
 <style>text{fill:#30363d}.v{font-size:11px}.t{font-size:15px;font-weight:600}</style>
 <rect width="100%%" height="100%%" fill="#ffffff"/>
 <text x="%d" y="20" class="t">Server CPU per delivered packet (SRTP %s)</text>
 %s%s<text x="%d" y="%d" class="v">%s, %s, %s</text>
 </svg>
-`, left+width+20, y+40, left, o.SRTP, legend.String(), b.String(), left, y+26, o.Machine, o.Go, o.When.Format("2006-01-02"))
+`,
+		left+width+20,
+		y+40,
+		left,
+		o.SRTP,
+		legend.String(),
+		b.String(),
+		left,
+		y+26,
+		o.Machine,
+		o.Go,
+		o.When.Format("2006-01-02"),
+	)
 }

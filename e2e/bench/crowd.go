@@ -76,12 +76,43 @@ func runCrowd(ctx context.Context, o crowdOptions, w io.Writer) error {
 		}
 	}
 	slices.Sort(joins)
-	fmt.Fprintf(w, "%s\n%d joins within %s while %d viewers watch %g Mbit/s; server and viewers share the machine\n\n", machine(), o.joins, o.within, o.watching, o.mbps)
+	fmt.Fprintf(
+		w,
+		"%s\n%d joins within %s while %d viewers watch %g Mbit/s; server and viewers share the machine\n\n",
+		machine(),
+		o.joins,
+		o.within,
+		o.watching,
+		o.mbps,
+	)
 	fmt.Fprintf(w, "play: %d of %d, the last after %.2f s\n", playing, o.joins, took.Seconds())
-	fmt.Fprintf(w, "join (offer to first decodable frame): p50 %.0f ms, p95 %.0f ms, longest %.0f ms\n", at(joins, 0.5), at(joins, 0.95), at(joins, 1))
-	fmt.Fprintf(w, "server CPU meanwhile: %.2f s, of it per join at most %.2f ms\n", to.CPUSeconds-from.CPUSeconds, 1000*(to.CPUSeconds-from.CPUSeconds)/float64(o.joins))
-	fmt.Fprintf(w, "the %d that watched: lost %d packets of %d, recovered %d, their own sockets dropped %d; delivery p99 %.1f ms\n", o.watching,
-		int64(after.lost)-int64(before.lost), after.packets-before.packets, after.recovered-before.recovered, after.drops-before.drops, quantile(before, after, 0.99))
+	fmt.Fprintf(
+		w,
+		"join (offer to first decodable frame): p50 %.0f ms, p95 %.0f ms, longest %.0f ms\n",
+		at(joins, 0.5),
+		at(joins, 0.95),
+		at(joins, 1),
+	)
+	fmt.Fprintf(
+		w,
+		"server CPU meanwhile: %.2f s, of it per join at most %.2f ms\n",
+		to.CPUSeconds-from.CPUSeconds,
+		1000*(to.CPUSeconds-from.CPUSeconds)/float64(o.joins),
+	)
+	fmt.Fprintf(
+		w,
+		"the %d that watched: lost %d packets of %d, recovered %d, their own sockets dropped %d; delivery p99 %.1f ms\n",
+		o.watching,
+		int64(
+			after.lost,
+		)-int64(
+			before.lost,
+		),
+		after.packets-before.packets,
+		after.recovered-before.recovered,
+		after.drops-before.drops,
+		quantile(before, after, 0.99),
+	)
 	if missed != nil {
 		return fmt.Errorf("not all play: %w", missed)
 	}

@@ -29,11 +29,13 @@ type standard struct {
 func newStandard(spec serverSpec) (*standard, error) {
 	current := plan.NewCurrent()
 	current.Store(plan.NewIndex(&plan.Plan{Class: "bench", Play: []plan.PlayDomain{{
-		Hostname: playHost, Type: plan.Standard, Role: plan.Main, Space: playHost, Protocols: []plan.Protocol{plan.FLV}, Auth: plan.Auth{Type: plan.AuthNone},
+		Hostname: playHost, Type: plan.Standard, Role: plan.Main, Space: playHost, Protocols: []plan.Protocol{plan.FLV},
+		Auth: plan.Auth{Type: plan.AuthNone},
 	}}}))
 	s := &standard{spec: spec, hub: hub.New(hub.Options{}), registry: prometheus.NewRegistry()}
 	var err error
-	if s.Edge, err = edge.New(edge.Options{Hub: s.hub, Plan: current, Log: logr.Discard(), Metrics: s.registry}); err != nil {
+	if s.Edge, err = edge.New(edge.Options{Hub: s.hub, Plan: current, Log: logr.Discard(),
+		Metrics: s.registry}); err != nil {
 		return nil, fmt.Errorf("starting the edge: %w", err)
 	}
 	return s, nil

@@ -20,8 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// floor is the least that a fan-out can cost in Go: a loop in one goroutine that seals each packet and sends a viewer's frame as one
-// UDP_SEGMENT message, many viewers per sendmmsg. It knows no viewers, no sequence numbers of their own, no repairs.
+// floor is the least that a fan-out can cost in Go: a loop in one goroutine that seals each packet and sends a viewer's
+// frame as one UDP_SEGMENT message, many viewers per sendmmsg. It knows no viewers, no sequence numbers of their own,
+// no repairs.
 type floor struct {
 	http.Handler
 	spec  serverSpec
@@ -58,7 +59,13 @@ func newFloor(spec serverSpec) (server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the socket: %w", err)
 	}
-	f := &floor{Handler: http.NotFoundHandler(), spec: spec, file: file, fd: int(file.Fd()), mac: hmac.New(sha1.New, make([]byte, 20))}
+	f := &floor{
+		Handler: http.NotFoundHandler(),
+		spec:    spec,
+		file:    file,
+		fd:      int(file.Fd()),
+		mac:     hmac.New(sha1.New, make([]byte, 20)),
+	}
 	for _, text := range spec.Sinks {
 		at, err := netip.ParseAddrPort(text)
 		if err != nil {
@@ -121,7 +128,15 @@ func (f *floor) run(ctx context.Context) {
 // send is sendmmsg(2) until all messages are gone.
 func (f *floor) send(messages *[floorBatch]floorMessage, count int) {
 	for at := 0; at < count; {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, uintptr(f.fd), uintptr(unsafe.Pointer(&messages[at])), uintptr(count-at), 0, 0, 0)
+		n, _, errno := unix.Syscall6(
+			unix.SYS_SENDMMSG,
+			uintptr(f.fd),
+			uintptr(unsafe.Pointer(&messages[at])),
+			uintptr(count-at),
+			0,
+			0,
+			0,
+		)
 		f.calls.Add(1)
 		if errno != 0 || n == 0 {
 			f.failed.Add(1)

@@ -80,7 +80,10 @@ func newCrowd(ctx context.Context, server *child) (*flv.Crowd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("address %s: %w", server.addr, err)
 	}
-	target, err := flv.Parse("http://"+net.JoinHostPort(playHost, port)+"/live/stream.flv", join.Options{Connect: server.addr})
+	target, err := flv.Parse(
+		"http://"+net.JoinHostPort(playHost, port)+"/live/stream.flv",
+		join.Options{Connect: server.addr},
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -224,9 +227,13 @@ func measureFLV(ctx context.Context, o flvOptions, server *child, parts []*flv.P
 		return nil, err
 	}
 	r := &flvResult{
-		When: time.Now().UTC().Truncate(time.Second), Machine: machine(), Go: runtime.Version(), Readers: o.readers, Mbps: o.mbps, Seconds: took,
-		Playing: after.playing, Tags: after.tags - before.tags, Expected: uint64(took / frameTime.Seconds() * float64(o.readers)),
-		Lost: after.lost, Faults: after.faults, Gbit: float64(after.bytes-before.bytes) * 8 / 1e9,
+		When: time.Now().
+			UTC().
+			Truncate(time.Second),
+		Machine: machine(), Go: runtime.Version(), Readers: o.readers, Mbps: o.mbps, Seconds: took,
+		Playing: after.playing, Tags: after.tags - before.tags,
+		Expected: uint64(took / frameTime.Seconds() * float64(o.readers)),
+		Lost:     after.lost, Faults: after.faults, Gbit: float64(after.bytes-before.bytes) * 8 / 1e9,
 		ServerCPU: (to.CPUSeconds - from.CPUSeconds) / took, ClientCPU: (selfAfter - self) / took,
 	}
 	if r.Tags > 0 {
@@ -249,19 +256,41 @@ func measureFLV(ctx context.Context, o flvOptions, server *child, parts []*flv.P
 }
 
 func (r *flvResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s\n%d readers of HTTP-FLV of %g Mbit/s, %.0f s; server and readers share the machine\n\n", r.Machine, r.Go, r.Readers, r.Mbps, r.Seconds)
+	fmt.Fprintf(
+		w,
+		"%s, %s\n%d readers of HTTP-FLV of %g Mbit/s, %.0f s; server and readers share the machine\n\n",
+		r.Machine,
+		r.Go,
+		r.Readers,
+		r.Mbps,
+		r.Seconds,
+	)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(name, format string, values ...any) {
 		fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, values...))
 	}
 	row("playing to the end", "%d of %d", r.Playing, r.Readers)
 	row("tags", "%d (by the source's clock %d), lost %d, faulty %d", r.Tags, r.Expected, r.Lost, r.Faults)
-	row("server CPU", "%.2f s per Gbit, %.0f %% of a core at %.2f Gbit/s, %.2f us per tag and reader", r.CPUPerGbit, 100*r.ServerCPU, r.Gbit/r.Seconds, r.MicrosPer)
+	row(
+		"server CPU",
+		"%.2f s per Gbit, %.0f %% of a core at %.2f Gbit/s, %.2f us per tag and reader",
+		r.CPUPerGbit,
+		100*r.ServerCPU,
+		r.Gbit/r.Seconds,
+		r.MicrosPer,
+	)
 	row("readers' CPU", "%.0f %% of a core", 100*r.ClientCPU)
 	row("server allocations", "%.4f per tag and reader", r.Mallocs)
 	row("server memory", "%.1f kB per reader (%.1f after a collection)", r.KBPerReader, r.KBCollected)
 	row("first picture", "p50 %.1f, p95 %.1f, max %.1f ms", r.First.P50, r.First.P95, r.First.Max)
-	row("delivery", "p50 %.1f, p95 %.1f, p99 %.1f, max %.1f ms", r.Latency.P50, r.Latency.P95, r.Latency.P99, r.Latency.Max)
+	row(
+		"delivery",
+		"p50 %.1f, p95 %.1f, p99 %.1f, max %.1f ms",
+		r.Latency.P50,
+		r.Latency.P95,
+		r.Latency.P99,
+		r.Latency.Max,
+	)
 	_ = t.Flush()
 }
 

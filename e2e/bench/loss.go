@@ -46,9 +46,20 @@ func runLoss(ctx context.Context, o lossOptions, w io.Writer) error {
 	}
 	defer server.stop()
 	settle(ctx, time.Second)
-	fmt.Fprintf(w, "%s\n%g Mbit/s, 30 frames/s, RTT %s, packets lost at random for %d s in both directions, lean client with NACK and RTX\n\n", machine(), o.mbps, o.rtt, o.seconds)
+	fmt.Fprintf(
+		w,
+		"%s\n%g Mbit/s, 30 frames/s, RTT %s, packets lost at random for %d s in both directions, lean client with NACK "+
+			"and RTX\n\n",
+		machine(),
+		o.mbps,
+		o.rtt,
+		o.seconds,
+	)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "viewers\tloss\tdecodable\tdropped\trecovered\tlost\tasked\trepeats\tkey requests\tlatency p50\tp95\tp99 ms\t")
+	fmt.Fprintln(
+		t,
+		"viewers\tloss\tdecodable\tdropped\trecovered\tlost\tasked\trepeats\tkey requests\tlatency p50\tp95\tp99 ms\t",
+	)
 	for _, viewers := range o.viewers {
 		for _, percent := range o.percent {
 			fmt.Fprintf(os.Stderr, "%d viewers, %g %% ...\n", viewers, percent)
@@ -97,8 +108,23 @@ func lossCase(ctx context.Context, server *child, o lossOptions, viewers int, sh
 		return err
 	}
 	made := float64(viewers) * float64(o.seconds) / frameTime.Seconds()
-	fmt.Fprintf(w, "%d\t%g %%\t%.2f %%\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t\n", viewers, 100*share, 100*(1-(after.missing-before.missing)/made),
-		proxy.Counts(lossy.ToPlayer).Lost-dropped, after.recovered-before.recovered, int64(after.lost)-int64(before.lost), after.asked-before.asked,
-		to.Repeats-from.Repeats, after.keyRequests-before.keyRequests, quantile(before, after, 0.5), quantile(before, after, 0.95), quantile(before, after, 0.99))
+	fmt.Fprintf(
+		w,
+		"%d\t%g %%\t%.2f %%\t%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%.1f\t%.1f\t\n",
+		viewers,
+		100*share,
+		100*(1-(after.missing-before.missing)/made),
+		proxy.Counts(
+			lossy.ToPlayer,
+		).Lost-dropped,
+		after.recovered-before.recovered,
+		int64(after.lost)-int64(before.lost),
+		after.asked-before.asked,
+		to.Repeats-from.Repeats,
+		after.keyRequests-before.keyRequests,
+		quantile(before, after, 0.5),
+		quantile(before, after, 0.95),
+		quantile(before, after, 0.99),
+	)
 	return nil
 }

@@ -1,6 +1,6 @@
-// Command bench compares what a viewer costs: our relay, the same relay through pion/webrtc's own media path, and the floor of a bare
-// loop that seals and sends. Each server is a process of its own, whose CPU alone is counted; all have the same synthetic stream and
-// the same client (`millrace play`'s lean one), on loopback, in one run.
+// Command bench compares what a viewer costs: our relay, the same relay through pion/webrtc's own media path, and the
+// floor of a bare loop that seals and sends. Each server is a process of its own, whose CPU alone is counted; all have
+// the same synthetic stream and the same client (`millrace play`'s lean one), on loopback, in one run.
 //
 //	go run ./e2e/bench                                # 50, 200 and 500 viewers; 0.6, 2 and 6 Mbit/s
 //	go run ./e2e/bench --viewers 200 --mbps 2         # one case
@@ -59,7 +59,17 @@ func newRoot() *cobra.Command {
 	f.IntVar(&o.seconds, "seconds", 10, "how long each case is measured after all viewers have joined")
 	f.StringVar(&o.srtp, "srtp", "gcm", "protection profile: gcm or sha1")
 	f.StringVar(&o.out, "out", "", "folder for bench.json and bench.svg; empty writes none")
-	root.AddCommand(newServeCommand(), newLossCommand(), newNeighboursCommand(), newCrowdCommand(), newMemoryCommand(), newFLVCommand(), newSlowCommand(), newTranscodeCommand(), newAllCommand())
+	root.AddCommand(
+		newServeCommand(),
+		newLossCommand(),
+		newNeighboursCommand(),
+		newCrowdCommand(),
+		newMemoryCommand(),
+		newFLVCommand(),
+		newSlowCommand(),
+		newTranscodeCommand(),
+		newAllCommand(),
+	)
 	return root
 }
 

@@ -33,9 +33,20 @@ func newMemoryCommand() *cobra.Command {
 
 // runMemory prints the slope of the resident set between two numbers of viewers, over UDP and over ICE-TCP.
 func runMemory(ctx context.Context, o memoryOptions, w io.Writer) error {
-	fmt.Fprintf(w, "%s\nfrom %d to %d viewers of %g Mbit/s, each look %d s after the last join\n\n", machine(), o.few, o.many, o.mbps, o.seconds)
+	fmt.Fprintf(
+		w,
+		"%s\nfrom %d to %d viewers of %g Mbit/s, each look %d s after the last join\n\n",
+		machine(),
+		o.few,
+		o.many,
+		o.mbps,
+		o.seconds,
+	)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "transport\tRSS at first\tat last MB\tkB/viewer\tafter a collection: at first\tat last MB\tkB/viewer\t")
+	fmt.Fprintln(
+		t,
+		"transport\tRSS at first\tat last MB\tkB/viewer\tafter a collection: at first\tat last MB\tkB/viewer\t",
+	)
 	for _, tcp := range []bool{false, true} {
 		name := "UDP"
 		if tcp {
@@ -47,8 +58,17 @@ func runMemory(ctx context.Context, o memoryOptions, w io.Writer) error {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		more := float64(o.many-o.few) * 1000
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.0f\t%.1f\t%.1f\t%.0f\t\n", name, float64(few.RSS)/1e6, float64(many.RSS)/1e6, float64(many.RSS-few.RSS)/more,
-			float64(few.Collected)/1e6, float64(many.Collected)/1e6, float64(many.Collected-few.Collected)/more)
+		fmt.Fprintf(
+			t,
+			"%s\t%.1f\t%.1f\t%.0f\t%.1f\t%.1f\t%.0f\t\n",
+			name,
+			float64(few.RSS)/1e6,
+			float64(many.RSS)/1e6,
+			float64(many.RSS-few.RSS)/more,
+			float64(few.Collected)/1e6,
+			float64(many.Collected)/1e6,
+			float64(many.Collected-few.Collected)/more,
+		)
 	}
 	return t.Flush()
 }

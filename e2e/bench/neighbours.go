@@ -40,8 +40,8 @@ func newNeighboursCommand() *cobra.Command {
 	return cmd
 }
 
-// runNeighbours compares the good viewers' delivery while the bad ones lose packets with the same while they lose none. The phases
-// alternate in one run, so that what else the machine does falls on both.
+// runNeighbours compares the good viewers' delivery while the bad ones lose packets with the same while they lose none.
+// The phases alternate in one run, so that what else the machine does falls on both.
 func runNeighbours(ctx context.Context, o neighboursOptions, w io.Writer) error {
 	server, err := startServer(ctx, "ours", options{srtp: "gcm"}, o.mbps, nil)
 	if err != nil {
@@ -107,24 +107,62 @@ func runNeighbours(ctx context.Context, o neighboursOptions, w io.Writer) error 
 	}
 	proxy.Set(clean)
 	from, to := add(first), add(good.look())
-	fmt.Fprintf(w, "%s\n%d viewers of %g Mbit/s, %d of them behind %g %% loss at RTT %s in every second phase of %d s, %d rounds\n\n",
-		machine(), o.viewers, o.mbps, o.bad, o.percent, o.rtt, o.seconds, o.rounds)
+	fmt.Fprintf(
+		w,
+		"%s\n%d viewers of %g Mbit/s, %d of them behind %g %% loss at RTT %s in every second phase of %d s, %d rounds\n\n",
+		machine(),
+		o.viewers,
+		o.mbps,
+		o.bad,
+		o.percent,
+		o.rtt,
+		o.seconds,
+		o.rounds,
+	)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "the other %d\tframes\tdelivery p50\tp95\tp99 ms\tCPU: server\tviewers and proxy\t\n", o.viewers-o.bad)
 	ms := func(h *meter.Histogram, q float64) float64 { return float64(h.Quantile(q)) / float64(time.Millisecond) }
 	for i, name := range []string{"without loss", "with loss"} {
 		h := &phases[i]
 		share := 100 / float64(o.seconds*o.rounds)
-		fmt.Fprintf(t, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f %%\t%.0f %%\t\n", name, h.Count(), ms(h, 0.5), ms(h, 0.95), ms(h, 0.99), share*cpu[i][0], share*cpu[i][1])
+		fmt.Fprintf(
+			t,
+			"%s\t%d\t%.2f\t%.2f\t%.2f\t%.0f %%\t%.0f %%\t\n",
+			name,
+			h.Count(),
+			ms(h, 0.5),
+			ms(h, 0.95),
+			ms(h, 0.99),
+			share*cpu[i][0],
+			share*cpu[i][1],
+		)
 	}
-	fmt.Fprintf(t, "ratio\t\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", ms(&phases[1], 0.5)/ms(&phases[0], 0.5), ms(&phases[1], 0.95)/ms(&phases[0], 0.95), ms(&phases[1], 0.99)/ms(&phases[0], 0.99),
-		cpu[1][0]/cpu[0][0], cpu[1][1]/cpu[0][1])
+	fmt.Fprintf(
+		t,
+		"ratio\t\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n",
+		ms(&phases[1], 0.5)/ms(&phases[0], 0.5),
+		ms(&phases[1], 0.95)/ms(&phases[0], 0.95),
+		ms(&phases[1], 0.99)/ms(&phases[0], 0.99),
+		cpu[1][0]/cpu[0][0],
+		cpu[1][1]/cpu[0][1],
+	)
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
-	fmt.Fprintf(w, "\np99 of each phase in ms: without loss %.1f, with loss %.1f; ratio of the medians %.2f\n", tails[0], tails[1], median(tails[1])/median(tails[0]))
-	fmt.Fprintf(w, "Packets that the others lost: %d (their own sockets dropped %d); that the proxy dropped on the way to the bad: %d\n",
-		to.lost-from.lost, to.drops-from.drops, proxy.Counts(lossy.ToPlayer).Lost)
+	fmt.Fprintf(
+		w,
+		"\np99 of each phase in ms: without loss %.1f, with loss %.1f; ratio of the medians %.2f\n",
+		tails[0],
+		tails[1],
+		median(tails[1])/median(tails[0]),
+	)
+	fmt.Fprintf(
+		w,
+		"Packets that the others lost: %d (their own sockets dropped %d); that the proxy dropped on the way to the bad: %d\n",
+		to.lost-from.lost,
+		to.drops-from.drops,
+		proxy.Counts(lossy.ToPlayer).Lost,
+	)
 	return nil
 }
 

@@ -19,8 +19,40 @@ const host = "rts.localhost"
 
 // parameter sets of 1280x720, Constrained Baseline.
 func parameterSets() (sps, pps []byte) {
-	return []byte{0x67, 0x42, 0xc0, 0x1f, 0xd9, 0x00, 0x50, 0x05, 0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x24, 0x80},
-		[]byte{0x68, 0xcb, 0x83, 0xcb, 0x20}
+	return []byte{
+			0x67,
+			0x42,
+			0xc0,
+			0x1f,
+			0xd9,
+			0x00,
+			0x50,
+			0x05,
+			0xbb,
+			0x01,
+			0x10,
+			0x00,
+			0x00,
+			0x03,
+			0x00,
+			0x10,
+			0x00,
+			0x00,
+			0x03,
+			0x03,
+			0xc0,
+			0xf1,
+			0x83,
+			0x24,
+			0x80,
+		},
+		[]byte{
+			0x68,
+			0xcb,
+			0x83,
+			0xcb,
+			0x20,
+		}
 }
 
 // accessUnit is frame n as NAL units.
@@ -42,9 +74,21 @@ type ours struct {
 
 func newOurs(spec serverSpec) (*ours, error) {
 	current := plan.NewCurrent()
-	current.Store(plan.NewIndex(&plan.Plan{Class: "bench", Play: []plan.PlayDomain{{Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host}}}))
+	current.Store(
+		plan.NewIndex(
+			&plan.Plan{Class: "bench", Play: []plan.PlayDomain{{Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host}}},
+		),
+	)
 	h := hub.New(hub.Options{})
-	r, err := relay.New(relay.Options{Hub: h, Plan: current, Log: logr.Discard(), Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}, MaxHalfOpen: 10_000})
+	r, err := relay.New(
+		relay.Options{
+			Hub:         h,
+			Plan:        current,
+			Log:         logr.Discard(),
+			Listen:      []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+			MaxHalfOpen: 10_000,
+		},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("starting the relay: %w", err)
 	}
@@ -63,7 +107,12 @@ func publish(ctx context.Context, h *hub.Hub, space string, mbps float64, first 
 	track := &media.Track{Codec: media.H264, SPS: sps, PPS: pps, Width: 1280, Height: 720}
 	pub.SetTracks([]*media.Track{track})
 	everyFrame(ctx, first, func(n int) {
-		f := &media.Frame{Track: track, DTS: time.Duration(n) * frameTime, PTS: time.Duration(n) * frameTime, Ingest: time.Now()}
+		f := &media.Frame{
+			Track:  track,
+			DTS:    time.Duration(n) * frameTime,
+			PTS:    time.Duration(n) * frameTime,
+			Ingest: time.Now(),
+		}
 		f.Units, f.Key = accessUnit(mbps, n)
 		for _, u := range f.Units {
 			f.Size += len(u)

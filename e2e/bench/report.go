@@ -28,7 +28,13 @@ type outcome struct {
 
 // runAll measures every case and prints a row for each as it comes.
 func runAll(ctx context.Context, o options, w io.Writer) error {
-	out := outcome{When: time.Now().UTC().Truncate(time.Second), Machine: machine(), Go: runtime.Version(), SRTP: o.srtp, Seconds: o.seconds}
+	out := outcome{
+		When:    time.Now().UTC().Truncate(time.Second),
+		Machine: machine(),
+		Go:      runtime.Version(),
+		SRTP:    o.srtp,
+		Seconds: o.seconds,
+	}
 	fmt.Fprintf(w, "%s, %s, SRTP %s, %d s per case\n\n", out.Machine, out.Go, out.SRTP, out.Seconds)
 	for _, mbps := range o.mbps {
 		for _, viewers := range o.viewers {
@@ -53,7 +59,8 @@ func runAll(ctx context.Context, o options, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("writing the figures: %w", err)
 	}
-	for name, content := range map[string][]byte{"bench-" + o.srtp + ".json": append(b, '\n'), "bench-" + o.srtp + ".svg": []byte(chart(out))} {
+	for name, content := range map[string][]byte{"bench-" + o.srtp + ".json": append(b, '\n'), "bench-" + o.srtp +
+		".svg": []byte(chart(out))} {
 		if err := os.WriteFile(filepath.Join(o.out, name), content, 0o600); err != nil {
 			return fmt.Errorf("writing the figures: %w", err)
 		}
@@ -64,14 +71,36 @@ func runAll(ctx context.Context, o options, w io.Writer) error {
 // table prints the results; the last two columns compare with the floor and with pion in the same case.
 func (o outcome) table(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "Mbit/s\tviewers\tserver\tus/packet\tpackets/call\tcore\tkB/viewer\tallocs/frame\tjoin p50\tp95 ms\tlatency p50\tp99 ms\tlost\tdrops\tof floor\tof pion\t")
+	fmt.Fprintln(
+		t,
+		"Mbit/s\tviewers\tserver\tus/packet\tpackets/call\tcore\tkB/viewer\tallocs/frame\tjoin p50\tp95 ms\tlatency "+
+			"p50\tp99 ms\tlost\tdrops\tof floor\tof pion\t",
+	)
 	for _, r := range o.Results {
 		if r.Error != "" {
 			fmt.Fprintf(t, "%g\t%d\t%s\t%s\t\n", r.Mbps, r.Viewers, r.Server, "failed: "+r.Error)
 			continue
 		}
-		fmt.Fprintf(t, "%g\t%d\t%s\t%.2f\t%.1f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t%d\t%d\t%s\t%s\t\n", r.Mbps, r.Viewers, r.Server, r.MicrosPerPacket, r.PacketsPerCall,
-			100*r.CPU, r.KBPerViewer, r.MallocsPerFrame, r.JoinP50, r.JoinP95, r.LatencyP50, r.LatencyP99, r.Lost, r.Drops, o.ratio(r, "floor"), o.ratio(r, "pion"))
+		fmt.Fprintf(
+			t,
+			"%g\t%d\t%s\t%.2f\t%.1f\t%.0f %%\t%.0f\t%.0f\t%.0f\t%.0f\t%.2f\t%.1f\t%d\t%d\t%s\t%s\t\n",
+			r.Mbps,
+			r.Viewers,
+			r.Server,
+			r.MicrosPerPacket,
+			r.PacketsPerCall,
+			100*r.CPU,
+			r.KBPerViewer,
+			r.MallocsPerFrame,
+			r.JoinP50,
+			r.JoinP95,
+			r.LatencyP50,
+			r.LatencyP99,
+			r.Lost,
+			r.Drops,
+			o.ratio(r, "floor"),
+			o.ratio(r, "pion"),
+		)
 	}
 	_ = t.Flush()
 }

@@ -28,13 +28,15 @@ type result struct {
 	MallocsPerFrame float64 `json:"mallocsPerFrame"` // of the whole process
 	JoinP50         float64 `json:"joinMsP50"`       // offer to first packet
 	JoinP95         float64 `json:"joinMsP95"`
-	LatencyP50      float64 `json:"latencyMsP50,omitempty"` // frame made to frame complete at the client, after all have joined
-	LatencyP99      float64 `json:"latencyMsP99,omitempty"`
-	JoiningP99      float64 `json:"latencyMsP99Joining,omitempty"` // the same of the time before, with all handshakes on this machine
-	Lost            uint64  `json:"lost"`                          // of the whole case, joins included
-	Drops           uint64  `json:"drops"`                         // of the viewers' own sockets, repaired or not
-	Received        uint64  `json:"received"`
-	Error           string  `json:"error,omitempty"`
+	// frame made to frame complete at the client, after all have joined
+	LatencyP50 float64 `json:"latencyMsP50,omitempty"`
+	LatencyP99 float64 `json:"latencyMsP99,omitempty"`
+	// the same of the time before, with all handshakes on this machine
+	JoiningP99 float64 `json:"latencyMsP99Joining,omitempty"`
+	Lost       uint64  `json:"lost"`  // of the whole case, joins included
+	Drops      uint64  `json:"drops"` // of the viewers' own sockets, repaired or not
+	Received   uint64  `json:"received"`
+	Error      string  `json:"error,omitempty"`
 }
 
 // child is a running server process.

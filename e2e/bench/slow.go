@@ -61,7 +61,8 @@ type slowResult struct {
 	Metrics   map[string]float64 `json:"metrics"`        // of the edge at the end
 }
 
-// runSlow compares the delivery to the good readers without and with slow ones beside them, in alternating phases of one run.
+// runSlow compares the delivery to the good readers without and with slow ones beside them, in alternating phases of
+// one run.
 func runSlow(ctx context.Context, o slowOptions, w io.Writer) error {
 	server, err := startServer(ctx, "edge", options{srtp: "gcm"}, o.mbps, nil)
 	if err != nil {
@@ -79,7 +80,15 @@ func runSlow(ctx context.Context, o slowOptions, w io.Writer) error {
 		return err
 	}
 	settle(ctx, 3*time.Second)
-	r := &slowResult{When: time.Now().UTC().Truncate(time.Second), Machine: machine(), Go: runtime.Version(), Good: o.good, Slow: o.slow, Kbps: o.kbps, Mbps: o.mbps}
+	r := &slowResult{
+		When:    time.Now().UTC().Truncate(time.Second),
+		Machine: machine(),
+		Go:      runtime.Version(),
+		Good:    o.good,
+		Slow:    o.slow,
+		Kbps:    o.kbps,
+		Mbps:    o.mbps,
+	}
 	start, err := server.counts(ctx)
 	if err != nil {
 		return err
@@ -116,13 +125,27 @@ func runSlow(ctx context.Context, o slowOptions, w io.Writer) error {
 		return err
 	}
 	if all.lost+all.faults > 0 || all.playing-all.ended != o.good {
-		return fmt.Errorf("of %d good readers %d play; they lost %d tags, %d are faulty", o.good, all.playing-all.ended, all.lost, all.faults)
+		return fmt.Errorf(
+			"of %d good readers %d play; they lost %d tags, %d are faulty",
+			o.good,
+			all.playing-all.ended,
+			all.lost,
+			all.faults,
+		)
 	}
 	return nil
 }
 
 // phase measures one phase, and looks at the server meanwhile.
-func (r *slowResult) phase(ctx context.Context, o slowOptions, server *child, good *flv.Part, start counts, into *meter.Histogram, i int) error {
+func (r *slowResult) phase(
+	ctx context.Context,
+	o slowOptions,
+	server *child,
+	good *flv.Part,
+	start counts,
+	into *meter.Histogram,
+	i int,
+) error {
 	from, err := server.counts(ctx)
 	if err != nil {
 		return err
@@ -145,18 +168,61 @@ func (r *slowResult) phase(ctx context.Context, o slowOptions, server *child, go
 }
 
 func (r *slowResult) print(w io.Writer, o slowOptions) {
-	fmt.Fprintf(w, "%s, %s\n%d readers of HTTP-FLV of %g Mbit/s; in every second phase of %d s, %d more that read %d kbit/s; %d rounds\n\n",
-		r.Machine, r.Go, r.Good, r.Mbps, o.seconds, r.Slow, r.Kbps, o.rounds)
+	fmt.Fprintf(
+		w,
+		"%s, %s\n%d readers of HTTP-FLV of %g Mbit/s; in every second phase of %d s, %d more that read %d kbit/s; %d "+
+			"rounds\n\n",
+		r.Machine,
+		r.Go,
+		r.Good,
+		r.Mbps,
+		o.seconds,
+		r.Slow,
+		r.Kbps,
+		o.rounds,
+	)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "the %d good ones\tdelivery p50\tp95\tp99 ms\tserver CPU\t\n", r.Good)
 	for i, q := range []meter.Quantiles{r.Without, r.With} {
-		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t%.0f %%\t\n", []string{"without slow ones", "with slow ones"}[i], q.P50, q.P95, q.P99, 100*r.CPU[i])
+		fmt.Fprintf(
+			t,
+			"%s\t%.2f\t%.2f\t%.2f\t%.0f %%\t\n",
+			[]string{"without slow ones", "with slow ones"}[i],
+			q.P50,
+			q.P95,
+			q.P99,
+			100*r.CPU[i],
+		)
 	}
-	fmt.Fprintf(t, "ratio\t%.2f\t%.2f\t%.2f\t%.2f\t\n", r.With.P50/r.Without.P50, r.With.P95/r.Without.P95, r.With.P99/r.Without.P99, r.CPU[1]/r.CPU[0])
+	fmt.Fprintf(
+		t,
+		"ratio\t%.2f\t%.2f\t%.2f\t%.2f\t\n",
+		r.With.P50/r.Without.P50,
+		r.With.P95/r.Without.P95,
+		r.With.P99/r.Without.P99,
+		r.CPU[1]/r.CPU[0],
+	)
 	_ = t.Flush()
-	fmt.Fprintf(w, "\np99 of each phase in ms: without %.1f, with %.1f; ratio of the medians %.2f\n", r.P99[0], r.P99[1], median(r.P99[1])/median(r.P99[0]))
-	fmt.Fprintf(w, "the good ones lost %d tags, %d were faulty; the slow ones read %d bytes\n", r.Lost, r.Faults, r.SlowBytes)
-	fmt.Fprintf(w, "the server grew by %.1f MB at most, the slowest reader was %.0f ms behind at most; its metrics at the end:\n", r.Growth, r.Backlog)
+	fmt.Fprintf(
+		w,
+		"\np99 of each phase in ms: without %.1f, with %.1f; ratio of the medians %.2f\n",
+		r.P99[0],
+		r.P99[1],
+		median(r.P99[1])/median(r.P99[0]),
+	)
+	fmt.Fprintf(
+		w,
+		"the good ones lost %d tags, %d were faulty; the slow ones read %d bytes\n",
+		r.Lost,
+		r.Faults,
+		r.SlowBytes,
+	)
+	fmt.Fprintf(
+		w,
+		"the server grew by %.1f MB at most, the slowest reader was %.0f ms behind at most; its metrics at the end:\n",
+		r.Growth,
+		r.Backlog,
+	)
 	names := []string{}
 	for name := range r.Metrics {
 		if strings.Contains(name, "skip") || strings.Contains(name, "leaves") || strings.Contains(name, "joins") {

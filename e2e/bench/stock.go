@@ -16,8 +16,8 @@ import (
 	"github.com/pion/webrtc/v4"
 )
 
-// stock is the same fan-out through pion/webrtc's own path: one TrackLocalStaticRTP that every peer connection is bound to, on one UDP
-// port, with pion's default interceptors.
+// stock is the same fan-out through pion/webrtc's own path: one TrackLocalStaticRTP that every peer connection is bound
+// to, on one UDP port, with pion's default interceptors.
 type stock struct {
 	spec    serverSpec
 	api     *webrtc.API
@@ -51,12 +51,17 @@ func newStock(spec serverSpec) (*stock, error) {
 		return nil, fmt.Errorf("registering interceptors: %w", err)
 	}
 	track, err := webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeH264, ClockRate: 90000, SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
+		MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
+		SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
 	}, "video", "rts")
 	if err != nil {
 		return nil, fmt.Errorf("making the track: %w", err)
 	}
-	return &stock{spec: spec, track: track, api: webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(i))}, nil
+	return &stock{
+		spec:  spec,
+		track: track,
+		api:   webrtc.NewAPI(webrtc.WithSettingEngine(se), webrtc.WithMediaEngine(m), webrtc.WithInterceptorRegistry(i)),
+	}, nil
 }
 
 // ServeHTTP answers WHEP offers.

@@ -30,7 +30,8 @@ type transcodeOptions struct {
 func newTranscodeCommand() *cobra.Command {
 	var o transcodeOptions
 	cmd := &cobra.Command{
-		Use: "transcode", Short: "A crowd before a cold rendition, ffmpeg killed under viewers, the end of an idle one, and what renditions cost", Args: cobra.NoArgs,
+		Use: "transcode", Short: "A crowd before a cold rendition, ffmpeg killed under viewers, the end of an idle one, " +
+			"and what renditions cost", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runTranscode(cmd.Context(), o, cmd.OutOrStdout()) },
 	}
 	f := cmd.Flags()
@@ -40,15 +41,33 @@ func newTranscodeCommand() *cobra.Command {
 	f.IntVar(&o.source.Kbps, "kbps", 3000, "bit rate of the source in kbit/s")
 	f.IntVar(&o.crowd, "crowd", 50, "viewers that ask for a cold rendition in the same second; 0 leaves this part out")
 	f.IntVar(&o.watching, "watching", 20, "viewers under which ffmpeg is killed; 0 leaves this part out")
-	f.DurationVar(&o.idle, "idle", 40*time.Second, "how long after the last viewer nothing may run any more; 0 leaves this part out")
+	f.DurationVar(
+		&o.idle,
+		"idle",
+		40*time.Second,
+		"how long after the last viewer nothing may run any more; 0 leaves this part out",
+	)
 	f.IntVar(&o.streams, "streams", 20, "streams whose picture is passed through; 0 leaves this part out")
-	f.IntVar(&o.full, "full", 3, "of them, how many are encoded as well, all that the machine can do at live speed; the rest is reckoned")
+	f.IntVar(
+		&o.full,
+		"full",
+		3,
+		"of them, how many are encoded as well, all that the machine can do at live speed; the rest is reckoned",
+	)
 	f.IntVar(&o.seconds, "seconds", 15, "how long the cost is measured")
 	return cmd
 }
 
 func runTranscode(ctx context.Context, o transcodeOptions, w io.Writer) error {
-	fmt.Fprintf(w, "%s\nsource %dx%d, %d fps, %d kbit/s, AAC; publisher, server and viewers share the machine\n\n", machine(), o.source.Width, o.source.Height, o.source.FPS, o.source.Kbps)
+	fmt.Fprintf(
+		w,
+		"%s\nsource %dx%d, %d fps, %d kbit/s, AAC; publisher, server and viewers share the machine\n\n",
+		machine(),
+		o.source.Width,
+		o.source.Height,
+		o.source.FPS,
+		o.source.Kbps,
+	)
 	if o.crowd > 0 || o.watching > 0 {
 		if err := crowdAndKill(ctx, o, w); err != nil {
 			return err
@@ -120,8 +139,17 @@ func crowdAndKill(ctx context.Context, o transcodeOptions, w io.Writer) error {
 	if len(made) != 1 {
 		return fmt.Errorf("%d renditions are made, want 1", len(made))
 	}
-	fmt.Fprintf(w, "%d viewers ask for a cold rendition within a second: %d ffmpeg, started %d times; request to first decodable picture p50 %.0f ms, p95 %.0f ms, longest %.0f ms\n",
-		n, len(made), made[0].Starts, at(0.5), at(0.95), at(1))
+	fmt.Fprintf(
+		w,
+		"%d viewers ask for a cold rendition within a second: %d ffmpeg, started %d times; request to first decodable "+
+			"picture p50 %.0f ms, p95 %.0f ms, longest %.0f ms\n",
+		n,
+		len(made),
+		made[0].Starts,
+		at(0.5),
+		at(0.95),
+		at(1),
+	)
 
 	if o.watching > 0 {
 		crowd.leave()
@@ -182,8 +210,16 @@ func kill(ctx context.Context, s *stack.Stack, a *audience, n, pid int, w io.Wri
 	if len(made) != 1 || made[0].PID == pid {
 		return fmt.Errorf("there is no new ffmpeg: %+v", made)
 	}
-	fmt.Fprintf(w, "kill -9 of ffmpeg under %d viewers: %d disconnected, %d without new pictures; longest time between two decodable pictures %.0f ms (before the kill %.0f ms)\n",
-		n, ended, without, longest, old)
+	fmt.Fprintf(
+		w,
+		"kill -9 of ffmpeg under %d viewers: %d disconnected, %d without new pictures; longest time between two decodable "+
+			"pictures %.0f ms (before the kill %.0f ms)\n",
+		n,
+		ended,
+		without,
+		longest,
+		old,
+	)
 	return nil
 }
 

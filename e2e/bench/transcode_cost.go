@@ -20,18 +20,28 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// transcodeCost compares renditions that pass the picture through with ones that encode it: CPU time of ffmpeg for each second of media that
-// came out.
+// transcodeCost compares renditions that pass the picture through with ones that encode it: CPU time of ffmpeg for each
+// second of media that came out.
 func transcodeCost(ctx context.Context, o transcodeOptions, w io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	h, current := hub.New(hub.Options{}), plan.NewCurrent()
 	defer h.Close()
-	web := plan.Template{ID: "web", Space: host, Type: plan.TemplateH264Origin, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus"}
+	web := plan.Template{
+		ID:         "web",
+		Space:      host,
+		Type:       plan.TemplateH264Origin,
+		GOP:        2 * time.Second,
+		DropB:      true,
+		AudioCodec: "Opus",
+	}
 	full := web
-	full.ID, full.Type, full.Width, full.Height, full.VideoKbps = "full", plan.TemplateH264, o.source.Width, o.source.Height, o.source.Kbps/2
+	full.ID, full.Type, full.Width, full.Height, full.VideoKbps = "full", plan.TemplateH264, o.source.Width,
+		o.source.Height, o.source.Kbps/2
 	current.Store(plan.NewIndex(&plan.Plan{
-		Push:      []plan.PushDomain{{Hostname: host, Space: host, Auth: plan.Auth{Type: plan.AuthNone}, Duplicate: plan.RejectNew}},
+		Push: []plan.PushDomain{
+			{Hostname: host, Space: host, Auth: plan.Auth{Type: plan.AuthNone}, Duplicate: plan.RejectNew},
+		},
 		Templates: []plan.Template{web, full},
 	}))
 	in, err := ingest.New(ingest.Options{Hub: h, Plan: current, Log: logr.Discard()})
@@ -72,14 +82,36 @@ func transcodeCost(ctx context.Context, o transcodeOptions, w io.Writer) error {
 		return err
 	}
 	n := float64(o.streams)
-	fmt.Fprintf(w, "CPU of ffmpeg for a second of media: picture passed through, AAC to Opus %.4f s (%d streams at once); all encoded %.4f s (%d at once)\n",
-		passed, o.streams, encoded, min(o.full, o.streams))
-	fmt.Fprintf(w, "%d streams: passed through %.2f cores, encoded %.2f cores: %.1f %% (goal < 10 %%)\n", o.streams, passed*n, encoded*n, 100*passed/encoded)
+	fmt.Fprintf(
+		w,
+		"CPU of ffmpeg for a second of media: picture passed through, AAC to Opus %.4f s (%d streams at once); all "+
+			"encoded %.4f s (%d at once)\n",
+		passed,
+		o.streams,
+		encoded,
+		min(o.full, o.streams),
+	)
+	fmt.Fprintf(
+		w,
+		"%d streams: passed through %.2f cores, encoded %.2f cores: %.1f %% (goal < 10 %%)\n",
+		o.streams,
+		passed*n,
+		encoded*n,
+		100*passed/encoded,
+	)
 	return nil
 }
 
 // cost reads n renditions and gives the CPU time of their processes for each second of media that came out of them.
-func cost(ctx context.Context, h *hub.Hub, t *transcode.Transcoder, from *beep.Source, id string, n, seconds int, video transcode.Task) (float64, error) {
+func cost(
+	ctx context.Context,
+	h *hub.Hub,
+	t *transcode.Transcoder,
+	from *beep.Source,
+	id string,
+	n, seconds int,
+	video transcode.Task,
+) (float64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	readers := make([]*hub.Reader, n)
@@ -125,8 +157,14 @@ func cost(ctx context.Context, h *hub.Hub, t *transcode.Transcoder, from *beep.S
 	return cpu.Seconds() / out.Seconds(), nil
 }
 
-// progress gives how far all renditions have come, and what their processes have used.
-func progress(ctx context.Context, t *transcode.Transcoder, readers []*hub.Reader, id string, video transcode.Task) (played, used time.Duration, err error) {
+// progress returns how far all renditions have come, and what their processes have used.
+func progress(
+	ctx context.Context,
+	t *transcode.Transcoder,
+	readers []*hub.Reader,
+	id string,
+	video transcode.Task,
+) (played, used time.Duration, err error) {
 	for _, r := range readers {
 		var last time.Duration
 		for {

@@ -1,4 +1,5 @@
-// Package browser drives headless Chromium through the Node program beside it: official SDKs, the player page, joins under measurement.
+// Package browser drives headless Chromium through the Node program beside it: official SDKs, the player page, joins
+// under measurement.
 package browser
 
 import (
@@ -16,7 +17,8 @@ import (
 	"time"
 )
 
-// Scenario is what one Chromium does. See drive.mjs and the step files for what each field means; zero fields take their defaults.
+// Scenario is what one Chromium does. See drive.mjs and the step files for what each field means; zero fields take
+// their defaults.
 type Scenario struct {
 	Address        string  `json:"address,omitempty"`   // where every host name leads; default 127.0.0.1
 	HTTPPort       int     `json:"httpPort,omitempty"`  // where port 80 of every host leads
@@ -44,32 +46,33 @@ const (
 
 // Step is one thing to do. Durations are seconds.
 type Step struct {
-	Kind         string      `json:"kind"`
-	URL          string      `json:"url"`
-	LimitSeconds float64     `json:"limitSeconds,omitempty"`
-	WatchSeconds float64     `json:"watchSeconds,omitempty"`
-	Viewport     *Size       `json:"viewport,omitempty"`
-	Version      string      `json:"version,omitempty"`      // sdk, crowd
-	Clients      int         `json:"clients,omitempty"`      // crowd
-	DelaySeconds float64     `json:"delaySeconds,omitempty"` // crowd: before the first client asks
-	Player       string      `json:"player,omitempty"`       // standard: mpegts.js or hls.js
-	PageScheme   string      `json:"page,omitempty"`         // sdk, crowd, standard: scheme of the page that holds the player
-	WaitEnded    bool        `json:"waitEnded,omitempty"`    // sdk, standard
-	Senses       bool        `json:"senses,omitempty"`       // sdk: see flashes and hear beeps, on a page of https
-	Calibrate    bool        `json:"calibrate,omitempty"`    // sdk with senses: tell how late they are by themselves
-	WaitState    string      `json:"waitState,omitempty"`    // page
-	ThenState    string      `json:"thenState,omitempty"`    // page
-	Keys         []string    `json:"keys,omitempty"`         // page
-	Screenshot   string      `json:"screenshot,omitempty"`
-	Joins        int         `json:"joins,omitempty"`
-	Warm         bool        `json:"warm,omitempty"`   // join
-	LoopMs       int64       `json:"loopMs,omitempty"` // join: length of a source that was encoded ahead
-	Concurrent   int         `json:"concurrent,omitempty"`
-	GapSeconds   *[2]float64 `json:"gapSeconds,omitempty"`
-	Early        float64     `json:"earlySeconds,omitempty"`
-	Late         float64     `json:"lateSeconds,omitempty"`
-	Span         float64     `json:"spanSeconds,omitempty"`
-	AllFrames    bool        `json:"allFrames,omitempty"`
+	Kind         string  `json:"kind"`
+	URL          string  `json:"url"`
+	LimitSeconds float64 `json:"limitSeconds,omitempty"`
+	WatchSeconds float64 `json:"watchSeconds,omitempty"`
+	Viewport     *Size   `json:"viewport,omitempty"`
+	Version      string  `json:"version,omitempty"`      // sdk, crowd
+	Clients      int     `json:"clients,omitempty"`      // crowd
+	DelaySeconds float64 `json:"delaySeconds,omitempty"` // crowd: before the first client asks
+	Player       string  `json:"player,omitempty"`       // standard: mpegts.js or hls.js
+	// sdk, crowd, standard: scheme of the page that holds the player
+	PageScheme string      `json:"page,omitempty"`
+	WaitEnded  bool        `json:"waitEnded,omitempty"` // sdk, standard
+	Senses     bool        `json:"senses,omitempty"`    // sdk: see flashes and hear beeps, on a page of https
+	Calibrate  bool        `json:"calibrate,omitempty"` // sdk with senses: tell how late they are by themselves
+	WaitState  string      `json:"waitState,omitempty"` // page
+	ThenState  string      `json:"thenState,omitempty"` // page
+	Keys       []string    `json:"keys,omitempty"`      // page
+	Screenshot string      `json:"screenshot,omitempty"`
+	Joins      int         `json:"joins,omitempty"`
+	Warm       bool        `json:"warm,omitempty"`   // join
+	LoopMs     int64       `json:"loopMs,omitempty"` // join: length of a source that was encoded ahead
+	Concurrent int         `json:"concurrent,omitempty"`
+	GapSeconds *[2]float64 `json:"gapSeconds,omitempty"`
+	Early      float64     `json:"earlySeconds,omitempty"`
+	Late       float64     `json:"lateSeconds,omitempty"`
+	Span       float64     `json:"spanSeconds,omitempty"`
+	AllFrames  bool        `json:"allFrames,omitempty"`
 }
 
 // Size is in CSS pixels.
@@ -96,19 +99,24 @@ const (
 	patience = 15 * time.Second // between asking the driver to end and killing it
 )
 
-// Ready tells whether everything that the driver needs is installed. The error names the command that installs what is missing.
+// Ready reports whether everything that the driver needs is installed. The error names the command that installs what
+// is missing.
 func Ready() error {
 	if _, err := exec.LookPath("node"); err != nil {
 		return errors.New("node is not installed; on Debian: apt-get install -y nodejs npm")
 	}
 	if _, err := os.Stat(chromium()); err != nil {
-		return fmt.Errorf("chromium is not at %s; on Debian: apt-get install -y chromium; or set CHROMIUM to its path", chromium())
+		return fmt.Errorf(
+			"chromium is not at %s; on Debian: apt-get install -y chromium; or set CHROMIUM to its path",
+			chromium(),
+		)
 	}
 	dir, err := directory()
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{"playwright-core", "aliyun-rts-sdk-2.0.0", "aliyun-rts-sdk-2.2.7", "aliyun-aliplayer", "mpegts.js", "hls.js"} {
+	for _, name := range []string{"playwright-core", "aliyun-rts-sdk-2.0.0", "aliyun-rts-sdk-2.2.7", "aliyun-aliplayer",
+		"mpegts.js", "hls.js"} {
 		if _, err := os.Stat(filepath.Join(dir, "node_modules", name, "package.json")); err != nil {
 			return fmt.Errorf("npm package %s is not installed; in the top folder: npm ci --prefix e2e/browser", name)
 		}
@@ -116,8 +124,9 @@ func Ready() error {
 	return nil
 }
 
-// Drive runs a scenario and returns the result of each step, in order. on gets every line as it comes and may be nil; it must not block.
-// Steps that failed are told by the error, beside the results of the others. The browser has ended when Drive returns.
+// Drive runs a scenario and returns the result of each step, in order. on gets every line as it comes and may be nil;
+// it must not block. Steps that failed are told by the error, beside the results of the others. The browser has ended
+// when Drive returns.
 func Drive(ctx context.Context, s Scenario, on func(Event)) ([]json.RawMessage, error) {
 	dir, err := directory()
 	if err != nil {

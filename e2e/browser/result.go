@@ -96,12 +96,13 @@ type JoinResult struct {
 
 // OneJoin is one measured join. Times count from the sending of the offer.
 type OneJoin struct {
-	Error            string   `json:"error,omitempty"`
-	AnsweredMs       float64  `json:"answeredMs"`
-	ConnectedMs      *float64 `json:"connectedMs"`      // the page was told that ICE and DTLS are up
-	FirstPacketMs    *float64 `json:"firstPacketMs"`    // the page was told of the first RTP packet of video
-	FirstReceivedMs  *float64 `json:"firstReceivedMs"`  // the last packet of the first presented picture came
-	FirstDecodeMs    *float64 `json:"firstDecodeMs"`    // how long that picture took from its last packet until it was decoded
+	Error           string   `json:"error,omitempty"`
+	AnsweredMs      float64  `json:"answeredMs"`
+	ConnectedMs     *float64 `json:"connectedMs"`     // the page was told that ICE and DTLS are up
+	FirstPacketMs   *float64 `json:"firstPacketMs"`   // the page was told of the first RTP packet of video
+	FirstReceivedMs *float64 `json:"firstReceivedMs"` // the last packet of the first presented picture came
+	// how long that picture took from its last packet until it was decoded
+	FirstDecodeMs    *float64 `json:"firstDecodeMs"`
 	FirstPresentedMs float64  `json:"firstPresentedMs"` // the first decoded frame was handed to the compositor
 	FirstCalledMs    float64  `json:"firstCalledMs"`    // the page was told of it
 	FirstAgeMs       *float64 `json:"firstAgeMs"`       // how old the first picture was when the page was told of it
@@ -126,7 +127,8 @@ type OneJoin struct {
 	Samples          []Sample `json:"samples,omitempty"`
 }
 
-// Latency is that from the drawing of a picture to three points in the browser, in ms. Nil: no picture was seen in the span.
+// Latency is that from the drawing of a picture to three points in the browser, in ms. Nil: no picture was seen in the
+// span.
 type Latency struct {
 	Called    *Distribution `json:"called"`    // the page's callback for the frame
 	Presented *Distribution `json:"presented"` // the frame, decoded, goes to the compositor
@@ -155,24 +157,25 @@ type StandardResult struct {
 
 // StandardPlay is one page that played FLV or HLS. Times count from the player's load().
 type StandardPlay struct {
-	Version          string        `json:"version"`
-	Error            string        `json:"error"`
-	Complete         bool          `json:"complete"` // the player knows that nothing more will come
-	Ended            bool          `json:"ended"`    // the video element has played all
-	FirstPresentedMs float64       `json:"firstPresentedMs"`
-	FirstCalledMs    float64       `json:"firstCalledMs"`
-	FirstAgeMs       *float64      `json:"firstAgeMs"`
-	LastDrawn        *int64        `json:"lastDrawn"` // with Step.WaitEnded: when the last picture was drawn, ms since 1970
-	Age              *Distribution `json:"age"`       // of the presented pictures whose time code was read
-	Unread           int           `json:"unread"`
-	Freezes          int           `json:"freezes"`
-	Waits            int           `json:"waits"` // how often the video element ran out of data
-	Gaps             []Gap         `json:"gaps"`
-	StallMs          float64       `json:"stallMs"`
-	Seconds          float64       `json:"seconds"` // position
-	Width            int           `json:"width"`
-	Height           int           `json:"height"`
-	Frames           int           `json:"frames"`
-	FramesDropped    int           `json:"framesDropped"`
-	Samples          []Sample      `json:"samples,omitempty"`
+	Version          string   `json:"version"`
+	Error            string   `json:"error"`
+	Complete         bool     `json:"complete"` // the player knows that nothing more will come
+	Ended            bool     `json:"ended"`    // the video element has played all
+	FirstPresentedMs float64  `json:"firstPresentedMs"`
+	FirstCalledMs    float64  `json:"firstCalledMs"`
+	FirstAgeMs       *float64 `json:"firstAgeMs"`
+	// with Step.WaitEnded: when the last picture was drawn, ms since 1970
+	LastDrawn     *int64        `json:"lastDrawn"`
+	Age           *Distribution `json:"age"` // of the presented pictures whose time code was read
+	Unread        int           `json:"unread"`
+	Freezes       int           `json:"freezes"`
+	Waits         int           `json:"waits"` // how often the video element ran out of data
+	Gaps          []Gap         `json:"gaps"`
+	StallMs       float64       `json:"stallMs"`
+	Seconds       float64       `json:"seconds"` // position
+	Width         int           `json:"width"`
+	Height        int           `json:"height"`
+	Frames        int           `json:"frames"`
+	FramesDropped int           `json:"framesDropped"`
+	Samples       []Sample      `json:"samples,omitempty"`
 }

@@ -4,10 +4,12 @@ package browser
 type Senses struct {
 	FlashesMs []float64 `json:"flashes"` // when the compositor was to show them, on the page's clock
 	BeepsMs   []float64 `json:"beeps"`   // when they were to be heard, on the same clock
-	ApartMs   []float64 `json:"apart"`   // every second, how much later sound is played than its picture, by estimatedPlayoutTimestamp
-	Problem   string    `json:"problem"`
+	// every second, how much later sound is played than its picture, by estimatedPlayoutTimestamp
+	ApartMs []float64 `json:"apart"`
+	Problem string    `json:"problem"`
 
-	// How late the page sees and hears what is given to a video element and an AudioContext at a known moment, when it was asked to tell.
+	// How late the page sees and hears what is given to a video element and an AudioContext at a known moment, when it was
+	// asked to tell.
 	EyesMs *float64 `json:"eyesMs"`
 	EarsMs *float64 `json:"earsMs"`
 

@@ -19,8 +19,9 @@ import (
 	"github.com/millrace/millrace/internal/testkit/testca"
 )
 
-// What pods say to each other, streams and announcements, is for those whose certificate is of the operator's authority.
-// It is asked from the pod's node, which no NetworkPolicy keeps out, so that nothing but the certificate decides.
+// What pods say to each other, streams and announcements, is for those whose certificate is of the operator's
+// authority. It is asked from the pod's node, which no NetworkPolicy keeps out, so that nothing but the certificate
+// decides.
 func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
@@ -45,7 +46,8 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 	write("other.crt", cert)
 	write("other.key", key)
 	var s corev1.Secret
-	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.TLSSecretName("default", contract.Relay)}, &s); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.TLSSecretName("default",
+		contract.Relay)}, &s); err != nil {
 		t.Fatal(err)
 	}
 	write("relay.crt", s.Data[corev1.TLSCertKey])
@@ -63,7 +65,13 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 		args := []string{"exec", ingest.Spec.NodeName, "curl", "-sS", "-k", "-N", "--max-time", "4", "-w", "%{http_code}"}
 		url := fmt.Sprintf("https://%s:%d%s", ingest.Status.PodIP, contract.PortInternal, contract.PathAnnounce)
 		if who.identity != "" {
-			args = append(args, "--cert", filepath.Join(dir, who.identity+".crt"), "--key", filepath.Join(dir, who.identity+".key"))
+			args = append(
+				args,
+				"--cert",
+				filepath.Join(dir, who.identity+".crt"),
+				"--key",
+				filepath.Join(dir, who.identity+".key"),
+			)
 		}
 		if who.plain {
 			url = strings.Replace(url, "https", "http", 1)
@@ -83,7 +91,14 @@ func TestOnlyPodsWithTheRightCertificateGetMedia(t *testing.T) {
 }
 
 // describe asks a pod for a stream by RTSP and gives what it says.
-func describe(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod, dir, identity string, plain bool) string {
+func describe(
+	ctx context.Context,
+	t *testing.T,
+	c *kube.Cluster,
+	p *corev1.Pod,
+	dir, identity string,
+	plain bool,
+) string {
 	t.Helper()
 	at := fmt.Sprintf("%s:%d", p.Status.PodIP, contract.PortRTSP)
 	// curl's RTSP has no TLS.

@@ -35,7 +35,8 @@ func outage(t *testing.T) time.Duration {
 	return d
 }
 
-// Without operator and then without API server: viewers and publisher notice nothing, a new publisher and a new viewer work, and both come back.
+// Without operator and then without API server: viewers and publisher notice nothing, a new publisher and a new viewer
+// work, and both come back.
 func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
@@ -44,10 +45,23 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	v := watch(ctx, t, c, 2, sdkPlain, signed(t, "down", "cam", ""))
 	watched := time.Now()
 	// What is asked of the API server is asked before it goes.
-	rtmp, web := address(ctx, t, c, contract.Ingest, contract.NameRTMP), address(ctx, t, c, contract.Relay, contract.NameHTTP)
+	rtmp, web := address(
+		ctx,
+		t,
+		c,
+		contract.Ingest,
+		contract.NameRTMP,
+	), address(
+		ctx,
+		t,
+		c,
+		contract.Relay,
+		contract.NameHTTP,
+	)
 	scale := func(replicas string) {
 		t.Helper()
-		if _, err := c.Kubectl(ctx, "", "-n", kube.OperatorNamespace, "scale", "deployment/millrace-operator", "--replicas="+replicas); err != nil {
+		if _, err := c.Kubectl(ctx, "", "-n", kube.OperatorNamespace, "scale", "deployment/millrace-operator",
+			"--replicas="+replicas); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,14 +92,17 @@ func TestControlPlaneDownNobodyNotices(t *testing.T) {
 	}
 	t.Logf("a new stream was playable %.1f s after the API server had gone", time.Since(began).Seconds())
 	host, _, _ := strings.Cut(web, ":")
-	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60 + outage(t).Seconds(), Steps: []browser.Step{
-		{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "down", "second", ""), WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
+	if _, err := browser.Drive(ctx, browser.Scenario{Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: 60 +
+		outage(t).Seconds(), Steps: []browser.Step{
+		{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: signed(t, "down", "second", ""),
+			WatchSeconds: max(2, (outage(t) - time.Since(began)).Seconds())},
 	}}, nil); err != nil {
 		t.Errorf("a new viewer without a control plane: %v", err)
 	}
 	mustTool(ctx, t, c, "start-daemon", "kube-apiserver")
 	scale("2")
-	if err := c.WaitOperator(ctx, 90*time.Second+outage(t)/2); err != nil { // Kubernetes itself tries again the more seldom, the longer it was away
+	// Kubernetes itself tries again the more seldom, the longer it was away
+	if err := c.WaitOperator(ctx, 90*time.Second+outage(t)/2); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range []*testsrc.Publisher{first, second} {

@@ -19,7 +19,7 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// long tells whether the long forms of tests are asked for.
+// long reports whether the long forms of tests are asked for.
 func long() bool { return os.Getenv("E2E_LONG") == "1" }
 
 // A relay pod goes: official SDKs that watch have pictures from another one, or from the same one started again.
@@ -47,7 +47,8 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 			settle := 12 * time.Second
 			switch way {
 			case "deleted":
-				if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name, "--wait=false"); err != nil {
+				if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name,
+					"--wait=false"); err != nil {
 					t.Fatal(err)
 				}
 				settle = 20*time.Second + afterwards // a drain takes so long, and leaves viewers alone for half of it
@@ -64,7 +65,12 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 				}
 			}
 			gaps, offers := frozen(t, v.end(), start)
-			t.Logf("relay %s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)", way, offers, gaps)
+			t.Logf(
+				"relay %s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)",
+				way,
+				offers,
+				gaps,
+			)
 			if offers == 0 {
 				t.Error("nobody asked again: nothing was shown")
 			}
@@ -72,7 +78,8 @@ func TestRelayPodGoneViewersPlayAgain(t *testing.T) {
 	}
 }
 
-// A node is cut off with a relay on it: official SDKs that watch from there have pictures from the other one. What tells them is their own browser.
+// A node is cut off with a relay on it: official SDKs that watch from there have pictures from the other one. What
+// tells them is their own browser.
 func TestNodeCutOffViewersPlayAgain(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
@@ -123,14 +130,22 @@ func TestNodeCutOffViewersPlayAgain(t *testing.T) {
 	known := time.Since(start)
 	pause(ctx, 45*time.Second)
 	gaps, offers := frozen(t, v.end(), start)
-	t.Logf("%s cut off with %d of 4 viewers, not Ready after %.1f s: viewers asked again %d times; longest time of each without a new picture %v (0: below 300 ms)",
-		elsewhere, on, known.Seconds(), offers, gaps)
+	t.Logf(
+		"%s cut off with %d of 4 viewers, not Ready after %.1f s: viewers asked again %d times; longest time of each "+
+			"without a new picture %v (0: below 300 ms)",
+		elsewhere,
+		on,
+		known.Seconds(),
+		offers,
+		gaps,
+	)
 	if offers == 0 {
 		t.Error("nobody asked again: nothing was shown")
 	}
 }
 
-// throughAnother leads this machine to Services, until the test ends, by way of a node that has none of the pods: one that is not about to be cut off.
+// throughAnother leads this machine to Services, until the test ends, by way of a node that has none of the pods: one
+// that is not about to be cut off.
 func throughAnother(ctx context.Context, t *testing.T, c *kube.Cluster, pods []corev1.Pod) {
 	t.Helper()
 	nodes, err := c.Nodes(ctx)
@@ -170,7 +185,11 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	back := time.Since(start)
 	pause(ctx, afterwards)
 	gaps, offers := frozen(t, v.end(), start)
-	t.Logf("ingest killed: the encoder was back after %.1f s; longest time of each viewer without a new picture %v", back.Seconds(), gaps)
+	t.Logf(
+		"ingest killed: the encoder was back after %.1f s; longest time of each viewer without a new picture %v",
+		back.Seconds(),
+		gaps,
+	)
 	if offers != 0 {
 		t.Errorf("viewers asked again %d times", offers)
 	}
@@ -188,7 +207,8 @@ func serving(t *testing.T, p *corev1.Pod) string {
 	return ""
 }
 
-// kill ends the process of a pod that serves with SIGKILL, from its node. The first process of the container is its parent and stays.
+// kill ends the process of a pod that serves with SIGKILL, from its node. The first process of the container is its
+// parent and stays.
 func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
 	id := serving(t, p)
@@ -196,7 +216,8 @@ func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "sh", "-c", script, id)
 }
 
-// killContainer ends the first process of a pod's container with SIGKILL, from its node: all others of the container go with it.
+// killContainer ends the first process of a pod's container with SIGKILL, from its node: all others of the container go
+// with it.
 func killContainer(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
 	id := serving(t, p)
@@ -205,7 +226,16 @@ func killContainer(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1
 
 // stateOf is what a pod says of itself. It is asked from the pod's node: nobody else may.
 func stateOf(ctx context.Context, c *kube.Cluster, p *corev1.Pod) (s pod.State, err error) {
-	out, err := c.Tool(ctx, "exec", p.Spec.NodeName, "curl", "-sS", "--max-time", "5", fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, contract.PortAdmin, contract.PathState))
+	out, err := c.Tool(
+		ctx,
+		"exec",
+		p.Spec.NodeName,
+		"curl",
+		"-sS",
+		"--max-time",
+		"5",
+		fmt.Sprintf("http://%s:%d%s", p.Status.PodIP, contract.PortAdmin, contract.PathState),
+	)
 	if err != nil {
 		return s, err
 	}

@@ -89,7 +89,8 @@ type crossing struct {
 	ask  func(context.Context) string
 }
 
-// Two tenants on the same pods, crossed in every way: nobody gets a stream of the other, and nobody publishes for the other.
+// Two tenants on the same pods, crossed in every way: nobody gets a stream of the other, and nobody publishes for the
+// other.
 func TestTenantsAreApart(t *testing.T) {
 	t.Parallel()
 	ctx, c := millrace(t)
@@ -110,15 +111,30 @@ func TestTenantsAreApart(t *testing.T) {
 		}
 	}
 	at := apart{
-		rtmp: address(ctx, t, c, contract.Ingest, contract.NameRTMP), rts: address(ctx, t, c, contract.Relay, contract.NameHTTP), std: address(ctx, t, c, contract.Edge, contract.NameHTTP),
+		rtmp: address(
+			ctx,
+			t,
+			c,
+			contract.Ingest,
+			contract.NameRTMP,
+		), rts: address(ctx, t, c, contract.Relay, contract.NameHTTP), std: address(ctx, t, c, contract.Edge,
+			contract.NameHTTP),
 	}
 	secure := apart{
-		rtmp: address(ctx, t, c, contract.Ingest, contract.NameRTMPS), rts: address(ctx, t, c, contract.Relay, contract.NameHTTPS), std: address(ctx, t, c, contract.Edge, contract.NameHTTPS),
+		rtmp: address(
+			ctx,
+			t,
+			c,
+			contract.Ingest,
+			contract.NameRTMPS,
+		), rts: address(ctx, t, c, contract.Relay, contract.NameHTTPS), std: address(ctx, t, c, contract.Edge,
+			contract.NameHTTPS),
 	}
 	for name, key := range map[string]string{"red": redKey, "blue": blueKey} {
 		o := withURL(small(), at.rtmp, name, "only"+name)
 		o.URL = sign(o.URL, key)
-		if err := kube.Poll(ctx, time.Minute, name+"'s stream", func(context.Context) error { // the publisher outlives the waiting
+		// the publisher outlives the waiting
+		if err := kube.Poll(ctx, time.Minute, name+"'s stream", func(context.Context) error {
 			if got := at.whep(ctx, "rts-"+name, "/live/only"+name, key); got == "found" {
 				return nil
 			}
@@ -156,7 +172,8 @@ func TestTenantsAreApart(t *testing.T) {
 	}
 }
 
-// apart are the addresses that both tenants are served at: those of TLS with the name that is asked for there (SNI), or the others.
+// apart are the addresses that both tenants are served at: those of TLS with the name that is asked for there (SNI), or
+// the others.
 type apart struct{ rtmp, rts, std, sni string }
 
 func (a apart) crossings() []crossing {
@@ -172,7 +189,8 @@ func (a apart) crossings() []crossing {
 		suffix string
 		ask    func(ctx context.Context, host, path, key string) string
 	}{
-		{"ARTC", "404", "rts-", "", a.artc}, {"WHEP", "409", "rts-", "", a.whep}, {"SRS", "404", "rts-", "", a.srs}, {"LEB", "404", "rts-", "", a.leb},
+		{"ARTC", "404", "rts-", "", a.artc}, {"WHEP", "409", "rts-", "", a.whep}, {"SRS", "404", "rts-", "", a.srs},
+		{"LEB", "404", "rts-", "", a.leb},
 		{"HTTP-FLV", "404", "std-", ".flv", a.get}, {"HLS", "404", "std-", ".m3u8", a.get},
 	} {
 		r, b := k.host+"red", k.host+"blue"
@@ -195,8 +213,16 @@ func (a apart) crossings() []crossing {
 	add("LEB: red's URL in the body, sent to blue's host", "403", func(ctx context.Context) string {
 		return a.post(ctx, "rts-blue", "/webrtc/v1/pullstream", named("streamurl", "rts-red", red, redKey, true))
 	})
-	add("RTS host at the edge", "404", func(ctx context.Context) string { return a.get(ctx, "rts-red", red+".flv", redKey) })
-	add("Standard host at the relay", "404", func(ctx context.Context) string { return a.whep(ctx, "std-red", red, redKey) })
+	add(
+		"RTS host at the edge",
+		"404",
+		func(ctx context.Context) string { return a.get(ctx, "rts-red", red+".flv", redKey) },
+	)
+	add(
+		"Standard host at the relay",
+		"404",
+		func(ctx context.Context) string { return a.whep(ctx, "std-red", red, redKey) },
+	)
 	for _, x := range []struct{ what, host, vhost, path, key, want string }{
 		{"red's domain and key", "push-red", "", "/live/second", redKey, "published"},
 		{"red's domain, blue's key", "push-red", "", "/live/third", blueKey, "refused"},
@@ -205,7 +231,11 @@ func (a apart) crossings() []crossing {
 		{"tcUrl of red, vhost of blue, red's key", "push-red", "push-blue", "/live/third", redKey, "refused"},
 		{"a play domain, its key", "rts-red", "", "/live/third", redKey, "refused"},
 	} {
-		add("RTMP publish: "+x.what, x.want, func(ctx context.Context) string { return a.publish(ctx, x.host, x.vhost, x.path, x.key) })
+		add(
+			"RTMP publish: "+x.what,
+			x.want,
+			func(ctx context.Context) string { return a.publish(ctx, x.host, x.vhost, x.path, x.key) },
+		)
 	}
 	return all
 }
@@ -244,7 +274,9 @@ func (a apart) ask(ctx context.Context, at, method, host, path, content, body st
 	defer res.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(res.Body, 2048)) // a live stream does not end
 	switch {
-	case res.StatusCode == http.StatusBadRequest, res.StatusCode == http.StatusUnsupportedMediaType, method == http.MethodGet && res.StatusCode == http.StatusOK:
+	case res.StatusCode == http.StatusBadRequest,
+		res.StatusCode == http.StatusUnsupportedMediaType,
+		method == http.MethodGet && res.StatusCode == http.StatusOK:
 		return "found"
 	case res.StatusCode == http.StatusOK: // dialects that put the status into the body
 		var b struct {
@@ -258,7 +290,7 @@ func (a apart) ask(ctx context.Context, at, method, host, path, content, body st
 	return fmt.Sprint(res.StatusCode)
 }
 
-// code gives the HTTP status that a dialect's own code means.
+// code returns the HTTP status that a dialect's own code means.
 func code(n int) string {
 	switch {
 	case n == 100010:
@@ -307,7 +339,10 @@ func (a apart) leb(ctx context.Context, host, path, key string) string {
 // named is a body that names the stream, with an offer that cannot be answered.
 func named(field, host, path, key string, leb bool) string {
 	scheme := "webrtc://"
-	m := map[string]any{field: strings.Replace(sign("http://"+host+".example.com"+path, key), "http://", scheme, 1), "sdp": noOffer}
+	m := map[string]any{
+		field: strings.Replace(sign("http://"+host+".example.com"+path, key), "http://", scheme, 1),
+		"sdp": noOffer,
+	}
 	if leb {
 		m["localsdp"] = map[string]string{"type": "offer", "sdp": noOffer}
 	}

@@ -17,19 +17,28 @@ func (a apart) over(sni string) apart {
 	return a
 }
 
-// names are the crossings over TLS. The name there chooses the certificate, and an encoder's domain, before tcUrl; who gets a stream is
-// decided by the host of the request, as without TLS.
+// names are the crossings over TLS. The name there chooses the certificate, and an encoder's domain, before tcUrl; who
+// gets a stream is decided by the host of the request, as without TLS.
 func (a apart) names() []crossing {
 	const red = "/live/onlyred"
 	var all []crossing
 	add := func(what, want string, ask func(context.Context) string) {
 		all = append(all, crossing{what, want, ask})
 	}
-	for _, x := range []struct{ what, at, host string }{{"HTTPS of RTS", a.rts, "rts-"}, {"HTTPS of standard play", a.std, "std-"}, {"RTMPS", a.rtmp, "push-"}} {
+	for _, x := range []struct{ what, at, host string }{{"HTTPS of RTS", a.rts, "rts-"}, {"HTTPS of standard play", a.std,
+		"std-"}, {"RTMPS", a.rtmp, "push-"}} {
 		for _, tenant := range []string{"red", "blue"} {
-			add(x.what+": certificate for "+tenant+"'s name", tenant, func(ctx context.Context) string { return a.over(x.host+tenant).owner(ctx, x.at) })
+			add(
+				x.what+": certificate for "+tenant+"'s name",
+				tenant,
+				func(ctx context.Context) string { return a.over(x.host+tenant).owner(ctx, x.at) },
+			)
 		}
-		add(x.what+": certificate for a name of nobody", "none", func(ctx context.Context) string { return a.over(x.host+"nobody").owner(ctx, x.at) })
+		add(
+			x.what+": certificate for a name of nobody",
+			"none",
+			func(ctx context.Context) string { return a.over(x.host+"nobody").owner(ctx, x.at) },
+		)
 	}
 	for _, x := range []struct{ what, sni, host, key, want string }{
 		{"name, host and key of red", "red", "red", redKey, "found"},

@@ -50,7 +50,8 @@ spec:
 `, image)
 }
 
-// The cluster itself: pods on three nodes, Services, host ports, DNS and NetworkPolicies; a node dies, is cut off, is shut down, and comes back.
+// The cluster itself: pods on three nodes, Services, host ports, DNS and NetworkPolicies; a node dies, is cut off, is
+// shut down, and comes back.
 func TestTheClusterItself(t *testing.T) {
 	ctx, c := onNodes(t)
 	image := echoImage(ctx, t, c)
@@ -70,7 +71,8 @@ func TestTheClusterItself(t *testing.T) {
 	}
 	answers := func(what, want string, args ...string) {
 		t.Helper()
-		// After an outage of the API server CoreDNS watches again only after a back-off of up to a minute; until then it does not know new Services.
+		// After an outage of the API server CoreDNS watches again only after a back-off of up to a minute; until then it does
+		// not know new Services.
 		if err := kube.Poll(ctx, 2*time.Minute, what, func(context.Context) error {
 			got, err := ask(args...)
 			if err == nil && !strings.Contains(got, want) {
@@ -134,7 +136,14 @@ spec:
 			if _, err := c.WaitPods(ctx, time.Minute, "itself", map[string]string{"app": "echo"}, 3); err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%s: not Ready after %.1f s; %s: Ready after %.1f s, its pod after %.1f s", failure.how, gone.Seconds(), failure.mend, back.Seconds(), time.Since(start).Seconds())
+			t.Logf(
+				"%s: not Ready after %.1f s; %s: Ready after %.1f s, its pod after %.1f s",
+				failure.how,
+				gone.Seconds(),
+				failure.mend,
+				back.Seconds(),
+				time.Since(start).Seconds(),
+			)
 		}
 	})
 }

@@ -25,7 +25,8 @@ import (
 	"github.com/millrace/millrace/internal/play/lean"
 )
 
-// A changed key is in force in all relays soon. A rotation as the API says it under viewers and joins refuses no valid URL and ends no viewer.
+// A changed key is in force in all relays soon. A rotation as the API says it under viewers and joins refuses no valid
+// URL and ends no viewer.
 func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	t.Parallel()
 	ctx, c := millrace(t)
@@ -79,7 +80,14 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 		}
 	}
 	slices.Sort(took)
-	t.Logf("%d changes of a key, %d relays: in force after p50 %v, p95 %v, max %v", changes, len(relays), quantile(took, 0.5), quantile(took, 0.95), took[len(took)-1])
+	t.Logf(
+		"%d changes of a key, %d relays: in force after p50 %v, p95 %v, max %v",
+		changes,
+		len(relays),
+		quantile(took, 0.5),
+		quantile(took, 0.95),
+		took[len(took)-1],
+	)
 
 	// The rotation: a new backup, URLs with it, then it is the primary.
 	viewers, per := 50, 20
@@ -90,7 +98,8 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	go func() {
 		at := net.JoinHostPort(relays[0].Status.PodIP, strconv.Itoa(contract.PortHTTP))
 		r, err := play.Run(watching, play.Options{
-			URL: "http" + signed(t, service1, "cam", old)[len("artc"):], Join: join.Options{Connect: at}, Viewers: viewers, Ramp: 2 * time.Second, Wait: time.Minute, Lean: true, Decrypt: lean.DecryptSample,
+			URL: "http" + signed(t, service1, "cam", old)[len("artc"):], Join: join.Options{Connect: at}, Viewers: viewers,
+			Ramp: 2 * time.Second, Wait: time.Minute, Lean: true, Decrypt: lean.DecryptSample,
 		})
 		if err != nil {
 			t.Error(err)
@@ -124,7 +133,8 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	})
 	set(old, next)
 	for i := range relays { // one signs with a key when it is in force
-		if err := kube.Poll(ctx, time.Minute, "the backup to be in force", func(ctx context.Context) error { return accepted(ctx, &relays[i], service1, next) }); err != nil {
+		if err := kube.Poll(ctx, time.Minute, "the backup to be in force",
+			func(ctx context.Context) error { return accepted(ctx, &relays[i], service1, next) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -137,7 +147,14 @@ func TestKeysAreRotatedUnderViewers(t *testing.T) {
 	stop()
 	asking.Wait()
 	r := <-reports
-	t.Logf("rotation under %d viewers and %d joins a second: %d of %d joins with a valid URL refused, %d viewers play at the end", viewers, per, refused.Load(), joins.Load(), r.Playing)
+	t.Logf(
+		"rotation under %d viewers and %d joins a second: %d of %d joins with a valid URL refused, %d viewers play at the end",
+		viewers,
+		per,
+		refused.Load(),
+		joins.Load(),
+		r.Playing,
+	)
 	if joins.Load() < int64(5*per) {
 		t.Errorf("%d joins: nothing was shown", joins.Load())
 	}
@@ -156,7 +173,12 @@ func accepted(ctx context.Context, p *corev1.Pod, service, key string) error {
 	if err != nil {
 		return err
 	}
-	status, err := offer(ctx, net.JoinHostPort(p.Status.PodIP, strconv.Itoa(contract.PortHTTP)), u.Host, signed.RequestURI())
+	status, err := offer(
+		ctx,
+		net.JoinHostPort(p.Status.PodIP, strconv.Itoa(contract.PortHTTP)),
+		u.Host,
+		signed.RequestURI(),
+	)
 	if err != nil {
 		return err
 	}

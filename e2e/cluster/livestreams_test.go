@@ -67,7 +67,13 @@ func TestStreamsAreShownWithTheirFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, s := range sources {
-		t.Logf("%s: shown %.1f s after ffmpeg was started, %s after %.1f s", name, s.shown.Seconds(), s.reason, s.verdict.Seconds())
+		t.Logf(
+			"%s: shown %.1f s after ffmpeg was started, %s after %.1f s",
+			name,
+			s.shown.Seconds(),
+			s.reason,
+			s.verdict.Seconds(),
+		)
 	}
 	out, err := c.Kubectl(ctx, "", "get", "livestreams", "-A", "-o", "wide")
 	if err != nil {
@@ -82,7 +88,8 @@ func TestStreamsAreShownWithTheirFaults(t *testing.T) {
 		objects, err := liveStreams(ctx, c, "shown")
 		for name := range sources {
 			if l := objects[name]; err == nil && l != nil {
-				if live := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionLive); time.Since(ended) > 30*time.Second && (live == nil || live.Status != metav1.ConditionFalse) {
+				if live := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionLive); time.Since(
+					ended) > 30*time.Second && (live == nil || live.Status != metav1.ConditionFalse) {
 					t.Errorf("%s is shown as live after its end: %+v", name, live)
 				}
 				err = fmt.Errorf("%s is there", name)

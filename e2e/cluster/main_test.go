@@ -1,4 +1,5 @@
-// Package cluster shows Millrace at work on a real Kubernetes: pods on three nodes, real publishers and players, and what happens when parts fail.
+// Package cluster shows Millrace at work on a real Kubernetes: pods on three nodes, real publishers and players, and
+// what happens when parts fail.
 package cluster
 
 import (
@@ -18,7 +19,7 @@ import (
 // limit bounds one test with all that it waits for.
 const limit = 6 * time.Minute
 
-// on gives a test the cluster. Where there is none the test is skipped; where CI runs that is a failure.
+// on returns a test the cluster. Where there is none the test is skipped; where CI runs that is a failure.
 func on(t *testing.T) (context.Context, *kube.Cluster) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -33,12 +34,16 @@ func on(t *testing.T) (context.Context, *kube.Cluster) {
 	return ctx, c
 }
 
-// onNodes gives a test the cluster when it is one of this machine: its nodes and processes can be killed, and it has images of this tree.
+// onNodes returns a test the cluster when it is one of this machine: its nodes and processes can be killed, and it has
+// images of this tree.
 func onNodes(t *testing.T) (context.Context, *kube.Cluster) {
 	t.Helper()
 	ctx, c := on(t)
 	if !c.Local() {
-		t.Skip("the cluster is yours: nothing of it is killed or replaced; without KUBECONFIG and after make cluster-up this runs on nodes of this machine")
+		t.Skip(
+			"the cluster is yours: nothing of it is killed or replaced; without KUBECONFIG and after make cluster-up this " +
+				"runs on nodes of this machine",
+		)
 	}
 	return ctx, c
 }

@@ -62,7 +62,8 @@ func readFLVs(ctx context.Context, t *testing.T, n int, at, host, path string) *
 			}
 		})
 	}
-	if err := kube.Poll(ctx, time.Minute, "all FLV readers to have pictures", func(context.Context) error { return r.playing(time.Time{}) }); err != nil {
+	if err := kube.Poll(ctx, time.Minute, "all FLV readers to have pictures",
+		func(context.Context) error { return r.playing(time.Time{}) }); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -86,7 +87,8 @@ func (r *readers) playing(since time.Time) error {
 	return nil
 }
 
-// since ends the readers and gives the longest time without a new picture of each after a moment, and how often they connected after it.
+// since ends the readers and gives the longest time without a new picture of each after a moment, and how often they
+// connected after it.
 func (r *readers) since(start time.Time) (longest []time.Duration, connects int) {
 	r.end()
 	for _, one := range r.all {
@@ -128,7 +130,8 @@ func (r *reader) read(ctx context.Context) error {
 		return fmt.Errorf("reading the answer: %w", err)
 	}
 	defer res.Body.Close()
-	// The file header and the size of no tag before the first one; then each tag has a header of 11 bytes and its own size behind it.
+	// The file header and the size of no tag before the first one; then each tag has a header of 11 bytes and its own size
+	// behind it.
 	body := bufio.NewReader(res.Body)
 	if _, err := body.Discard(9 + 4); err != nil || res.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d, reading the header: %w", res.StatusCode, err)

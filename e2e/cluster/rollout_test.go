@@ -18,15 +18,15 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// The relay pool is replaced under official SDKs that watch: new pods start beside the old ones, which hand their viewers over and end by the
-// deadline of their drain.
+// The relay pool is replaced under official SDKs that watch: new pods start beside the old ones, which hand their
+// viewers over and end by the deadline of their drain.
 func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	ctx, c := millrace(t)
 	service(ctx, t, c, "rolled", "")
 	n, base, o, how := 4, 20, small(), ""
 	if long() {
-		// So many decoders share the machine with three nodes, and a join costs Chromium a quarter of a second of CPU. Without the track of sound, which this
-		// stream does not have, they leave some of it to the nodes.
+		// So many decoders share the machine with three nodes, and a join costs Chromium a quarter of a second of CPU.
+		// Without the track of sound, which this stream does not have, they leave some of it to the nodes.
 		n, base, o, how = 50, 120, testsrc.Options{Width: 160, Height: 90, FPS: 6, BitrateKbps: 100}, "@subaudio=no"
 		drainFor(ctx, t, c, base) // pods drain as they were told when they began
 		if err := renewed(ctx, c); err != nil {
@@ -47,35 +47,37 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	start := time.Now()
 	drainFor(ctx, t, c, drain)
 	var longestDrain time.Duration
-	if err := kube.PollEvery(ctx, time.Second, 4*time.Minute, "the old relays to be gone", func(ctx context.Context) error {
-		var list corev1.PodList
-		if err := c.List(ctx, &list, client.InNamespace(kube.MediaNamespace), client.MatchingLabels(pool(contract.Relay))); err != nil {
-			return err
-		}
-		there := map[types.UID]bool{}
-		for i := range list.Items {
-			p := &list.Items[i]
-			there[p.UID] = true
-			if since, ok := old[p.UID]; ok && since.IsZero() && p.DeletionTimestamp != nil {
-				old[p.UID] = time.Now()
+	if err := kube.PollEvery(ctx, time.Second, 4*time.Minute, "the old relays to be gone",
+		func(ctx context.Context) error {
+			var list corev1.PodList
+			if err := c.List(ctx, &list, client.InNamespace(kube.MediaNamespace),
+				client.MatchingLabels(pool(contract.Relay))); err != nil {
+				return err
 			}
-		}
-		for uid, since := range old {
-			switch {
-			case there[uid]:
-				err = errors.New("there is one")
-			case !since.IsZero():
-				longestDrain = max(longestDrain, time.Since(since))
-				delete(old, uid)
-			default:
-				delete(old, uid)
+			there := map[types.UID]bool{}
+			for i := range list.Items {
+				p := &list.Items[i]
+				there[p.UID] = true
+				if since, ok := old[p.UID]; ok && since.IsZero() && p.DeletionTimestamp != nil {
+					old[p.UID] = time.Now()
+				}
 			}
-		}
-		if len(old) > 0 {
-			return err
-		}
-		return nil
-	}); err != nil {
+			for uid, since := range old {
+				switch {
+				case there[uid]:
+					err = errors.New("there is one")
+				case !since.IsZero():
+					longestDrain = max(longestDrain, time.Since(since))
+					delete(old, uid)
+				default:
+					delete(old, uid)
+				}
+			}
+			if len(old) > 0 {
+				return err
+			}
+			return nil
+		}); err != nil {
 		t.Fatal(err)
 	}
 	rolled := time.Since(start)
@@ -87,8 +89,19 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	if len(gaps) == 0 {
 		t.Fatal("no viewer has a picture")
 	}
-	t.Logf("relay pool replaced in %.1f s under %d viewers, which asked again %d times; an old pod was gone at most %.1f s after it was asked to end (drain of %d s); longest time of a viewer without a new picture: p50 %v, p99 %v, max %v (0: below 300 ms)",
-		rolled.Seconds(), n, offers, longestDrain.Seconds(), drain, quantile(gaps, 0.5), quantile(gaps, 0.99), gaps[len(gaps)-1])
+	t.Logf(
+		"relay pool replaced in %.1f s under %d viewers, which asked again %d times; an old pod was gone at most %.1f s "+
+			"after it was asked to end (drain of %d s); longest time of a viewer without a new picture: p50 %v, p99 %v, max "+
+			"%v (0: below 300 ms)",
+		rolled.Seconds(),
+		n,
+		offers,
+		longestDrain.Seconds(),
+		drain,
+		quantile(gaps, 0.5),
+		quantile(gaps, 0.99),
+		gaps[len(gaps)-1],
+	)
 	if offers < n {
 		t.Errorf("%d viewers asked again %d times: nothing was shown", n, offers)
 	}
@@ -97,16 +110,22 @@ func TestRelaysAreReplacedUnderViewers(t *testing.T) {
 	}
 }
 
-// drainFor gives the relays of the class a time for drains, in seconds, which replaces them.
+// drainFor returns the relays of the class a time for drains, in seconds, which replaces them.
 func drainFor(ctx context.Context, t *testing.T, c *kube.Cluster, seconds int) {
 	t.Helper()
-	text := strings.Replace(class, "relay: {replicas: 2, drainSeconds: 20}", fmt.Sprintf("relay: {replicas: 2, drainSeconds: %d}", seconds), 1)
+	text := strings.Replace(
+		class,
+		"relay: {replicas: 2, drainSeconds: 20}",
+		fmt.Sprintf("relay: {replicas: 2, drainSeconds: %d}", seconds),
+		1,
+	)
 	if _, err := c.Kubectl(ctx, text, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// otherDrain is a time for drains, of that many seconds or one more, other than the class has now: a change of the pods' template.
+// otherDrain is a time for drains, of that many seconds or one more, other than the class has now: a change of the
+// pods' template.
 func otherDrain(ctx context.Context, t *testing.T, c *kube.Cluster, seconds int) int {
 	t.Helper()
 	var now v1alpha1.MediaClass

@@ -84,7 +84,7 @@ var installed once
 // installLimit bounds what comes before the first test: everything is compiled where nothing has been yet.
 const installLimit = 20 * time.Minute
 
-// millrace gives a test the cluster with Millrace of this tree on it. The test's time begins when it is there.
+// millrace returns a test the cluster with Millrace of this tree on it. The test's time begins when it is there.
 func millrace(t *testing.T) (context.Context, *kube.Cluster) {
 	t.Helper()
 	_, c := on(t)
@@ -109,7 +109,11 @@ func (o *once) install(ctx context.Context, t *testing.T, c *kube.Cluster) (err 
 	if err := c.Install(ctx, o.images); err != nil {
 		return err
 	}
-	t.Logf("images built and loaded in %.1f s, installed in %.1f s", built.Seconds(), (time.Since(start) - built).Seconds())
+	t.Logf(
+		"images built and loaded in %.1f s, installed in %.1f s",
+		built.Seconds(),
+		(time.Since(start) - built).Seconds(),
+	)
 	if err := renew(ctx, c, o.images.Media); err != nil {
 		return err
 	}
@@ -122,7 +126,8 @@ func (o *once) install(ctx context.Context, t *testing.T, c *kube.Cluster) (err 
 	return renewed(ctx, c)
 }
 
-// renewed waits until the pods are those of the class as it is now: where an earlier run left another one, they are replaced.
+// renewed waits until the pods are those of the class as it is now: where an earlier run left another one, they are
+// replaced.
 func renewed(ctx context.Context, c *kube.Cluster) error {
 	return kube.Poll(ctx, 2*time.Minute, "the pods to be those of the class", func(ctx context.Context) error {
 		var now v1alpha1.MediaClass
@@ -133,7 +138,8 @@ func renewed(ctx context.Context, c *kube.Cluster) error {
 			return errors.New("the class was not looked at yet")
 		}
 		var pools appsv1.DeploymentList
-		if err := c.List(ctx, &pools, client.InNamespace(kube.MediaNamespace), client.MatchingLabels{contract.LabelClass: "default"}); err != nil {
+		if err := c.List(ctx, &pools, client.InNamespace(kube.MediaNamespace),
+			client.MatchingLabels{contract.LabelClass: "default"}); err != nil {
 			return err
 		}
 		for i := range pools.Items {
@@ -146,14 +152,34 @@ func renewed(ctx context.Context, c *kube.Cluster) error {
 	})
 }
 
-// renew removes a class that an earlier run left, with its pods: it would keep the image that it began with, and other code would be tested.
+// renew removes a class that an earlier run left, with its pods: it would keep the image that it began with, and other
+// code would be tested.
 func renew(ctx context.Context, c *kube.Cluster, media string) error {
-	image, err := c.Kubectl(ctx, "", "get", "mediaclass", "default", "--ignore-not-found", "-o", "jsonpath={.status.image}")
+	image, err := c.Kubectl(
+		ctx,
+		"",
+		"get",
+		"mediaclass",
+		"default",
+		"--ignore-not-found",
+		"-o",
+		"jsonpath={.status.image}",
+	)
 	if err != nil || image == "" || image == media {
 		return err
 	}
 	_, err = c.Kubectl(ctx, "", "delete", "mediaclass", "default", "--timeout=60s")
-	_, gone := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "deployments", "-l", contract.LabelClass+"=default", "--timeout=60s")
+	_, gone := c.Kubectl(
+		ctx,
+		"",
+		"-n",
+		kube.MediaNamespace,
+		"delete",
+		"deployments",
+		"-l",
+		contract.LabelClass+"=default",
+		"--timeout=60s",
+	)
 	return errors.Join(err, gone)
 }
 
@@ -176,7 +202,8 @@ func service(ctx context.Context, t *testing.T, c *kube.Cluster, name, key strin
 func ready(ctx context.Context, t *testing.T, c *kube.Cluster, namespace string, limit time.Duration) {
 	t.Helper()
 	if err := kube.Poll(ctx, limit, "all objects of "+namespace+" to be Ready", func(ctx context.Context) error {
-		out, err := c.Kubectl(ctx, "", "-n", namespace, "get", "pushdomains,playdomains,domainassociations,rtstranscodetemplates", "-o",
+		out, err := c.Kubectl(ctx, "", "-n", namespace, "get",
+			"pushdomains,playdomains,domainassociations,rtstranscodetemplates", "-o",
 			`jsonpath={range .items[*]}{.kind}/{.metadata.name} {.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].reason}{"\n"}{end}`)
 		if err != nil {
 			return err
@@ -204,7 +231,9 @@ func pool(role contract.Role) map[string]string {
 func playSDK(ctx context.Context, t *testing.T, at browser.Scenario, url string) browser.SDKResult {
 	t.Helper()
 	at.TimeoutSeconds = 90
-	at.Steps = []browser.Step{{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: url, WatchSeconds: 3, LimitSeconds: 60}}
+	at.Steps = []browser.Step{
+		{Kind: browser.SDK, Version: sdkPlain, PageScheme: "http", URL: url, WatchSeconds: 3, LimitSeconds: 60},
+	}
 	raw, err := browser.Drive(ctx, at, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +266,8 @@ func ingestPod(ctx context.Context, t *testing.T, c *kube.Cluster, name string) 
 func address(ctx context.Context, t *testing.T, c *kube.Cluster, role contract.Role, port string) string {
 	t.Helper()
 	var s corev1.Service
-	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.PoolName("default", role)}, &s); err != nil {
+	if err := c.Get(ctx, client.ObjectKey{Namespace: kube.MediaNamespace, Name: contract.PoolName("default", role)},
+		&s); err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range s.Spec.Ports {
@@ -250,9 +280,20 @@ func address(ctx context.Context, t *testing.T, c *kube.Cluster, role contract.R
 }
 
 // publish starts ffmpeg against an ingest and waits until the relay has the stream.
-func publish(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream string, o testsrc.Options) *testsrc.Publisher {
+func publish(
+	ctx context.Context,
+	t *testing.T,
+	c *kube.Cluster,
+	service, stream string,
+	o testsrc.Options,
+) *testsrc.Publisher {
 	t.Helper()
-	o.URL = fmt.Sprintf("rtmp://%s/live/%s?vhost=push-%s.example.com", address(ctx, t, c, contract.Ingest, contract.NameRTMP), stream, service)
+	o.URL = fmt.Sprintf(
+		"rtmp://%s/live/%s?vhost=push-%s.example.com",
+		address(ctx, t, c, contract.Ingest, contract.NameRTMP),
+		stream,
+		service,
+	)
 	p, err := testsrc.Publish(ctx, o)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +324,8 @@ func publish(ctx context.Context, t *testing.T, c *kube.Cluster, service, stream
 	return p
 }
 
-// offer asks a relay for a stream with an offer that cannot be answered, and gives the status: 400 or 415 for a stream that is there.
+// offer asks a relay for a stream with an offer that cannot be answered, and gives the status: 400 or 415 for a stream
+// that is there.
 func offer(ctx context.Context, at, host, path string) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -315,7 +357,8 @@ func signed(t *testing.T, service, stream, key string) string {
 	return s.String()
 }
 
-// The whole way on pods: ffmpeg publishes through the ingest Service, and the official SDK plays from relays on other nodes, over UDP.
+// The whole way on pods: ffmpeg publishes through the ingest Service, and the official SDK plays from relays on other
+// nodes, over UDP.
 func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 	ctx, c := millrace(t)
 	service(ctx, t, c, "way", "")
@@ -343,7 +386,12 @@ func TestSDKPlaysFromARelayOnAnotherNode(t *testing.T) {
 		if relays[i].Spec.NodeName != other {
 			continue
 		}
-		r := playSDK(ctx, t, browser.Scenario{Address: relays[i].Status.PodIP, HTTPPort: contract.PortHTTP, HTTPSPort: contract.PortHTTPS}, signed(t, "way", "cam", ""))
+		r := playSDK(
+			ctx,
+			t,
+			browser.Scenario{Address: relays[i].Status.PodIP, HTTPPort: contract.PortHTTP, HTTPSPort: contract.PortHTTPS},
+			signed(t, "way", "cam", ""),
+		)
 		t.Logf("ingest on %s, relay on %s: first picture after %.0f ms, %d frames", node, other, r.FirstFrameMs, r.Frames)
 	}
 }
@@ -359,7 +407,8 @@ func liveOf(ctx context.Context, t *testing.T, c *kube.Cluster, domain, stream s
 	t.Helper()
 	pod := ""
 	if err := kube.Poll(ctx, 30*time.Second, "a LiveStream of "+stream, func(ctx context.Context) error {
-		out, err := c.Kubectl(ctx, "", "get", "livestreams", "-A", "-o", `jsonpath={range .items[*]}{.spec.pushDomain}/{.spec.stream}={.status.pod}{"\n"}{end}`)
+		out, err := c.Kubectl(ctx, "", "get", "livestreams", "-A", "-o",
+			`jsonpath={range .items[*]}{.spec.pushDomain}/{.spec.stream}={.status.pod}{"\n"}{end}`)
 		if err != nil {
 			return err
 		}

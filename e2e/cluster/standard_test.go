@@ -23,8 +23,8 @@ const (
 	examplePlay    = "play.example.com"
 )
 
-// existing applies examples/existing-service as it is and publishes a stream through the ingest Service. It gives the node of the ingest
-// pod that has the encoder.
+// existing applies examples/existing-service as it is and publishes a stream through the ingest Service. It gives the
+// node of the ingest pod that has the encoder.
 func existing(ctx context.Context, t *testing.T, c *kube.Cluster) (node string) {
 	t.Helper()
 	namespace(ctx, t, c, "live")
@@ -40,9 +40,13 @@ func existing(ctx context.Context, t *testing.T, c *kube.Cluster) (node string) 
 		}
 	}
 	o := small()
-	o.URL = sign(fmt.Sprintf("rtmp://%s/live/cam?vhost=push.example.com", address(ctx, t, c, contract.Ingest, contract.NameRTMP)), examplePushKey)
+	o.URL = sign(
+		fmt.Sprintf("rtmp://%s/live/cam?vhost=push.example.com", address(ctx, t, c, contract.Ingest, contract.NameRTMP)),
+		examplePushKey,
+	)
 	at := apart{rts: address(ctx, t, c, contract.Relay, contract.NameHTTP)}
-	if err := kube.Poll(ctx, time.Minute, "the stream to be playable", func(context.Context) error { // the publisher outlives the waiting
+	// the publisher outlives the waiting
+	if err := kube.Poll(ctx, time.Minute, "the stream to be playable", func(context.Context) error {
 		p, err := testsrc.Publish(ctx, o)
 		if err != nil {
 			return err
@@ -60,8 +64,9 @@ func existing(ctx context.Context, t *testing.T, c *kube.Cluster) (node string) 
 	return ingestPod(ctx, t, c, liveOf(ctx, t, c, "push.example.com", "cam")).Spec.NodeName
 }
 
-// The service that has standard play and gets RTS: RTMP, HTTP-FLV, HLS and low-latency HLS come from an edge pod on another node than the ingest pod while an
-// official SDK plays from a relay pod. Edge pods go, and readers that connect again play again.
+// The service that has standard play and gets RTS: RTMP, HTTP-FLV, HLS and low-latency HLS come from an edge pod on
+// another node than the ingest pod while an official SDK plays from a relay pod. Edge pods go, and readers that connect
+// again play again.
 func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
@@ -106,15 +111,25 @@ func TestExistingServicePlaysFromEdgePods(t *testing.T) {
 			start := time.Now()
 			if way == "killed" {
 				kill(ctx, t, c, victim)
-			} else if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name, "--grace-period=0", "--force", "--wait=false"); err != nil {
+			} else if _, err := c.Kubectl(ctx, "", "-n", kube.MediaNamespace, "delete", "pod", victim.Name, "--grace-period=0",
+				"--force", "--wait=false"); err != nil {
 				t.Fatal(err)
 			}
 			pause(ctx, 5*time.Second)
-			if err := kube.Poll(ctx, 30*time.Second, "all readers to play again", func(context.Context) error { return crowd.playing(time.Now().Add(-longGap)) }); err != nil {
+			if err := kube.Poll(ctx, 30*time.Second, "all readers to play again",
+				func(context.Context) error { return crowd.playing(time.Now().Add(-longGap)) }); err != nil {
 				t.Error(err)
 			}
 			longest, again := crowd.since(start)
-			t.Logf("edge %s: %d FLV readers connected again %d times; longest time of a reader without a new picture: p50 %v, max %v (0: below 300 ms)", way, len(longest), again, quantile(longest, 0.5).Round(time.Millisecond), quantile(longest, 1).Round(time.Millisecond))
+			t.Logf(
+				"edge %s: %d FLV readers connected again %d times; longest time of a reader without a new picture: p50 %v, max "+
+					"%v (0: below 300 ms)",
+				way,
+				len(longest),
+				again,
+				quantile(longest, 0.5).Round(time.Millisecond),
+				quantile(longest, 1).Round(time.Millisecond),
+			)
 			if again == 0 {
 				t.Error("nobody had to connect again: nothing was shown")
 			}
@@ -131,15 +146,32 @@ func decode(ctx context.Context, t *testing.T, raw string) {
 	if strings.HasPrefix(raw, "http") {
 		host = []string{"-headers", "Host: " + examplePlay + "\r\n"}
 	}
-	probe := exec.CommandContext(ctx, "ffprobe", append(append([]string{"-v", "error"}, host...), "-show_entries", "stream=codec_name,width,height", "-of", "csv=p=0", raw)...)
+	probe := exec.CommandContext(
+		ctx,
+		"ffprobe",
+		append(
+			append([]string{"-v", "error"}, host...),
+			"-show_entries",
+			"stream=codec_name,width,height",
+			"-of",
+			"csv=p=0",
+			raw,
+		)...)
 	found, err := probe.Output()
 	if err != nil || !strings.Contains(string(found), "h264,320,180") {
 		t.Fatalf("ffprobe of %s: %v: %s", raw, err, found)
 	}
-	play := exec.CommandContext(ctx, "ffmpeg", append(append([]string{"-v", "error", "-xerror"}, host...), "-i", raw, "-frames:v", "60", "-f", "null", "-")...)
+	play := exec.CommandContext(
+		ctx,
+		"ffmpeg",
+		append(append([]string{"-v", "error", "-xerror"}, host...), "-i", raw, "-frames:v", "60", "-f", "null", "-")...)
 	start := time.Now()
 	if said, err := play.CombinedOutput(); err != nil || len(said) > 0 {
 		t.Fatalf("ffmpeg plays %s: %v: %s", raw, err, said)
 	}
-	t.Logf("%s; 60 pictures decoded in %.1f s", strings.Join(strings.Fields(string(found)), ", "), time.Since(start).Seconds())
+	t.Logf(
+		"%s; 60 pictures decoded in %.1f s",
+		strings.Join(strings.Fields(string(found)), ", "),
+		time.Since(start).Seconds(),
+	)
 }

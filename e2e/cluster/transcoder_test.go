@@ -21,7 +21,8 @@ metadata: {name: hd, namespace: %s}
 spec: {playDomainRef: {name: rts}, templateID: rts-hd, type: H264, video: {width: 1280, height: 720, fps: 30, bitrateKbps: 600, bFrames: Drop}, audio: {codec: Opus}}
 `
 
-// A source with B-frames plays in Chromium as a rendition that a transcoder pod makes. The pod that makes it is killed: another one goes on, and nobody asks again.
+// A source with B-frames plays in Chromium as a rendition that a transcoder pod makes. The pod that makes it is killed:
+// another one goes on, and nobody asks again.
 func TestTranscoderPodMakesRenditions(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
@@ -47,7 +48,14 @@ func TestTranscoderPodMakesRenditions(t *testing.T) {
 	kill(ctx, t, c, maker)
 	pause(ctx, afterwards)
 	gaps, offers := frozen(t, v.end(), start)
-	t.Logf("transcoder %s on %s killed under %d viewers: longest time of each without a new picture %v; %d offers", maker.Name, maker.Spec.NodeName, n, gaps, offers)
+	t.Logf(
+		"transcoder %s on %s killed under %d viewers: longest time of each without a new picture %v; %d offers",
+		maker.Name,
+		maker.Spec.NodeName,
+		n,
+		gaps,
+		offers,
+	)
 	if len(gaps) == 0 || gaps[len(gaps)-1] == 0 {
 		t.Error("nobody noticed: nothing was shown")
 	}

@@ -15,14 +15,16 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// helm upgrade replaces the operator and leaves the media pods alone, whatever media image it brings. Everything applied again changes nothing.
+// helm upgrade replaces the operator and leaves the media pods alone, whatever media image it brings. Everything
+// applied again changes nothing.
 func TestUpgradesLeaveMediaPodsAlone(t *testing.T) {
 	onNodes(t)
 	ctx, c := millrace(t)
 	service(ctx, t, c, "kept", "")
 	// The chart takes over what kustomize installed, as of the same tree.
 	upgrade(ctx, t, c)
-	if _, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil { // another test may have changed it
+	// another test may have changed it
+	if _, err := c.Kubectl(ctx, class, "apply", "--server-side", "--force-conflicts", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 	for _, role := range []contract.Role{contract.Ingest, contract.Relay} {
@@ -62,7 +64,8 @@ func upgrade(ctx context.Context, t *testing.T, c *kube.Cluster, more ...string)
 	operator, operatorTag, _ := strings.Cut(strings.TrimPrefix(installed.images.Operator, "millrace.test/"), ":")
 	media, mediaTag, _ := strings.Cut(strings.TrimPrefix(installed.images.Media, "millrace.test/"), ":")
 	args := append([]string{
-		"upgrade", "--install", "millrace", filepath.Join(c.Root, "charts", "millrace"), "--namespace", kube.OperatorNamespace, "--take-ownership", "--force-conflicts",
+		"upgrade", "--install", "millrace", filepath.Join(c.Root, "charts", "millrace"), "--namespace",
+		kube.OperatorNamespace, "--take-ownership", "--force-conflicts",
 		"--set", "image.repository=millrace.test/" + operator, "--set", "image.tag=" + operatorTag,
 		"--set", "mediaImage.repository=millrace.test/" + media, "--set", "mediaImage.tag=" + mediaTag,
 	}, more...)
@@ -77,22 +80,50 @@ func upgrade(ctx context.Context, t *testing.T, c *kube.Cluster, more ...string)
 // uids are the pods of a namespace, one a line.
 func uids(ctx context.Context, t *testing.T, c *kube.Cluster, namespace string) string {
 	t.Helper()
-	out, err := c.Kubectl(ctx, "", "-n", namespace, "get", "pods", "-l", contract.LabelName+"="+contract.Name, "--sort-by=.metadata.name",
-		"-o", `jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`)
+	out, err := c.Kubectl(
+		ctx,
+		"",
+		"-n",
+		namespace,
+		"get",
+		"pods",
+		"-l",
+		contract.LabelName+"="+contract.Name,
+		"--sort-by=.metadata.name",
+		"-o",
+		`jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{"\n"}{end}`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
 }
 
-// settled gives the resourceVersions of all that is installed, of the class and of the domains, when they stand still.
+// settled returns the resourceVersions of all that is installed, of the class and of the domains, when they stand
+// still.
 func settled(ctx context.Context, t *testing.T, c *kube.Cluster) string {
 	t.Helper()
 	const form = `jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.resourceVersion}{"\n"}{end}`
 	all := func(ctx context.Context) (string, error) {
-		cluster, err := c.Kubectl(ctx, "", "get", "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations,mediaclasses,domainclaims", "-o", form)
+		cluster, err := c.Kubectl(
+			ctx,
+			"",
+			"get",
+			"namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,validatingwebhookconfigurations,mediaclasses,domainclaims",
+			"-o",
+			form,
+		)
 		for _, namespace := range []string{kube.OperatorNamespace, kube.MediaNamespace} {
-			more, e := c.Kubectl(ctx, "", "-n", namespace, "get", "deployments,services,serviceaccounts,configmaps,roles,rolebindings,networkpolicies,poddisruptionbudgets", "-o", form)
+			more, e := c.Kubectl(
+				ctx,
+				"",
+				"-n",
+				namespace,
+				"get",
+				"deployments,services,serviceaccounts,configmaps,roles,rolebindings,networkpolicies,poddisruptionbudgets",
+				"-o",
+				form,
+			)
 			secrets, e2 := c.Kubectl(ctx, "", "-n", namespace, "get", "secrets", "-l", "owner!=helm", "-o", form)
 			cluster, err = cluster+more+secrets, errors.Join(err, e, e2)
 		}

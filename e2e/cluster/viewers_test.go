@@ -20,7 +20,8 @@ const (
 	sdkReturn = "2.7.2" // asks again when its connection has ended: up to 5 times, 2 s apart
 )
 
-// Clients of the SDK share pages of Chromium, which cost more than what they show; clients of one page reach the same pod, for they share a connection.
+// Clients of the SDK share pages of Chromium, which cost more than what they show; clients of one page reach the same
+// pod, for they share a connection.
 const (
 	perPage  = 25
 	fewPages = 4 // of which up to perPage viewers have so many
@@ -48,7 +49,8 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	steps := make([]browser.Step, pages)
 	for i := range steps {
 		steps[i] = browser.Step{
-			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps), WatchSeconds: limit.Seconds(), LimitSeconds: 120,
+			Kind: browser.Crowd, Version: version, PageScheme: "http", URL: url, Clients: (n + i) / len(steps),
+			WatchSeconds: limit.Seconds(), LimitSeconds: 120,
 			DelaySeconds: float64(i), // Chromium that starts all at once has no time to answer
 		}
 	}
@@ -63,7 +65,8 @@ func watch(ctx context.Context, t *testing.T, c *kube.Cluster, n int, version, u
 	go func() {
 		var err error
 		v.raw, err = browser.Drive(ctx, browser.Scenario{
-			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps, Enough: v.enough, Under: outside,
+			Address: host, HTTPPort: 80, HTTPSPort: 443, TimeoutSeconds: limit.Seconds(), Parallel: true, Steps: steps,
+			Enough: v.enough, Under: outside,
 		}, func(e browser.Event) {
 			switch e.Event {
 			case "playing":
@@ -119,14 +122,16 @@ func (v *viewers) end() browser.CrowdResult {
 	return all
 }
 
-// still is after which time without a new picture a viewer has none. On a machine that has too much to do pictures come seconds late.
+// still is after which time without a new picture a viewer has none. On a machine that has too much to do pictures come
+// seconds late.
 const still = 6 * time.Second
 
 // afterwards is how long the watching goes on after what was done to the viewers.
 const afterwards = still + 2*time.Second
 
-// frozen tells how long each viewer was without a new picture after a moment, the longest time each, and how often they asked for the stream
-// after it. A viewer that has had no new picture for the last seconds is an error: the watching goes on for longer than that after what was done.
+// frozen tells how long each viewer was without a new picture after a moment, the longest time each, and how often they
+// asked for the stream after it. A viewer that has had no new picture for the last seconds is an error: the watching
+// goes on for longer than that after what was done.
 func frozen(t *testing.T, all browser.CrowdResult, since time.Time) (longest []time.Duration, offers int) {
 	t.Helper()
 	for i, r := range all.Clients {

@@ -1,4 +1,5 @@
-// Package kube is a Kubernetes cluster as end-to-end tests use it: that of hack/cluster on this machine, or one that KUBECONFIG names.
+// Package kube is a Kubernetes cluster as end-to-end tests use it: that of hack/cluster on this machine, or one that
+// KUBECONFIG names.
 package kube
 
 import (
@@ -37,7 +38,9 @@ type Cluster struct {
 }
 
 // ErrNone says that there is no cluster to test with.
-var ErrNone = errors.New("no cluster: make cluster-up makes one on this machine (Linux, root); KUBECONFIG names one of yours")
+var ErrNone = errors.New(
+	"no cluster: make cluster-up makes one on this machine (Linux, root); KUBECONFIG names one of yours",
+)
 
 // Find finds the cluster that KUBECONFIG names, else that of this machine.
 func Find(ctx context.Context) (*Cluster, error) {
@@ -61,7 +64,8 @@ func Find(ctx context.Context) (*Cluster, error) {
 	config.QPS, config.Burst = 200, 400
 	log.SetLogger(logr.Discard()) // the library complains when nobody has said where it logs
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), apiextensionsv1.AddToScheme(scheme),
+		v1alpha1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("registering kinds: %w", err)
 	}
 	if c.Client, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
@@ -76,10 +80,11 @@ func Find(ctx context.Context) (*Cluster, error) {
 	return c, nil
 }
 
-// Local tells whether nodes can be killed, stopped and partitioned: the cluster is one of hack/cluster.
+// Local reports whether nodes can be killed, stopped and partitioned: the cluster is one of hack/cluster.
 func (c *Cluster) Local() bool { return c.local }
 
-// Tool runs hack/cluster's command: kill, stop, boot, partition and heal a node, stop-daemon and start-daemon for the control plane, load images.
+// Tool runs hack/cluster's command: kill, stop, boot, partition and heal a node, stop-daemon and start-daemon for the
+// control plane, load images.
 func (c *Cluster) Tool(ctx context.Context, args ...string) (string, error) {
 	if !c.local {
 		return "", errors.New("the cluster is not one of hack/cluster")
@@ -99,8 +104,8 @@ func tool() (string, error) {
 	return filepath.Join(cache, "millrace", "bin", "cluster"), nil
 }
 
-// Outside is what runs a command, given as further arguments, that has a machine of its own in earnest: where the nodes are on this machine it weighs more than their
-// daemons. Elsewhere it is empty.
+// Outside is what runs a command, given as further arguments, that has a machine of its own in earnest: where the nodes
+// are on this machine it weighs more than their daemons. Elsewhere it is empty.
 func (c *Cluster) Outside() ([]string, error) {
 	if !c.local {
 		return nil, nil
@@ -140,7 +145,13 @@ func (c *Cluster) run(ctx context.Context, stdin, program string, args ...string
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(program), strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+		return out.String(), fmt.Errorf(
+			"%s %s: %w: %s",
+			filepath.Base(program),
+			strings.Join(args, " "),
+			err,
+			strings.TrimSpace(complaint.String()),
+		)
 	}
 	return out.String(), nil
 }

@@ -30,14 +30,19 @@ const (
 // Images are what Millrace runs from.
 type Images struct{ Operator, Media string }
 
-// BuildImages builds the binary of this tree, makes the images without an engine and loads them into the nodes. Their tags are made of the
-// binary's content and of salt, so that the same tree has the same images, and another salt is another image of the same content.
+// BuildImages builds the binary of this tree, makes the images without an engine and loads them into the nodes. Their
+// tags are made of the binary's content and of salt, so that the same tree has the same images, and another salt is
+// another image of the same content.
 func (c *Cluster) BuildImages(ctx context.Context, salt string) (Images, error) {
 	if !c.local {
 		given := Images{Operator: os.Getenv(envOperatorImage), Media: os.Getenv(envMediaImage)}
 		if given.Operator == "" || given.Media == "" {
-			return Images{}, fmt.Errorf("%s and %s must name images that your cluster can pull: docker build --target operator and --target media, then push them or load them (kind load docker-image)",
-				envOperatorImage, envMediaImage)
+			return Images{}, fmt.Errorf(
+				"%s and %s must name images that your cluster can pull: docker build --target operator and --target media, then "+
+					"push them or load them (kind load docker-image)",
+				envOperatorImage,
+				envMediaImage,
+			)
 		}
 		return given, nil
 	}
@@ -99,7 +104,8 @@ func writeImage(ctx context.Context, name, built, reference, archive string) err
 	return errors.Join(list.Write(w, reference, entries), w.Flush(), f.Close())
 }
 
-// Install applies config/default with these images, as a user does with an overlay, and waits until the operator is there.
+// Install applies config/default with these images, as a user does with an overlay, and waits until the operator is
+// there.
 func (c *Cluster) Install(ctx context.Context, images Images) error {
 	if _, err := c.Apply(ctx, images); err != nil {
 		return err
@@ -143,7 +149,16 @@ images:
 
 // WaitOperator waits until all replicas of the operator run and are Ready.
 func (c *Cluster) WaitOperator(ctx context.Context, limit time.Duration) error {
-	_, err := c.Kubectl(ctx, "", "-n", OperatorNamespace, "rollout", "status", "deployment/millrace-operator", "--timeout="+limit.String())
+	_, err := c.Kubectl(
+		ctx,
+		"",
+		"-n",
+		OperatorNamespace,
+		"rollout",
+		"status",
+		"deployment/millrace-operator",
+		"--timeout="+limit.String(),
+	)
 	return err
 }
 

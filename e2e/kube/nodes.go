@@ -50,32 +50,44 @@ func (c *Cluster) Pods(ctx context.Context, namespace string, labels map[string]
 	return pods, nil
 }
 
-// Ready tells whether a pod is.
+// Ready reports whether a pod is.
 func Ready(p *corev1.Pod) bool {
 	return p.DeletionTimestamp == nil && slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
 }
 
-// WaitPods waits until at least so many pods with the labels are Ready, and none is there that is not, and returns them.
-func (c *Cluster) WaitPods(ctx context.Context, limit time.Duration, namespace string, labels map[string]string, atLeast int) ([]corev1.Pod, error) {
+// WaitPods waits until at least so many pods with the labels are Ready, and none is there that is not, and returns
+// them.
+func (c *Cluster) WaitPods(
+	ctx context.Context,
+	limit time.Duration,
+	namespace string,
+	labels map[string]string,
+	atLeast int,
+) ([]corev1.Pod, error) {
 	var found []corev1.Pod
-	err := Poll(ctx, limit, fmt.Sprintf("%d pods %v in %s to be Ready", atLeast, labels, namespace), func(ctx context.Context) error {
-		pods, err := c.Pods(ctx, namespace, labels)
-		if err != nil {
-			return err
-		}
-		for i := range pods {
-			if !Ready(&pods[i]) {
-				return errors.New(describe(&pods[i]))
+	err := Poll(
+		ctx,
+		limit,
+		fmt.Sprintf("%d pods %v in %s to be Ready", atLeast, labels, namespace),
+		func(ctx context.Context) error {
+			pods, err := c.Pods(ctx, namespace, labels)
+			if err != nil {
+				return err
 			}
-		}
-		if len(pods) < atLeast {
-			return fmt.Errorf("there are %d", len(pods))
-		}
-		found = pods
-		return nil
-	})
+			for i := range pods {
+				if !Ready(&pods[i]) {
+					return errors.New(describe(&pods[i]))
+				}
+			}
+			if len(pods) < atLeast {
+				return fmt.Errorf("there are %d", len(pods))
+			}
+			found = pods
+			return nil
+		},
+	)
 	return found, err
 }
 

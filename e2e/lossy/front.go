@@ -25,8 +25,8 @@ type Front struct {
 	listen net.Listener
 }
 
-// NewFront starts a front of the server at an address (host:port). offer may change SDP offers and may be nil. Close ends the front; the
-// proxy is the caller's.
+// NewFront starts a front of the server at an address (host:port). offer may change SDP offers and may be nil. Close
+// ends the front; the proxy is the caller's.
 func NewFront(ctx context.Context, p *Proxy, address string, offer func(string) string) (*Front, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -77,8 +77,8 @@ func setBody(h http.Header, body *io.ReadCloser, length *int64, text string) {
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 }
 
-// Rewrite puts the proxy's address in the place of the server's in all UDP candidates (RFC 8839, 5.1) of an answer. The first answer tells
-// which server that is.
+// Rewrite puts the proxy's address in the place of the server's in all UDP candidates (RFC 8839, 5.1) of an answer. The
+// first answer tells which server that is.
 func (p *Proxy) Rewrite(sdp string) string {
 	candidate := regexp.MustCompile(`(?i)(candidate:\S+ \d+ udp \d+) (127\.0\.0\.1) (\d+) `)
 	return candidate.ReplaceAllStringFunc(sdp, func(line string) string {

@@ -1,5 +1,6 @@
-// Package lossy is a bad network for tests and measurements: a UDP proxy on loopback that stands between a server's media port and many
-// players, drops packets by chance and delivers the others late, and an HTTP front that puts the proxy into the server's answers.
+// Package lossy is a bad network for tests and measurements: a UDP proxy on loopback that stands between a server's
+// media port and many players, drops packets by chance and delivers the others late, and an HTTP front that puts the
+// proxy into the server's answers.
 package lossy
 
 import (
@@ -32,7 +33,8 @@ const (
 type Options struct {
 	Seed uint64 // of the chance; the n-th player's packets meet the same fate in each run with the same seed
 	Link Link
-	// Lost is called for each packet that was dropped and may be nil. It must not keep the packet, and is called by many goroutines.
+	// Lost is called for each packet that was dropped and may be nil. It must not keep the packet, and is called by many
+	// goroutines.
 	Lost func(way Direction, packet []byte)
 }
 
@@ -63,7 +65,8 @@ type Proxy struct {
 	work   sync.WaitGroup
 }
 
-// flow is one player's way through the proxy: a socket of its own towards the server, and packets under way in both directions.
+// flow is one player's way through the proxy: a socket of its own towards the server, and packets under way in both
+// directions.
 type flow struct {
 	proxy  *Proxy
 	player netip.AddrPort
@@ -137,7 +140,7 @@ func (p *Proxy) readPlayers() {
 	}
 }
 
-// flow gives the way of a player; nil when there is none: no server is known yet, or there are too many players.
+// flow returns the way of a player; nil when there is none: no server is known yet, or there are too many players.
 func (p *Proxy) flow(player netip.AddrPort) *flow {
 	p.mu.Lock()
 	defer p.mu.Unlock()

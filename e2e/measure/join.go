@@ -32,8 +32,9 @@ func newJoinCommand() *cobra.Command {
 				return err
 			}
 			result, rep, err := play(cmd.Context(), s, browser.Step{
-				Joins: joins, Warm: true, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span, LimitSeconds: 20,
-				LoopMs: loop,
+				Joins: joins, Warm: true, Concurrent: concurrent, GapSeconds: &gap, Early: early, Late: lateSeconds, Span: span,
+				LimitSeconds: 20,
+				LoopMs:       loop,
 			}, limit)
 			if err != nil {
 				return err
@@ -43,9 +44,13 @@ func newJoinCommand() *cobra.Command {
 		},
 	}
 	s.addTo(cmd, 3)
-	cmd.Flags().BoolVar(&s.ahead, "ahead", true, "encode the source before, so that the encoder takes no CPU from the browser; false encodes while it is published")
+	cmd.Flags().
+		BoolVar(&s.ahead, "ahead", true, "encode the source before, so that the encoder takes no CPU from the browser; "+
+			"false encodes while it is published")
 	cmd.Flags().IntVar(&joins, "joins", 30, "how many joins")
-	cmd.Flags().IntVar(&concurrent, "concurrent", 1, "how many viewers at once; each decodes in software on the same CPUs, and each new window disturbs the others")
+	cmd.Flags().
+		IntVar(&concurrent, "concurrent", 1, "how many viewers at once; each decodes in software on the same CPUs, and "+
+			"each new window disturbs the others")
 	cmd.Flags().Float64Var(&lateSeconds, "late", late, "seconds after the offer at which latency is measured again")
 	return cmd
 }
@@ -59,7 +64,11 @@ func warmRows(j *browser.OneJoin) []row {
 		return []row{figures("first page of a browser just started", "ms", nil).want("a picture", false)}
 	}
 	return []row{
-		figures("first page of a browser just started, apart: offer to first decoded frame", "ms", []float64{j.FirstPresentedMs}),
+		figures(
+			"first page of a browser just started, apart: offer to first decoded frame",
+			"ms",
+			[]float64{j.FirstPresentedMs},
+		),
 		figures("  longest time the machine let that page wait", "ms", []float64{j.StallMs}),
 	}
 }
@@ -100,7 +109,15 @@ func joinRows(joins []browser.OneJoin, fps int, lateSeconds float64) []row {
 		driftReceived = append(driftReceived, math.Abs(p50(j.Early.Received)-p50(j.Late.Received)))
 	}
 	frame := 1000 / float64(fps)
-	noPicture, firstRow := figures("joins without a picture", "", failed), figures("offer to first decoded frame", "ms", first)
+	noPicture, firstRow := figures(
+		"joins without a picture",
+		"",
+		failed,
+	), figures(
+		"offer to first decoded frame",
+		"ms",
+		first,
+	)
 	rateRow, freezeRow := figures("decode rate off the source's", "fps", rate), figures("freezes", "", freezes)
 	driftRow := figures(fmt.Sprintf("latency after %g s against %g s", early, lateSeconds), "ms", drift)
 	return []row{

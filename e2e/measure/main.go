@@ -1,5 +1,6 @@
-// Command measure measures what a viewer in a real browser gets: how soon the first picture comes, and how old the pictures are. It
-// starts the server in its own process, publishes the test picture with ffmpeg, and plays it in headless Chromium, all on loopback.
+// Command measure measures what a viewer in a real browser gets: how soon the first picture comes, and how old the
+// pictures are. It starts the server in its own process, publishes the test picture with ffmpeg, and plays it in
+// headless Chromium, all on loopback.
 //
 //	go run ./e2e/measure join      # many joins in the middle of a long GOP
 //	go run ./e2e/measure latency   # the age of every picture of one viewer
@@ -35,7 +36,14 @@ func main() {
 	root := &cobra.Command{
 		Use: "measure", Short: "Measure joins and latency in a real browser", SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(newJoinCommand(), newLatencyCommand(), newStandardCommand(), newTranscodeCommand(), newSkewCommand(), newSoakCommand())
+	root.AddCommand(
+		newJoinCommand(),
+		newLatencyCommand(),
+		newStandardCommand(),
+		newTranscodeCommand(),
+		newSkewCommand(),
+		newSoakCommand(),
+	)
 	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
@@ -62,14 +70,20 @@ func (s *source) addTo(cmd *cobra.Command, gop float64) {
 	f.IntVar(&s.kbps, "kbps", 2000, "bit rate of the source in kbit/s")
 	f.Float64Var(&s.gop, "gop", gop, "distance of key frames in seconds")
 	f.BoolVar(&s.audio, "audio", false, "publish a tone too")
-	f.StringVar(&s.jsonFile, "json", "", "write all figures to this file as JSON; - writes them to standard output instead of the table")
+	f.StringVar(
+		&s.jsonFile,
+		"json",
+		"",
+		"write all figures to this file as JSON; - writes them to standard output instead of the table",
+	)
 	f.BoolVar(&s.check, "check", false, "exit with 1 when a goal is missed")
 }
 
 // options are those of the publisher.
 func (s *source) options() testsrc.Options {
 	return testsrc.Options{
-		Width: s.width, Height: s.height, FPS: s.fps, BitrateKbps: s.kbps, GOPSeconds: s.gop, Audio: s.audio, EncodedAhead: s.ahead,
+		Width: s.width, Height: s.height, FPS: s.fps, BitrateKbps: s.kbps, GOPSeconds: s.gop, Audio: s.audio,
+		EncodedAhead: s.ahead,
 	}
 }
 
@@ -122,7 +136,12 @@ func play(ctx context.Context, s source, step browser.Step, limit time.Duration)
 }
 
 // run publishes the source and runs browser steps on it, one after the other.
-func run(ctx context.Context, s source, limit time.Duration, steps func(*stack.Stack) []browser.Step) ([]json.RawMessage, report, error) {
+func run(
+	ctx context.Context,
+	s source,
+	limit time.Duration,
+	steps func(*stack.Stack) []browser.Step,
+) ([]json.RawMessage, report, error) {
 	how := "x264 zerolatency"
 	if s.ahead {
 		how += ", encoded ahead of the measurement and published in a loop by ffmpeg"
@@ -145,7 +164,12 @@ func run(ctx context.Context, s source, limit time.Duration, steps func(*stack.S
 	if err != nil {
 		return nil, rep, err
 	}
-	scenario := browser.Scenario{HTTPPort: server.HTTP, HTTPSPort: server.HTTPS, TimeoutSeconds: limit.Seconds(), Steps: steps(server)}
+	scenario := browser.Scenario{
+		HTTPPort:       server.HTTP,
+		HTTPSPort:      server.HTTPS,
+		TimeoutSeconds: limit.Seconds(),
+		Steps:          steps(server),
+	}
 	raw, err := browser.Drive(ctx, scenario, func(e browser.Event) {
 		switch e.Event {
 		case "ready":

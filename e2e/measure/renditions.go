@@ -32,7 +32,12 @@ func (b *beeping) addTo(cmd *cobra.Command, o beep.Options, length time.Duration
 	f.BoolVar(&b.o.H265, "h265", o.H265, "publish H.265, by enhanced RTMP")
 	f.IntVar(&b.o.SampleRate, "sample-rate", 44100, "of the sound, AAC-LC in stereo")
 	f.DurationVar(&b.length, "for", length, "how long")
-	f.StringVar(&b.out.jsonFile, "json", "", "write all figures to this file as JSON; - writes them to standard output instead of the table")
+	f.StringVar(
+		&b.out.jsonFile,
+		"json",
+		"",
+		"write all figures to this file as JSON; - writes them to standard output instead of the table",
+	)
 	f.BoolVar(&b.out.check, "check", false, "exit with 1 when a goal is missed")
 }
 
@@ -43,9 +48,23 @@ func (b *beeping) report() report {
 		codec = "H.265"
 	}
 	return report{
-		Machine: machine{Time: time.Now().UTC(), CPUs: runtime.NumCPU(), System: runtime.GOOS + "/" + runtime.GOARCH, Chromium: "none"},
-		Source: fmt.Sprintf("%s %dx%d, %d fps, %d kbit/s, GOP %.3g s, %d B-frames; AAC %d Hz; a flash and a beep every second",
-			codec, b.o.Width, b.o.Height, b.o.FPS, b.o.Kbps, b.o.GOPSeconds, b.o.BFrames, b.o.SampleRate),
+		Machine: machine{
+			Time:     time.Now().UTC(),
+			CPUs:     runtime.NumCPU(),
+			System:   runtime.GOOS + "/" + runtime.GOARCH,
+			Chromium: "none",
+		},
+		Source: fmt.Sprintf(
+			"%s %dx%d, %d fps, %d kbit/s, GOP %.3g s, %d B-frames; AAC %d Hz; a flash and a beep every second",
+			codec,
+			b.o.Width,
+			b.o.Height,
+			b.o.FPS,
+			b.o.Kbps,
+			b.o.GOPSeconds,
+			b.o.BFrames,
+			b.o.SampleRate,
+		),
 	}
 }
 

@@ -85,12 +85,16 @@ func (b *beeping) skew(ctx context.Context, template string, chromium bool) (rep
 			}
 		}
 		r := absolute("sound off its picture in Chromium, at the end, without what the page adds", proper)
-		rep.Rows = append(rep.Rows, figures("sound after picture that the page adds, of what it is given at known moments", "ms", adds), r.want("p50 <= 60", r.P50 <= 60),
+		rep.Rows = append(
+			rep.Rows,
+			figures("sound after picture that the page adds, of what it is given at known moments", "ms", adds),
+			r.want("p50 <= 60", r.P50 <= 60),
 			figures("sound after picture, by Chromium's playout times", "ms", c.ApartMs),
 			figures("kept in Chromium's jitter buffers: pictures", "ms", []float64{c.VideoBufferMs}),
 			figures("kept in Chromium's jitter buffers: sound", "ms", []float64{c.AudioBufferMs}),
 			figures("total audio energy in Chromium", "", []float64{c.AudioEnergy}),
-			figures("samples that Chromium made up", "%", []float64{100 * c.Concealed / max(c.AudioSamples, 1)}))
+			figures("samples that Chromium made up", "%", []float64{100 * c.Concealed / max(c.AudioSamples, 1)}),
+		)
 	}
 	return rep, nil
 }
@@ -109,13 +113,18 @@ func (b *beeping) page(ctx context.Context, s *stack.Stack, name string, m *mach
 		return nil, err
 	}
 	limit := b.length.Seconds() + 120
-	raw, err := browser.Drive(ctx, browser.Scenario{HTTPPort: s.HTTP, HTTPSPort: s.HTTPS, TimeoutSeconds: limit, Steps: []browser.Step{{
-		Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), Senses: true, Calibrate: true, WatchSeconds: b.length.Seconds(), LimitSeconds: limit,
-	}}}, func(e browser.Event) {
-		if e.Event == "ready" {
-			m.Chromium = e.Browser
-		}
-	})
+	raw, err := browser.Drive(
+		ctx,
+		browser.Scenario{HTTPPort: s.HTTP, HTTPSPort: s.HTTPS, TimeoutSeconds: limit, Steps: []browser.Step{{
+			Kind: browser.SDK, Version: "2.2.7", PageScheme: "https", URL: s.ARTC(stack.Open, name), Senses: true,
+			Calibrate: true, WatchSeconds: b.length.Seconds(), LimitSeconds: limit,
+		}}},
+		func(e browser.Event) {
+			if e.Event == "ready" {
+				m.Chromium = e.Browser
+			}
+		},
+	)
 	if err != nil {
 		return nil, err
 	}

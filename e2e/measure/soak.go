@@ -23,9 +23,10 @@ func soaked() map[string]transcode.Task {
 func newSoakCommand() *cobra.Command {
 	var b beeping
 	cmd := &cobra.Command{
-		Use:   "soak",
-		Short: "Whether latency grows, or sound and picture drift apart, over a long time: a rendition that passes the picture through, and one that encodes it",
-		Args:  cobra.NoArgs,
+		Use: "soak",
+		Short: "Whether latency grows, or sound and picture drift apart, over a long time: a rendition that passes the " +
+			"picture through, and one that encodes it",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			rep, err := b.soak(cmd.Context())
 			if err != nil {
@@ -74,7 +75,9 @@ func (b *beeping) soak(ctx context.Context) (report, error) {
 		if one.Video != soaked()[one.Template] || one.Audio != transcode.Encode || one.Starts != 1 {
 			return rep, fmt.Errorf("this is not what was to be watched: %+v", one)
 		}
-		rep.Rows = append(rep.Rows, driftRows(fmt.Sprintf("%s, picture %s: ", one.Template, one.Video), seen[one.Template])...)
+		rep.Rows = append(
+			rep.Rows,
+			driftRows(fmt.Sprintf("%s, picture %s: ", one.Template, one.Video), seen[one.Template])...)
 	}
 	rep.Raw = seen
 	return rep, nil
@@ -87,7 +90,10 @@ func driftRows(of string, w viewer.Watched) []row {
 	return []row{
 		figures(of+"sound after picture, by RTP", "ms", skews), last.want("max <= 60", last.Max <= 60),
 		figures(of+"latency of the picture", "ms", viewer.Values(w.Picture)),
-		drift(of+"drift of sound against picture", w.Skews), drift(of+"slope of the picture's latency", w.Picture), drift(of+"slope of the sound's latency", w.Sound),
+		drift(
+			of+"drift of sound against picture",
+			w.Skews,
+		), drift(of+"slope of the picture's latency", w.Picture), drift(of+"slope of the sound's latency", w.Sound),
 		figures(of+"packets that did not come", "", []float64{float64(w.Gaps)}),
 	}
 }
@@ -95,8 +101,8 @@ func driftRows(of string, w viewer.Watched) []row {
 // resolution is below what can be told: the time stamps of RTMP are whole milliseconds.
 const resolution = 1.0
 
-// drift makes a row of how much the values change over the whole run, by the line of least squares. P50 is the change, the goal has its
-// error: twice the standard error, and the resolution of the source's time stamps.
+// drift makes a row of how much the values change over the whole run, by the line of least squares. P50 is the change,
+// the goal has its error: twice the standard error, and the resolution of the source's time stamps.
 func drift(name string, points []viewer.Point) row {
 	slope, twice := viewer.Slope(points)
 	var over float64

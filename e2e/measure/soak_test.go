@@ -11,9 +11,9 @@ import (
 	"github.com/millrace/millrace/e2e/beep"
 )
 
-// A short soak: sound lies where its picture is, in a rendition whose picture is passed through and in one that is encoded. In so short a time
-// drift says nothing, and on a machine that has other work latency does not either: both are printed. SOAK=3m looks at the drift too; `make soak`
-// takes an hour.
+// A short soak: sound lies where its picture is, in a rendition whose picture is passed through and in one that is
+// encoded. In so short a time drift says nothing, and on a machine that has other work latency does not either: both
+// are printed. SOAK=3m looks at the drift too; `make soak` takes an hour.
 func TestSoak(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")

@@ -12,7 +12,8 @@ import (
 	"github.com/millrace/millrace/e2e/stack"
 )
 
-// settle is how long players have to get to the live edge, in seconds after they began: FLV begins up to a GOP behind it and catches up.
+// settle is how long players have to get to the live edge, in seconds after they began: FLV begins up to a GOP behind
+// it and catches up.
 const settle = 10.0
 
 func newStandardCommand() *cobra.Command {
@@ -20,16 +21,36 @@ func newStandardCommand() *cobra.Command {
 	var seconds float64
 	var joins int
 	cmd := &cobra.Command{
-		Use:   "standard",
-		Short: "RTS, FLV (mpegts.js) and low-latency HLS (hls.js) of one publisher, one after the other: the age of every picture; joins of FLV",
-		Args:  cobra.NoArgs,
+		Use: "standard",
+		Short: "RTS, FLV (mpegts.js) and low-latency HLS (hls.js) of one publisher, one after the other: the age of every " +
+			"picture; joins of FLV",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			limit := 3*time.Minute + time.Duration((3*(settle+seconds)+float64(joins)*15)*float64(time.Second))
 			gap := [2]float64{0.1, 2 + s.gop}
 			raw, rep, err := run(cmd.Context(), s, limit, func(server *stack.Stack) []browser.Step {
-				flv, hls := server.Standard("http", stack.Open, stream, ".flv"), server.Standard("http", stack.Open, stream, ".m3u8")
+				flv, hls := server.Standard(
+					"http",
+					stack.Open,
+					stream,
+					".flv",
+				), server.Standard(
+					"http",
+					stack.Open,
+					stream,
+					".m3u8",
+				)
 				return []browser.Step{
-					{Kind: browser.Join, URL: server.Page("http", stack.Open, stream), Joins: 1, Early: early, Late: settle + seconds - span/2, Span: span, AllFrames: true, LimitSeconds: 20},
+					{
+						Kind:         browser.Join,
+						URL:          server.Page("http", stack.Open, stream),
+						Joins:        1,
+						Early:        early,
+						Late:         settle + seconds - span/2,
+						Span:         span,
+						AllFrames:    true,
+						LimitSeconds: 20,
+					},
 					{Kind: browser.Standard, Player: "mpegts.js", URL: flv, WatchSeconds: settle + seconds, AllFrames: true},
 					{Kind: browser.Standard, Player: "hls.js", URL: hls, WatchSeconds: settle + seconds, AllFrames: true},
 					{Kind: browser.Standard, Player: "mpegts.js", URL: flv, WatchSeconds: 1, Joins: joins, GapSeconds: &gap},
@@ -115,7 +136,15 @@ func standardJoinRows(plays []browser.StandardPlay) []row {
 			age = append(age, *p.FirstAgeMs)
 		}
 	}
-	noPicture, firstRow := figures("FLV joins without a picture", "", failed), figures("FLV joins: load() to first decoded frame", "ms", first)
+	noPicture, firstRow := figures(
+		"FLV joins without a picture",
+		"",
+		failed,
+	), figures(
+		"FLV joins: load() to first decoded frame",
+		"ms",
+		first,
+	)
 	return []row{
 		noPicture.want("0", noPicture.Max == 0),
 		firstRow.want("p95 <= 700", firstRow.P95 <= 700),

@@ -58,7 +58,13 @@ func (b *beeping) transcode(ctx context.Context) (report, error) {
 		}
 		return figures(name, "ms", values)
 	}
-	sound, picture := added("pass-through: sound as Opus adds", seen[1].Sound), added("720p30 by x264: picture adds", seen[2].Picture)
+	sound, picture := added(
+		"pass-through: sound as Opus adds",
+		seen[1].Sound,
+	), added(
+		"720p30 by x264: picture adds",
+		seen[2].Picture,
+	)
 	rep.Rows = []row{
 		figures("untouched picture, ingest to viewer", "ms", untouched),
 		added("pass-through: picture adds", seen[1].Picture),

@@ -30,7 +30,8 @@ func withStandard() *plan.Plan {
 	return p
 }
 
-// A stream of an ingest pod is played by real players through edge pods; one that is killed is replaced by another at once.
+// A stream of an ingest pod is played by real players through edge pods; one that is killed is replaced by another at
+// once.
 func TestEdgePodsPlay(t *testing.T) {
 	needFFmpeg(t)
 	c := newCluster(t)
@@ -55,7 +56,8 @@ func TestEdgePodsPlay(t *testing.T) {
 		if strings.HasPrefix(url, "http") {
 			args = append(args, "-headers", "Host: "+standard+"\r\n")
 		}
-		said, err := exec.CommandContext(ctx, "ffmpeg", append(args, "-i", url, "-frames:v", "30", "-f", "null", "-")...).CombinedOutput()
+		said, err := exec.CommandContext(ctx, "ffmpeg", append(args, "-i", url, "-frames:v", "30", "-f", "null", "-")...).
+			CombinedOutput()
 		cancel()
 		if err != nil {
 			t.Errorf("ffmpeg cannot play %s: %v: %s", url, err, said)

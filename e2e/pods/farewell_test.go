@@ -17,14 +17,24 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// All processes of a relay are killed, its first one included: what runs beside it tells the players, answers for the relay until there is one again, and ends after
-// the last one when it has been asked to.
+// All processes of a relay are killed, its first one included: what runs beside it tells the players, answers for the
+// relay until there is one again, and ends after the last one when it has been asked to.
 func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	ingest, relay, supervised := supervisedRelay(t)
 	state := filepath.Join(relay.c.dir, "state-"+relay.name)
 	var out lockedBuffer
-	beside := exec.Command(binary(t), contract.CommandFarewell, "--class", class, "--state-dir", state, "--address", "127.0.0.1",
-		contract.FlagInt(contract.FlagHTTPPort, relay.http), contract.FlagInt(contract.FlagHTTPSPort, -1))
+	beside := exec.Command(
+		binary(t),
+		contract.CommandFarewell,
+		"--class",
+		class,
+		"--state-dir",
+		state,
+		"--address",
+		"127.0.0.1",
+		contract.FlagInt(contract.FlagHTTPPort, relay.http),
+		contract.FlagInt(contract.FlagHTTPSPort, -1),
+	)
 	beside.Stdout, beside.Stderr = &out, &out
 	if err := startWithUs(beside); err != nil {
 		t.Fatal(err)
@@ -73,7 +83,11 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatal("the players do not know")
 		}
-		wait(t, "it says whom it told", func() bool { return strings.Count(out.String(), `{"players": 3, "told": 3}`) == round })
+		wait(
+			t,
+			"it says whom it told",
+			func() bool { return strings.Count(out.String(), `{"players": 3, "told": 3}`) == round },
+		)
 		if round == 1 {
 			answersWithItself(t, relay)
 			relay.start(supervised...)
@@ -92,12 +106,21 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	}
 }
 
-// answersWithItself asks a pod without a relay for a stream: the answer is the same URL, once more, with the same content, by another connection.
+// answersWithItself asks a pod without a relay for a stream: the answer is the same URL, once more, with the same
+// content, by another connection.
 func answersWithItself(t *testing.T, relay *proc) {
 	t.Helper()
-	client := &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{
+		Timeout:       patience,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	ask := func(method, path string) *http.Response {
-		req, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("http://127.0.0.1:%d%s", relay.http, path), strings.NewReader("v=0"))
+		req, err := http.NewRequestWithContext(
+			t.Context(),
+			method,
+			fmt.Sprintf("http://127.0.0.1:%d%s", relay.http, path),
+			strings.NewReader("v=0"),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,13 +133,16 @@ func answersWithItself(t *testing.T, relay *proc) {
 		return res
 	}
 	res := ask(http.MethodPost, "/live/one?auth_key=a%2Fb")
-	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one?auth_key=a%2Fb" || !res.Close || res.Header.Get("Access-Control-Allow-Origin") != "*" {
+	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one?auth_key=a%2Fb" ||
+		!res.Close ||
+		res.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("an offer is answered %s, %v, connection closed %v", res.Status, res.Header, res.Close)
 	}
 	if res := ask(http.MethodOptions, "/live/one"); res.StatusCode != http.StatusOK {
 		t.Errorf("a pre-flight is answered %s", res.Status) // browsers follow no redirect there
 	}
-	if res := ask(http.MethodPost, "//elsewhere.example.com/live/one"); res.StatusCode != http.StatusServiceUnavailable || res.Header.Get("Location") != "" {
+	if res := ask(http.MethodPost, "//elsewhere.example.com/live/one"); res.StatusCode != http.StatusServiceUnavailable ||
+		res.Header.Get("Location") != "" {
 		t.Errorf("a path that leads to another host is answered %s, %v", res.Status, res.Header)
 	}
 }

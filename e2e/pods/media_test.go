@@ -70,7 +70,10 @@ func TestIngestPodKilledViewersContinue(t *testing.T) {
 	for i := range all {
 		all[i].playing(3)
 	}
-	t.Logf("pictures again %v after the encoder was started (viewers report once a second)", time.Since(back).Round(10*time.Millisecond))
+	t.Logf(
+		"pictures again %v after the encoder was started (viewers report once a second)",
+		time.Since(back).Round(10*time.Millisecond),
+	)
 	for i := range all {
 		if r := all[i].end(); r.Playing != 3 || r.Total.DamagedFrames != 0 || r.Total.Lost != 0 {
 			t.Errorf("relay %d: %d play, endings %v, %+v", i, r.Playing, r.Endings, r.Total)
@@ -133,7 +136,10 @@ func TestACleanEndEndsViewersAtOnce(t *testing.T) {
 	if r.Playing != 2 || len(r.Endings) != 1 || r.Endings[0].Viewers != 2 {
 		t.Errorf("%d play, endings %v", r.Playing, r.Endings)
 	}
-	relays[1].wait("nothing is left", func() bool { s := relays[1].state(); return len(s.Streams) == 0 && len(s.Fetches) == 0 })
+	relays[1].wait(
+		"nothing is left",
+		func() bool { s := relays[1].state(); return len(s.Streams) == 0 && len(s.Fetches) == 0 },
+	)
 }
 
 func TestAStreamIsPulledOnceAndLetGo(t *testing.T) {
@@ -236,7 +242,8 @@ func TestAWrongCertificateGetsNothing(t *testing.T) {
 	}
 	key := hub.Key{Space: rts, App: "live", Name: "one"}
 	for name, conf := range map[string]*tls.Config{
-		"none": {InsecureSkipVerify: true}, "foreign": thief.Client(identity.Pods), "operator": operator.Client(identity.Pods),
+		"none": {InsecureSkipVerify: true}, "foreign": thief.Client(identity.Pods),
+		"operator": operator.Client(identity.Pods),
 	} {
 		good := name == "operator"
 		transport := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
@@ -251,7 +258,12 @@ func TestAWrongCertificateGetsNothing(t *testing.T) {
 		}
 		h := hub.New(hub.Options{})
 		done := make(chan error, 1)
-		one := &pull.Client{URL: fmt.Sprintf("rtsps://127.0.0.1:%d%s", ingests[0].rtsp, pull.Path(key)), TLSConfig: conf, Hub: h, Key: key}
+		one := &pull.Client{
+			URL:       fmt.Sprintf("rtsps://127.0.0.1:%d%s", ingests[0].rtsp, pull.Path(key)),
+			TLSConfig: conf,
+			Hub:       h,
+			Key:       key,
+		}
 		go func() { done <- one.Run(t.Context()) }()
 		if good {
 			wait(t, "the stream comes", func() bool { s, err := h.Find(t.Context(), key); return err == nil && s.Live() })
@@ -340,7 +352,8 @@ func TestAPlanIsAppliedAsADifference(t *testing.T) {
 func withTemplate() *plan.Plan {
 	p := service(0)
 	p.Templates = []plan.Template{{
-		Space: rts, ID: "hd", Type: plan.TemplateH264, Width: 320, Height: 180, FPS: 15, VideoKbps: 200, GOP: time.Second, DropB: true, AudioCodec: "Opus", AudioKbps: 64, Channels: 2, SampleRate: 48000,
+		Space: rts, ID: "hd", Type: plan.TemplateH264, Width: 320, Height: 180, FPS: 15, VideoKbps: 200, GOP: time.Second,
+		DropB: true, AudioCodec: "Opus", AudioKbps: 64, Channels: 2, SampleRate: 48000,
 	}}
 	return p
 }
@@ -399,12 +412,16 @@ func TestTranscoderPodsMakeRenditionsAndReplaceEachOther(t *testing.T) {
 	a.playing(3)
 	// Killed: the last one makes it.
 	transcoders[second].kill()
-	relay.wait("it comes from the last one", func() bool { now := from(); return now != "" && now != first && now != second })
+	relay.wait(
+		"it comes from the last one",
+		func() bool { now := from(); return now != "" && now != first && now != second },
+	)
 	a.playing(3)
 	if r := a.end(); r.Playing != 3 || len(r.Endings) != 1 {
 		t.Errorf("%d play, endings %v, %+v", r.Playing, r.Endings, r.Total)
 	} else {
-		t.Logf("longest gaps of the viewers over a drain and a kill: %.0f, %.0f, %.0f ms", r.Each[0].LongestGapMs, r.Each[1].LongestGapMs, r.Each[2].LongestGapMs)
+		t.Logf("longest gaps of the viewers over a drain and a kill: %.0f, %.0f, %.0f ms", r.Each[0].LongestGapMs,
+			r.Each[1].LongestGapMs, r.Each[2].LongestGapMs)
 	}
 	// A name that is no stream's and no template's is none.
 	if s := relay.state(); len(s.Fetches) != 1 {

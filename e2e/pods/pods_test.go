@@ -111,13 +111,19 @@ func service(more int) *plan.Plan {
 	p := &plan.Plan{
 		Class: class,
 		Push: []plan.PushDomain{{
-			Hostname: push, Space: rts, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Warn, H265: plan.Warn, MaxGOP: 3 * time.Second, Duplicate: plan.ReplaceOld,
+			Hostname: push, Space: rts, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Warn, H265: plan.Warn,
+			MaxGOP: 3 * time.Second, Duplicate: plan.ReplaceOld,
 		}},
-		Play: []plan.PlayDomain{{Hostname: rts, Type: plan.RTS, Role: plan.Main, Space: rts, Auth: plan.Auth{Type: plan.AuthNone}}},
+		Play: []plan.PlayDomain{
+			{Hostname: rts, Type: plan.RTS, Role: plan.Main, Space: rts, Auth: plan.Auth{Type: plan.AuthNone}},
+		},
 	}
 	for i := range more {
 		host := fmt.Sprintf("more%02d.example.com", i)
-		p.Play = append(p.Play, plan.PlayDomain{Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthNone}})
+		p.Play = append(
+			p.Play,
+			plan.PlayDomain{Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthNone}},
+		)
 	}
 	return p
 }
@@ -195,11 +201,11 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// Ports are taken from below those that the kernel gives to whoever does not choose (ip_local_port_range): a pod may be started long after its
-// port was chosen.
+// Ports are taken from below those that the kernel gives to whoever does not choose (ip_local_port_range): a pod may be
+// started long after its port was chosen.
 const firstPort, lastPort = 20000, 30000
 
-// freePort gives a port that is free now, and no other of the cluster's.
+// freePort returns a port that is free now, and no other of the cluster's.
 func (c *cluster) freePort() int {
 	c.t.Helper()
 	for c.port < lastPort {
@@ -217,10 +223,19 @@ func (c *cluster) freePort() int {
 	return 0
 }
 
-// place gives a pod its ports and makes it known to those that start later, without starting it.
+// place returns a pod its ports and makes it known to those that start later, without starting it.
 func (c *cluster) place(role contract.Role, name string) *proc {
 	c.t.Helper()
-	p := &proc{c: c, name: name, role: role, internal: c.freePort(), rtsp: c.freePort(), admin: c.freePort(), rtmp: c.freePort(), http: c.freePort()}
+	p := &proc{
+		c:        c,
+		name:     name,
+		role:     role,
+		internal: c.freePort(),
+		rtsp:     c.freePort(),
+		admin:    c.freePort(),
+		rtmp:     c.freePort(),
+		http:     c.freePort(),
+	}
 	c.peers = append(c.peers, fmt.Sprintf("%s=127.0.0.1:%d/%d", role, p.internal, p.rtsp))
 	return p
 }
@@ -245,9 +260,15 @@ func (p *proc) run(by *testca.Authority, args ...string) {
 		t.Fatal(err)
 	}
 	all := []string{
-		string(p.role), "-v", "1", "--class", class, "--region", region, "--pod", p.name, "--kubernetes=false", "--address", "127.0.0.1", "--admin-address", "127.0.0.1",
+		string(
+			p.role,
+		), "-v", "1", "--class", class, "--region", region, "--pod", p.name, "--kubernetes=false", "--address", "127.0.0.1",
+		"--admin-address", "127.0.0.1",
 		"--plan-dir", p.c.planDir(p.role), "--tls-dir", tls, "--state-dir", state, "--peers", strings.Join(p.c.peers, ","),
-		contract.FlagInt(contract.FlagInternalPort, p.internal), contract.FlagInt(contract.FlagRTSPPort, p.rtsp), contract.FlagInt(contract.FlagAdminPort, p.admin),
+		contract.FlagInt(
+			contract.FlagInternalPort,
+			p.internal,
+		), contract.FlagInt(contract.FlagRTSPPort, p.rtsp), contract.FlagInt(contract.FlagAdminPort, p.admin),
 	}
 	switch p.role {
 	case contract.Ingest:
@@ -256,8 +277,16 @@ func (p *proc) run(by *testca.Authority, args ...string) {
 		all = append(all, contract.FlagInt(contract.FlagHTTPPort, p.http), contract.FlagInt(contract.FlagHTTPSPort, -1),
 			contract.FlagInt(contract.FlagRTMPPort, p.rtmp), contract.FlagInt(contract.FlagRTMPSPort, -1))
 	case contract.Relay:
-		all = append(all, contract.FlagInt(contract.FlagHTTPPort, p.http), contract.FlagInt(contract.FlagHTTPSPort, -1), contract.FlagInt(contract.FlagMediaPort, 0),
-			"--media-listen", "127.0.0.1", "--max-cpu", "0")
+		all = append(
+			all,
+			contract.FlagInt(contract.FlagHTTPPort, p.http),
+			contract.FlagInt(contract.FlagHTTPSPort, -1),
+			contract.FlagInt(contract.FlagMediaPort, 0),
+			"--media-listen",
+			"127.0.0.1",
+			"--max-cpu",
+			"0",
+		)
 	}
 	p.cmd = exec.Command(binary(t), append(all, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
@@ -384,7 +413,8 @@ func (p *proc) watch(name string, viewers int) *audience {
 	a := &audience{t: p.c.t, relay: p, stop: cancel, report: make(chan *play.Report, 1)}
 	go func() {
 		r, err := play.Run(ctx, play.Options{
-			URL: "http://" + rts + "/live/" + name, Join: join.Options{Connect: fmt.Sprintf("127.0.0.1:%d", p.http)}, Viewers: viewers, Wait: patience, Lean: true, Decrypt: lean.DecryptAll, ReadBuffer: 1 << 20,
+			URL: "http://" + rts + "/live/" + name, Join: join.Options{Connect: fmt.Sprintf("127.0.0.1:%d", p.http)},
+			Viewers: viewers, Wait: patience, Lean: true, Decrypt: lean.DecryptAll, ReadBuffer: 1 << 20,
 			Progress: func(now play.Progress) {
 				a.mu.Lock()
 				defer a.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
-// supervisedRelay runs an ingest and a relay with a parent process, which keeps its addresses when it is started with the same arguments again.
+// supervisedRelay runs an ingest and a relay with a parent process, which keeps its addresses when it is started with
+// the same arguments again.
 func supervisedRelay(t *testing.T) (ingest, relay *proc, args []string) {
 	t.Helper()
 	c := newCluster(t)
@@ -22,14 +23,18 @@ func supervisedRelay(t *testing.T) (ingest, relay *proc, args []string) {
 	}
 	ingest = c.place(contract.Ingest, "ingest-0")
 	ingest.start()
-	args = []string{"--supervised", contract.FlagInt(contract.FlagMediaPort, c.freePort()), contract.FlagInt(contract.FlagDrainSeconds, 4)}
+	args = []string{
+		"--supervised",
+		contract.FlagInt(contract.FlagMediaPort, c.freePort()),
+		contract.FlagInt(contract.FlagDrainSeconds, 4),
+	}
 	relay = c.place(contract.Relay, "relay-0")
 	relay.start(args...)
 	return ingest, relay, args
 }
 
-// The process of a relay that serves is killed: its parent starts it again at once, its players are told, and can join. One that does not last ends the
-// parent too; SIGTERM ends both.
+// The process of a relay that serves is killed: its parent starts it again at once, its players are told, and can join.
+// One that does not last ends the parent too; SIGTERM ends both.
 func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 	ingest, relay, supervised := supervisedRelay(t)
 	ingest.publish("one", testsrc.Options{GOPSeconds: 1})
@@ -38,7 +43,12 @@ func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 	relay.wait("it has lasted", func() bool { return time.Since(relay.state().Since) > 11*time.Second })
 	first := relay.state()
 	if first.Process == relay.cmd.Process.Pid || first.Restarts != 0 {
-		t.Fatalf("process %d serves, started again %d times; the parent is %d", first.Process, first.Restarts, relay.cmd.Process.Pid)
+		t.Fatalf(
+			"process %d serves, started again %d times; the parent is %d",
+			first.Process,
+			first.Restarts,
+			relay.cmd.Process.Pid,
+		)
 	}
 	killed := time.Now()
 	if err := syscall.Kill(first.Process, syscall.SIGKILL); err != nil {
@@ -54,7 +64,8 @@ func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 	a.end()
 	b := relay.watch("one", 3)
 	b.playing(3)
-	if code, m := relay.get(contract.PathMetrics); code != http.StatusOK || !strings.Contains(m, "millrace_process_restarts_total 1\n") {
+	if code, m := relay.get(contract.PathMetrics); code != http.StatusOK ||
+		!strings.Contains(m, "millrace_process_restarts_total 1\n") {
 		t.Error("the metric does not say so")
 	}
 	relay.wait("it has lasted", func() bool { return time.Since(relay.state().Since) > 11*time.Second })

@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode"
 )
 
-// Templates are what renditions are tested and measured with: rts-web does the least that browsers need, rts-hd is 720p at 30 and at most
-// 2 Mbit/s, rts-small is encoded from anything larger than 320x180.
+// Templates are what renditions are tested and measured with: rts-web does the least that browsers need, rts-hd is 720p
+// at 30 and at most 2 Mbit/s, rts-small is encoded from anything larger than 320x180.
 const Templates = `apiVersion: live.millrace.dev/v1alpha1
 kind: RTSTranscodeTemplate
 metadata: {name: web}

@@ -1,4 +1,5 @@
-// Package stack runs the server as users do, standalone on a folder of manifests, for end-to-end tests and measurements.
+// Package stack runs the server as users do, standalone on a folder of manifests, for end-to-end tests and
+// measurements.
 package stack
 
 import (
@@ -84,7 +85,9 @@ func Start(ctx context.Context, opt Options) (*Stack, error) {
 	s := &Stack{cancel: cancel, done: make(chan error, 1), dir: dir}
 	started := make(chan standalone.Addresses, 1)
 	so := standalone.Options{
-		Manifests: []string{dir}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true, AdminAddr: "127.0.0.1:0",
+		Manifests: []string{
+			dir,
+		}, Log: opt.Log, Address: "127.0.0.1", RTMPSPort: -1, SelfSigned: true, AdminAddr: "127.0.0.1:0",
 		MediaListen: []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})},
 		Started:     func(a standalone.Addresses) { started <- a },
 	}
@@ -94,7 +97,15 @@ func Start(ctx context.Context, opt Options) (*Stack, error) {
 	go func() { s.done <- standalone.Run(ctx, so) }()
 	select {
 	case at := <-started:
-		s.RTMP, s.HTTP, s.HTTPS, s.Admin = int(at.RTMP.Port()), int(at.HTTP.Port()), int(at.HTTPS.Port()), int(at.Admin.Port())
+		s.RTMP, s.HTTP, s.HTTPS, s.Admin = int(
+			at.RTMP.Port(),
+		), int(
+			at.HTTP.Port(),
+		), int(
+			at.HTTPS.Port(),
+		), int(
+			at.Admin.Port(),
+		)
 		return s, nil
 	case err := <-s.done:
 		cancel()
@@ -108,7 +119,8 @@ func (s *Stack) Stop() error {
 	return errors.Join(<-s.done, os.RemoveAll(s.dir))
 }
 
-// Publish starts a publisher of app/name and returns when the stream can be played. The publisher ends with the context.
+// Publish starts a publisher of app/name and returns when the stream can be played. The publisher ends with the
+// context.
 func (s *Stack) Publish(ctx context.Context, pair Pair, name string, o testsrc.Options) (*testsrc.Publisher, error) {
 	o.URL = s.PushURL(pair, name)
 	p, err := testsrc.Publish(ctx, o)
@@ -145,7 +157,8 @@ func (s *Stack) Await(ctx context.Context, pair Pair, name string, ended <-chan 
 	}
 }
 
-// live asks for the stream with an offer that cannot be answered: a stream that is there makes it 400 or 415, one that is not 404.
+// live asks for the stream with an offer that cannot be answered: a stream that is there makes it 400 or 415, one that
+// is not 404.
 func (s *Stack) live(ctx context.Context, pair Pair, name string) (bool, error) {
 	target := s.Page("http", pair, name)
 	if pair == Signed {

@@ -15,8 +15,8 @@ const longestStretch = 5 * time.Second
 // settle is left out at the beginning: a viewer is sent what lies before the live edge at once.
 const settle = 3 * time.Second
 
-// Observe plays a beeping stream for a time and says how sound and picture lay, and how late they were. look is called for every frame, and
-// may be nil.
+// Observe plays a beeping stream for a time and says how sound and picture lay, and how late they were. look is called
+// for every frame, and may be nil.
 func Observe(ctx context.Context, target *join.Target, d time.Duration, look func(Frame)) (Watched, error) {
 	var out Watched
 	senses := NewSenses(ctx)
@@ -74,8 +74,9 @@ func (o *observation) frame(f Frame) {
 	o.frames = append(o.frames, f)
 }
 
-// look takes over what is new. The clock of each kind is that of the newest sender report, as it is for a browser. Both ends of a pair are put on
-// it at one moment, for the reports of a young stream move on as the server learns how early frames can come.
+// look takes over what is new. The clock of each kind is that of the newest sender report, as it is for a browser. Both
+// ends of a pair are put on it at one moment, for the reports of a young stream move on as the server learns how early
+// frames can come.
 func (o *observation) look(v *Viewer, senses *Senses, out *Watched) error {
 	flashes, beeps, err := senses.Events()
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode/nut"
 )
 
-// Senses sees the flashes and hears the beeps of package beep in what a viewer got. Both are decoded by ffmpeg, each by a process of its
-// own; each event keeps the RTP time stamp of its first picture or sample.
+// Senses sees the flashes and hears the beeps of package beep in what a viewer got. Both are decoded by ffmpeg, each by
+// a process of its own; each event keeps the RTP time stamp of its first picture or sample.
 type Senses struct {
 	ctx  context.Context //nolint:containedctx // the life of the decoders
 	stop context.CancelFunc
@@ -42,7 +42,7 @@ func NewSenses(ctx context.Context) *Senses {
 	return s
 }
 
-// Take gives a frame; it never waits.
+// Take returns a frame; it never waits.
 func (s *Senses) Take(f Frame) {
 	in := s.in[1]
 	if f.Video {
@@ -61,7 +61,7 @@ func (s *Senses) Close() {
 	s.wg.Wait()
 }
 
-// Events gives the RTP time stamps of all flashes and beeps so far, and what went wrong.
+// Events returns the RTP time stamps of all flashes and beeps so far, and what went wrong.
 func (s *Senses) Events() (flashes, beeps []int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,16 +107,22 @@ func (s *Senses) see() {
 		}
 	}
 	bright := false
-	s.decode(track, first, s.in[0], []string{"-vf", "scale=4:4:flags=area,format=gray", "-enc_time_base:v", "1:90000", "-c:v", "rawvideo"}, func(pts int64, data []byte) {
-		sum := 0
-		for _, b := range data {
-			sum += int(b)
-		}
-		was := bright
-		if bright = sum/max(len(data), 1) > 200; bright && !was {
-			s.event(&s.flashes, pts)
-		}
-	})
+	s.decode(
+		track,
+		first,
+		s.in[0],
+		[]string{"-vf", "scale=4:4:flags=area,format=gray", "-enc_time_base:v", "1:90000", "-c:v", "rawvideo"},
+		func(pts int64, data []byte) {
+			sum := 0
+			for _, b := range data {
+				sum += int(b)
+			}
+			was := bright
+			if bright = sum/max(len(data), 1) > 200; bright && !was {
+				s.event(&s.flashes, pts)
+			}
+		},
+	)
 }
 
 // hear decodes sound to one channel of 16 bits.
@@ -128,7 +134,15 @@ func (s *Senses) hear() {
 	case first = <-s.in[1]:
 	}
 	head := []byte("OpusHead\x01\x02\x00\x00\x80\xbb\x00\x00\x00\x00\x00")
-	track := nut.Track{Class: nut.Audio, FourCC: "Opus", Num: 1, Den: AudioClock, SampleRate: AudioClock, Channels: 2, Extra: head}
+	track := nut.Track{
+		Class:      nut.Audio,
+		FourCC:     "Opus",
+		Num:        1,
+		Den:        AudioClock,
+		SampleRate: AudioClock,
+		Channels:   2,
+		Extra:      head,
+	}
 	const loud, quiet = 6000, AudioClock / 5
 	silence := 0
 	s.decode(track, first, s.in[1], []string{"-ac", "1", "-c:a", "pcm_s16le"}, func(pts int64, data []byte) {
@@ -155,10 +169,22 @@ func (s *Senses) event(to *[]int64, pts int64) {
 // decode runs one decoder until the end. The time stamps that it gives are those of RTP again.
 func (s *Senses) decode(t nut.Track, first Frame, in <-chan Frame, how []string, on func(pts int64, data []byte)) {
 	args := []string{
-		"-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-probesize", "32", "-analyzeduration", "0", "-threads", "1",
+		"-hide_banner", "-nostats", "-nostdin", "-loglevel", "error", "-probesize", "32", "-analyzeduration", "0", "-threads",
+		"1",
 		"-f", "nut", "-i", "pipe:0", "-copyts", "-vsync", "passthrough",
 	}
-	args = append(append(args, how...), "-avoid_negative_ts", "disabled", "-write_index", "0", "-flush_packets", "1", "-f", "nut", "pipe:1")
+	args = append(
+		append(args, how...),
+		"-avoid_negative_ts",
+		"disabled",
+		"-write_index",
+		"0",
+		"-flush_packets",
+		"1",
+		"-f",
+		"nut",
+		"pipe:1",
+	)
 	cmd := exec.CommandContext(s.ctx, "ffmpeg", args...)
 	cmd.WaitDelay = 2 * time.Second
 	var said strings.Builder

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Pairs gives, for each flash, how much later the nearest beep comes, in ms; what has no partner within half a second is left out. Both
-// are times in ms on one clock.
+// Pairs returns, for each flash, how much later the nearest beep comes, in ms; what has no partner within half a second
+// is left out. Both are times in ms on one clock.
 func Pairs(flashes, beeps []float64) []float64 {
 	var out []float64
 	for _, f := range flashes {

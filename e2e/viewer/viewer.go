@@ -1,5 +1,5 @@
-// Package viewer plays a stream with a stock pion client and hands out what comes: whole pictures and frames of sound, with the times that
-// the sender's reports give them. It is for tests and measurements that look at the media itself.
+// Package viewer plays a stream with a stock pion client and hands out what comes: whole pictures and frames of sound,
+// with the times that the sender's reports give them. It is for tests and measurements that look at the media itself.
 package viewer
 
 import (
@@ -61,7 +61,8 @@ func Watch(ctx context.Context, target *join.Target, on func(Frame)) (*Viewer, e
 	settings := webrtc.SettingEngine{}
 	settings.SetIncludeLoopbackCandidate(true)
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
-	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
+	pc, err := webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithSettingEngine(settings)).
+		NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, fmt.Errorf("making a peer connection: %w", err)
 	}
@@ -99,7 +100,8 @@ func Watch(ctx context.Context, target *join.Target, on func(Frame)) (*Viewer, e
 
 func (v *Viewer) join(ctx context.Context, target *join.Target) error {
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeVideo, webrtc.RTPCodecTypeAudio} {
-		if _, err := v.pc.AddTransceiverFromKind(kind, webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
+		if _, err := v.pc.AddTransceiverFromKind(kind,
+			webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}); err != nil {
 			return fmt.Errorf("making a transceiver: %w", err)
 		}
 	}
@@ -116,13 +118,15 @@ func (v *Viewer) join(ctx context.Context, target *join.Target) error {
 	if err != nil {
 		return err
 	}
-	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: session.Answer}); err != nil {
+	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer,
+		SDP: session.Answer}); err != nil {
 		return fmt.Errorf("taking the answer: %w", err)
 	}
 	return nil
 }
 
-// Wall gives the time at which a frame reached the ingest, by the newest sender report of its kind; false before the first.
+// Wall returns the time at which a frame reached the ingest, by the newest sender report of its kind; false before the
+// first.
 func (v *Viewer) Wall(video bool, ts int64) (time.Time, bool) {
 	c, rate := v.clock(video)
 	c.mu.Lock()

@@ -57,10 +57,14 @@ func run(folder, out string) error {
 
 func page(crds []apiextensionsv1.CustomResourceDefinition) string {
 	var b strings.Builder
-	b.WriteString("# API reference\n\nGenerated from the CRDs by `make generate`; `kubectl explain` shows the same text. All kinds are of " +
-		"`live.millrace.dev/v1alpha1`.\n\nThe rules here look at one object alone. The rules between objects (hostnames, associations, templates, " +
-		"grants) are told by the conditions of `status`, and offline by `millrace validate`.\n\n" +
-		"| kind | short name | scope | what it is |\n|---|---|---|---|\n")
+	b.WriteString(
+		"# API reference\n\nGenerated from the CRDs by `make generate`; `kubectl explain` shows the same text. All kinds " +
+			"are of " +
+			"`live.millrace.dev/v1alpha1`.\n\nThe rules here look at one object alone. The rules between objects (hostnames, " +
+			"associations, templates, " +
+			"grants) are told by the conditions of `status`, and offline by `millrace validate`.\n\n" +
+			"| kind | short name | scope | what it is |\n|---|---|---|---|\n",
+	)
 	for _, crd := range crds {
 		n := crd.Spec.Names
 		fmt.Fprintf(&b, "| [%s](#%s) | `%s` | %s | %s |\n", n.Kind, strings.ToLower(n.Kind), strings.Join(n.ShortNames, ", "),
@@ -82,7 +86,13 @@ func page(crds []apiextensionsv1.CustomResourceDefinition) string {
 			t := &table{}
 			t.rules("`"+part+"`", &schema)
 			t.walk(part, &schema)
-			fmt.Fprintf(&b, "\n### %s %s\n\n| field | type | bounds | default | |\n|---|---|---|---|---|\n%s", crd.Spec.Names.Kind, part, t.rows.String())
+			fmt.Fprintf(
+				&b,
+				"\n### %s %s\n\n| field | type | bounds | default | |\n|---|---|---|---|---|\n%s",
+				crd.Spec.Names.Kind,
+				part,
+				t.rows.String(),
+			)
 			if t.notes.Len() > 0 {
 				fmt.Fprintf(&b, "\nRules:\n\n%s", t.notes.String())
 			}

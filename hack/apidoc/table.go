@@ -57,7 +57,15 @@ func (t *table) walk(path string, schema *apiextensionsv1.JSONSchemaProps) {
 		if slices.Contains(schema.Required, name) {
 			label += " (required)"
 		}
-		fmt.Fprintf(&t.rows, "| %s | %s | %s | %s | %s |\n", label, typ, cell(bounds(&field)), defaultOf(&field), cell(field.Description))
+		fmt.Fprintf(
+			&t.rows,
+			"| %s | %s | %s | %s | %s |\n",
+			label,
+			typ,
+			cell(bounds(&field)),
+			defaultOf(&field),
+			cell(field.Description),
+		)
 		if foreign(name) != "" {
 			continue
 		}

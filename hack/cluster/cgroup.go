@@ -19,7 +19,8 @@ import (
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// hierarchies are the folders below which cgroups are made: one per controller, or the root of a machine that has version 2 only.
+// hierarchies are the folders below which cgroups are made: one per controller, or the root of a machine that has
+// version 2 only.
 func hierarchies() ([]string, error) {
 	var at unix.Statfs_t
 	if err := unix.Statfs(cgroupRoot, &at); err == nil && at.Type == unix.CGROUP2_SUPER_MAGIC {
@@ -42,8 +43,8 @@ func hierarchies() ([]string, error) {
 	return found, nil
 }
 
-// makeCgroup makes the cgroup of a node in every hierarchy. What the pods of an earlier life left in it goes first: the kubelet waits 3 s for
-// each such cgroup.
+// makeCgroup makes the cgroup of a node in every hierarchy. What the pods of an earlier life left in it goes first: the
+// kubelet waits 3 s for each such cgroup.
 func makeCgroup(name string) error {
 	if err := removeCgroup(name); err != nil {
 		return err
@@ -81,13 +82,14 @@ func makeCgroup(name string) error {
 			}
 		}
 	}
-	// By default all pods together weigh as much as one thread of the browser that watches them: they would be slow as they never are on machines of
-	// their own.
+	// By default all pods together weigh as much as one thread of the browser that watches them: they would be slow as
+	// they never are on machines of their own.
 	return weigh(roots, cgroupName, 1)
 }
 
-// enterOutside puts this process, and all that it starts, into the cgroup of those who have machines of their own in earnest: viewers. By default
-// all of a session, a browser with its pages say, weigh as much as the least of the nodes' daemons, which take all CPUs when pods start.
+// enterOutside puts this process, and all that it starts, into the cgroup of those who have machines of their own in
+// earnest: viewers. By default all of a session, a browser with its pages say, weigh as much as the least of the nodes'
+// daemons, which take all CPUs when pods start.
 func enterOutside() error {
 	roots, err := hierarchies()
 	if err != nil {
@@ -118,7 +120,8 @@ func enterOutside() error {
 func delegate(name string) error {
 	at := cgroupRoot
 	for _, part := range strings.Split(strings.Trim(name, "/"), "/") {
-		if err := os.WriteFile(filepath.Join(at, "cgroup.subtree_control"), []byte("+cpu +cpuset +memory +pids +io"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(at, "cgroup.subtree_control"), []byte("+cpu +cpuset +memory +pids +io"),
+			0o644); err != nil {
 			return fmt.Errorf("delegating cgroup controllers in %s: %w", at, err)
 		}
 		at = filepath.Join(at, part)
@@ -129,7 +132,7 @@ func delegate(name string) error {
 	return nil
 }
 
-// weigh gives a cgroup the weight of so many busy threads for each CPU.
+// weigh returns a cgroup the weight of so many busy threads for each CPU.
 func weigh(roots []string, name string, threads int) error {
 	threads *= runtime.NumCPU()
 	for _, root := range roots {

@@ -35,12 +35,17 @@ func (n node) writeConfig() error {
 		return fmt.Errorf("finding runc: %w", err)
 	}
 	s := settings{
-		Node: n.name(), Address: n.address(), Pods: n.pods(), PodRange: podRange, DNS: dnsAddress, Domain: domain, Cgroup: n.cgroup(), Dir: n.path(),
-		PKI: n.layout.pki(n.name()), Authority: n.layout.pki("ca.crt"), Runc: runc, Pause: pauseImage, ProxyKubeconfig: n.layout.kubeconfig("kube-proxy"),
+		Node: n.name(), Address: n.address(), Pods: n.pods(), PodRange: podRange, DNS: dnsAddress, Domain: domain,
+		Cgroup: n.cgroup(), Dir: n.path(),
+		PKI: n.layout.pki(
+			n.name(),
+		), Authority: n.layout.pki("ca.crt"), Runc: runc, Pause: pauseImage,
+		ProxyKubeconfig: n.layout.kubeconfig("kube-proxy"),
 	}
 	for name, at := range map[string]string{
-		"containerd.toml": n.path("containerd.toml"), "kubelet.yaml": n.path("kubelet.yaml"), "kube-proxy.yaml": n.path("kube-proxy.yaml"),
-		"cni.conflist": n.path("etc-cni", "10-millrace.conflist"),
+		"containerd.toml": n.path("containerd.toml"), "kubelet.yaml": n.path("kubelet.yaml"),
+		"kube-proxy.yaml": n.path("kube-proxy.yaml"),
+		"cni.conflist":    n.path("etc-cni", "10-millrace.conflist"),
 	} {
 		body, err := render(name, s)
 		if err != nil {

@@ -32,27 +32,42 @@ func (l layout) daemons() []daemon {
 			// Losing a test cluster to a power cut is no loss.
 			"--unsafe-no-fsync", "--data-dir=" + l.path("etcd"),
 			"--listen-client-urls=http://127.0.0.1:2379", "--advertise-client-urls=http://127.0.0.1:2379",
-			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380", "--initial-cluster=default=http://127.0.0.1:2380",
+			"--listen-peer-urls=http://127.0.0.1:2380", "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+			"--initial-cluster=default=http://127.0.0.1:2380",
 		}},
 		{name: apiserver, args: []string{
-			"--bind-address=" + gateway, "--advertise-address=" + gateway, "--secure-port=6443", "--etcd-servers=http://127.0.0.1:2379",
+			"--bind-address=" + gateway, "--advertise-address=" + gateway, "--secure-port=6443",
+			"--etcd-servers=http://127.0.0.1:2379",
 			"--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
 			"--service-cluster-ip-range=" + serviceRange, "--service-account-issuer=https://kubernetes.default.svc." + domain,
 			"--service-account-key-file=" + l.pki("sa.pub"), "--service-account-signing-key-file=" + l.pki("sa.key"),
-			"--client-ca-file=" + l.pki("ca.crt"), "--tls-cert-file=" + l.pki("apiserver.crt"), "--tls-private-key-file=" + l.pki("apiserver.key"),
-			"--kubelet-client-certificate=" + l.pki("apiserver-kubelet-client.crt"), "--kubelet-client-key=" + l.pki("apiserver-kubelet-client.key"),
+			"--client-ca-file=" + l.pki(
+				"ca.crt",
+			), "--tls-cert-file=" + l.pki("apiserver.crt"), "--tls-private-key-file=" + l.pki("apiserver.key"),
+			"--kubelet-client-certificate=" + l.pki(
+				"apiserver-kubelet-client.crt",
+			), "--kubelet-client-key=" + l.pki("apiserver-kubelet-client.key"),
 			"--kubelet-certificate-authority=" + l.pki("ca.crt"), "--kubelet-preferred-address-types=InternalIP",
 			"--requestheader-client-ca-file=" + l.pki("front-proxy-ca.crt"), "--requestheader-allowed-names=front-proxy-client",
-			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group", "--requestheader-username-headers=X-Remote-User",
-			"--proxy-client-cert-file=" + l.pki("front-proxy-client.crt"), "--proxy-client-key-file=" + l.pki("front-proxy-client.key"),
-			// The API server stands outside of the pod network and has routes to pods only: webhooks are called at their pods' addresses.
+			"--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group",
+			"--requestheader-username-headers=X-Remote-User",
+			"--proxy-client-cert-file=" + l.pki(
+				"front-proxy-client.crt",
+			), "--proxy-client-key-file=" + l.pki("front-proxy-client.key"),
+			// The API server stands outside of the pod network and has routes to pods only: webhooks are called at their pods'
+			// addresses.
 			"--enable-aggregator-routing=true",
 			"--default-not-ready-toleration-seconds=5", "--default-unreachable-toleration-seconds=5",
 		}},
 		{name: "kube-controller-manager", args: []string{
-			"--kubeconfig=" + l.kubeconfig("controller-manager"), "--authentication-kubeconfig=" + l.kubeconfig("controller-manager"),
-			"--authorization-kubeconfig=" + l.kubeconfig("controller-manager"), "--leader-elect=false", "--bind-address=127.0.0.1",
-			"--use-service-account-credentials", "--service-account-private-key-file=" + l.pki("sa.key"), "--root-ca-file=" + l.pki("ca.crt"),
+			"--kubeconfig=" + l.kubeconfig(
+				"controller-manager",
+			), "--authentication-kubeconfig=" + l.kubeconfig("controller-manager"),
+			"--authorization-kubeconfig=" + l.kubeconfig(
+				"controller-manager",
+			), "--leader-elect=false", "--bind-address=127.0.0.1",
+			"--use-service-account-credentials", "--service-account-private-key-file=" + l.pki("sa.key"), "--root-ca-file=" +
+				l.pki("ca.crt"),
 			"--cluster-signing-cert-file=" + l.pki("ca.crt"), "--cluster-signing-key-file=" + l.pki("ca.key"),
 			// A dead node is noticed after 12 s instead of 40.
 			"--node-monitor-period=1s", "--node-monitor-grace-period=12s",
@@ -60,14 +75,17 @@ func (l layout) daemons() []daemon {
 		}},
 		{name: "kube-scheduler", args: []string{
 			"--kubeconfig=" + l.kubeconfig("scheduler"), "--authentication-kubeconfig=" + l.kubeconfig("scheduler"),
-			"--authorization-kubeconfig=" + l.kubeconfig("scheduler"), "--leader-elect=false", "--bind-address=127.0.0.1", "--kube-api-qps=300", "--kube-api-burst=600",
+			"--authorization-kubeconfig=" + l.kubeconfig(
+				"scheduler",
+			), "--leader-elect=false", "--bind-address=127.0.0.1", "--kube-api-qps=300", "--kube-api-burst=600",
 		}},
 	}
 }
 
 // startDaemon starts one of them by its name and, for the API server, waits until it answers.
 func (l layout) startDaemon(ctx context.Context, d daemon) error {
-	if err := l.process(d.name).start(exec.Command(filepath.Join(l.assets, d.name), d.args...), l.log(d.name)); err != nil { //nolint:noctx // it outlives this program
+	if err := l.process(d.name).start(exec.Command(filepath.Join(l.assets, d.name), d.args...),
+		l.log(d.name)); err != nil { //nolint:noctx // it outlives this program
 		return err
 	}
 	if d.name != apiserver {

@@ -32,7 +32,10 @@ func (l layout) writeSystemImages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := l.keepImage(program+".tar", func(w io.Writer) error { return list.Write(w, reference, entries) }); err != nil {
+		if err := l.keepImage(program+".tar", func(w io.Writer) error {
+			return list.Write(w, reference,
+				entries)
+		}); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beNode is the first process of a node, in namespaces of its own: it makes the node's view of the machine, starts its daemons, starts again
-// what ends, and collects orphans. All of the node ends when it ends.
+// beNode is the first process of a node, in namespaces of its own: it makes the node's view of the machine, starts its
+// daemons, starts again what ends, and collects orphans. All of the node ends when it ends.
 func beNode(file string) error {
 	body, err := os.ReadFile(file)
 	if err != nil {
@@ -70,7 +70,8 @@ func (b birth) mount() error {
 	for own, at := range b.Mounts {
 		do(own, at, "", unix.MS_BIND, "")
 	}
-	for name, content := range map[string]string{"hosts": "127.0.0.1 localhost\n" + b.Address + " " + b.Name + "\n", "resolv.conf": ""} {
+	for name, content := range map[string]string{"hosts": "127.0.0.1 localhost\n" + b.Address + " " + b.Name + "\n",
+		"resolv.conf": ""} {
 		own := filepath.Join(b.Dir, name)
 		failed = append(failed, os.WriteFile(own, []byte(content), 0o644))
 		if target, err := filepath.EvalSymlinks(filepath.Join("/etc", name)); err == nil {
@@ -91,7 +92,13 @@ func (b birth) network() error {
 		return errors.New("no network card within 20 s")
 	}
 	lines := [][]string{
-		{"link", "set", "lo", "up"}, {"addr", "add", b.Address + prefix, "dev", "eth0"}, {"link", "set", "eth0", "up"}, {"route", "add", "default", "via", b.Gateway},
+		{
+			"link",
+			"set",
+			"lo",
+			"up",
+		}, {"addr", "add", b.Address + prefix, "dev", "eth0"}, {"link", "set", "eth0", "up"}, {"route", "add", "default",
+			"via", b.Gateway},
 	}
 	for pods, via := range b.Routes {
 		lines = append(lines, []string{"route", "add", pods, "via", via})
@@ -113,7 +120,8 @@ func (b birth) network() error {
 	return nil
 }
 
-// supervise starts the daemons, and starts again what ends. It does not use exec.Cmd.Wait, because it collects all children.
+// supervise starts the daemons, and starts again what ends. It does not use exec.Cmd.Wait, because it collects all
+// children.
 func (b birth) supervise() error {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
@@ -201,7 +209,11 @@ func (b birth) start(i int) (int, error) {
 		return 0, fmt.Errorf("opening %s: %w", os.DevNull, err)
 	}
 	defer null.Close()
-	p, err := os.StartProcess(path, args, &os.ProcAttr{Dir: "/", Env: os.Environ(), Files: []*os.File{null, out, out}, Sys: &syscall.SysProcAttr{Setsid: true}})
+	p, err := os.StartProcess(
+		path,
+		args,
+		&os.ProcAttr{Dir: "/", Env: os.Environ(), Files: []*os.File{null, out, out}, Sys: &syscall.SysProcAttr{Setsid: true}},
+	)
 	if err != nil {
 		return 0, fmt.Errorf("starting: %w", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Addresses of the cluster. They are fixed: one cluster per machine. The bridge stands in the machine's own network namespace, so that a
-// test reaches nodes and pods from outside of the cluster as players do.
+// Addresses of the cluster. They are fixed: one cluster per machine. The bridge stands in the machine's own network
+// namespace, so that a test reaches nodes and pods from outside of the cluster as players do.
 const (
 	bridge       = "millrace0"
 	gateway      = "10.200.0.1" // the machine on the bridge: the control plane listens here

@@ -41,10 +41,11 @@ func removeBridge(ctx context.Context) error {
 	return ip(ctx, "link", "del", bridge)
 }
 
-// plug gives the node whose first process is pid its network card, and the machine a route to its pods.
+// plug returns the node whose first process is pid its network card, and the machine a route to its pods.
 func (n node) plug(ctx context.Context, pid int) error {
 	ip(ctx, "link", "del", n.link()) //nolint:errcheck // of a node that has just died
-	if err := ip(ctx, "link", "add", n.link(), "type", "veth", "peer", "name", "eth0", "netns", fmt.Sprint(pid)); err != nil {
+	if err := ip(ctx, "link", "add", n.link(), "type", "veth", "peer", "name", "eth0", "netns",
+		fmt.Sprint(pid)); err != nil {
 		return err
 	}
 	return n.heal(ctx)

@@ -19,7 +19,8 @@ const shutdown = 60 * time.Second
 // mountpoints are the machine's folders that a node sees its own content in, by the node's folder.
 func mountpoints() map[string]string {
 	return map[string]string{
-		"kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni", "etc-cni": "/etc/cni/net.d",
+		"kubelet": "/var/lib/kubelet", "containerd": "/var/lib/containerd", "cni": "/var/lib/cni",
+		"etc-cni":  "/etc/cni/net.d",
 		"log-pods": "/var/log/pods", "log-containers": "/var/log/containers",
 	}
 }
@@ -44,12 +45,14 @@ func (n node) boot(ctx context.Context) error {
 		return err
 	}
 	b := birth{
-		Name: n.name(), Address: n.address(), Gateway: gateway, Dir: n.path(), Mounts: map[string]string{}, Routes: map[string]string{},
+		Name: n.name(), Address: n.address(), Gateway: gateway, Dir: n.path(), Mounts: map[string]string{},
+		Routes: map[string]string{},
 		Daemons: [][]string{
 			{"containerd", "--config", n.path("containerd.toml")},
 			{
 				n.layout.binary("kubelet"), "--config=" + n.path("kubelet.yaml"), "--kubeconfig=" + n.layout.kubeconfig(n.name()),
-				"--hostname-override=" + n.name(), "--node-ip=" + n.address(), "--node-labels=topology.kubernetes.io/zone=zone-" + fmt.Sprint(n.number),
+				"--hostname-override=" + n.name(), "--node-ip=" + n.address(), "--node-labels=topology.kubernetes.io/zone=zone-" +
+					fmt.Sprint(n.number),
 			},
 			{n.layout.binary("kube-proxy"), "--config=" + n.path("kube-proxy.yaml")},
 			{n.layout.binary("netpol"), "-kubeconfig=" + n.layout.kubeconfig("netpol"), "-node=" + n.name()},
@@ -85,7 +88,9 @@ func (n node) boot(ctx context.Context) error {
 	cmd := exec.Command(self, "node-init", n.path("birth.json")) //nolint:noctx // it outlives this program
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root"}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWUTS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
+	}
 	if err := n.process().start(cmd, n.layout.log(n.name())); err != nil {
 		return err
 	}

@@ -58,9 +58,16 @@ func (l layout) writePKI() error {
 	}
 	leaves := []leaf{
 		{signer: ca, file: "apiserver", cn: "kube-apiserver", hosts: []string{
-			serviceFirst, gateway, "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + domain, "localhost",
+			serviceFirst, gateway, "127.0.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc",
+			"kubernetes.default.svc." + domain, "localhost",
 		}, noKubeconfig: true},
-		{signer: ca, file: "apiserver-kubelet-client", cn: "kube-apiserver-kubelet-client", o: "system:masters", noKubeconfig: true},
+		{
+			signer:       ca,
+			file:         "apiserver-kubelet-client",
+			cn:           "kube-apiserver-kubelet-client",
+			o:            "system:masters",
+			noKubeconfig: true,
+		},
 		{signer: front, file: "front-proxy-client", cn: "front-proxy-client", noKubeconfig: true},
 		{signer: ca, file: "controller-manager", cn: "system:kube-controller-manager"},
 		{signer: ca, file: "scheduler", cn: "system:kube-scheduler"},
@@ -68,7 +75,16 @@ func (l layout) writePKI() error {
 		{signer: ca, file: "netpol", cn: "netpol", o: "system:masters"},
 	}
 	for _, n := range l.nodes() {
-		leaves = append(leaves, leaf{signer: ca, file: n.name(), cn: "system:node:" + n.name(), o: "system:nodes", hosts: []string{n.name(), n.address()}})
+		leaves = append(
+			leaves,
+			leaf{
+				signer: ca,
+				file:   n.name(),
+				cn:     "system:node:" + n.name(),
+				o:      "system:nodes",
+				hosts:  []string{n.name(), n.address()},
+			},
+		)
 	}
 	// The last one: its kubeconfig says that all is there.
 	leaves = append(leaves, leaf{signer: ca, file: "admin", cn: "kubernetes-admin", o: "system:masters"})
@@ -121,7 +137,8 @@ func (a *authority) issue(file, cn, organization string, hosts []string) (certPE
 		return nil, nil, fmt.Errorf("making the serial number of %s: %w", file, err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: cn}, NotBefore: time.Now().Add(-time.Hour), NotAfter: a.cert.NotAfter,
+		SerialNumber: serial, Subject: pkix.Name{CommonName: cn}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter:    a.cert.NotAfter,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
@@ -173,7 +190,11 @@ func writeServiceAccountKeys(dir string) error {
 		return fmt.Errorf("encoding the public key of service accounts: %w", err)
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(dir, "sa.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), 0o600),
+		os.WriteFile(
+			filepath.Join(dir, "sa.key"),
+			pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}),
+			0o600,
+		),
 		os.WriteFile(filepath.Join(dir, "sa.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600),
 	)
 }

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// process is one that this program started, then or in an earlier run. Its start time tells it from another that got its number later.
+// process is one that this program started, then or in an earlier run. Its start time tells it from another that got
+// its number later.
 type process struct {
 	file string // where its number and start time are kept
 }

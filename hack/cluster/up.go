@@ -25,7 +25,10 @@ func (l layout) up(ctx context.Context, out io.Writer) error {
 		fmt.Fprintf(out, "%6.1f s  %s\n", time.Since(start).Seconds(), what)
 		return nil
 	}
-	if err := step("certificates, bridge", func() error { return errors.Join(l.save(), l.writePKI(), addBridge(ctx)) }); err != nil {
+	if err := step("certificates, bridge", func() error {
+		return errors.Join(l.save(), l.writePKI(),
+			addBridge(ctx))
+	}); err != nil {
 		return err
 	}
 	if err := step("control plane", func() error {
@@ -46,7 +49,10 @@ func (l layout) up(ctx context.Context, out io.Writer) error {
 	}); err != nil {
 		return err
 	}
-	if err := step("nodes ready", func() error { return errors.Join(l.waitForNodes(ctx), l.nodes()[0].route(ctx)) }); err != nil {
+	if err := step("nodes ready", func() error {
+		return errors.Join(l.waitForNodes(ctx),
+			l.nodes()[0].route(ctx))
+	}); err != nil {
 		return err
 	}
 	if err := step("service DNS", func() error { return l.addDNS(ctx) }); err != nil {
@@ -58,7 +64,10 @@ func (l layout) up(ctx context.Context, out io.Writer) error {
 
 // kubectl runs kubectl as the cluster's administrator.
 func (l layout) kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, l.binary("kubectl"), append([]string{"--kubeconfig", l.kubeconfig("admin")}, args...)...)
+	cmd := exec.CommandContext(
+		ctx,
+		l.binary("kubectl"),
+		append([]string{"--kubeconfig", l.kubeconfig("admin")}, args...)...)
 	cmd.Stdin = strings.NewReader(stdin)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint

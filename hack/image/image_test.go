@@ -35,7 +35,8 @@ func TestDockerfileAgreesWithTheLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{"COPY --from=files /" + name + " /\n", "USER " + list.User + "\n", "ENTRYPOINT " + string(entrypoint) + "\n"} {
+		for _, want := range []string{"COPY --from=files /" + name + " /\n", "USER " + list.User + "\n", "ENTRYPOINT " +
+			string(entrypoint) + "\n"} {
 			if !strings.Contains(stage, want) {
 				t.Errorf("stage %s has no %q:\n%s", name, want, stage)
 			}
@@ -74,7 +75,8 @@ func TestArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	var one, two bytes.Buffer
-	if err := errors.Join(list.Write(&one, "example.test/a:1", entries), list.Write(&two, "example.test/a:1", entries)); err != nil {
+	if err := errors.Join(list.Write(&one, "example.test/a:1", entries), list.Write(&two, "example.test/a:1",
+		entries)); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(one.Bytes(), two.Bytes()) {
@@ -83,7 +85,8 @@ func TestArchive(t *testing.T) {
 	files := map[string][]byte{}
 	read(t, &one, func(h *tar.Header, body []byte) { files[h.Name] = body })
 	var top index
-	if err := json.Unmarshal(files["index.json"], &top); err != nil || len(top.Manifests) != 1 || top.Manifests[0].Annotations["io.containerd.image.name"] != "example.test/a:1" {
+	if err := json.Unmarshal(files["index.json"], &top); err != nil || len(top.Manifests) != 1 ||
+		top.Manifests[0].Annotations["io.containerd.image.name"] != "example.test/a:1" {
 		t.Fatalf("index %s: %v", files["index.json"], err)
 	}
 	var m manifest

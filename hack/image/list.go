@@ -1,5 +1,5 @@
-// Package image makes container images without an engine: a list says what is in an image, Collect finds it on this machine, and Write
-// makes an archive that containerd imports. The Dockerfile is made of the same lists.
+// Package image makes container images without an engine: a list says what is in an image, Collect finds it on this
+// machine, and Write makes an archive that containerd imports. The Dockerfile is made of the same lists.
 package image
 
 import (

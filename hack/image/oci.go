@@ -60,7 +60,8 @@ const (
 	typeLayer    = "application/vnd.oci.image.layer.v1.tar"
 )
 
-// Write writes an archive with one image, named reference, in one uncompressed layer. The same input gives the same bytes.
+// Write writes an archive with one image, named reference, in one uncompressed layer. The same input gives the same
+// bytes.
 func (l List) Write(w io.Writer, reference string, entries []Entry) error {
 	layer, err := os.CreateTemp("", "millrace-layer-")
 	if err != nil {
@@ -91,10 +92,14 @@ func (l List) Write(w io.Writer, reference string, entries []Entry) error {
 	config.RootFS.Type, config.RootFS.DiffIDs = "layers", []string{layerDigest}
 	configBody, configBlob := encode(typeConfig, config)
 	manifestBody, manifestBlob := encode(typeManifest, manifest{
-		SchemaVersion: 2, MediaType: typeManifest, Config: configBlob, Layers: []descriptor{{MediaType: typeLayer, Digest: layerDigest, Size: size}},
+		SchemaVersion: 2, MediaType: typeManifest, Config: configBlob,
+		Layers: []descriptor{{MediaType: typeLayer, Digest: layerDigest, Size: size}},
 	})
 	manifestBlob.Platform = &here
-	manifestBlob.Annotations = map[string]string{"io.containerd.image.name": reference, "org.opencontainers.image.ref.name": reference}
+	manifestBlob.Annotations = map[string]string{
+		"io.containerd.image.name":          reference,
+		"org.opencontainers.image.ref.name": reference,
+	}
 	indexBody, _ := encode("", index{SchemaVersion: 2, Manifests: []descriptor{manifestBlob}})
 
 	archive := tar.NewWriter(w)
@@ -134,7 +139,8 @@ func writeLayer(w io.Writer, entries []Entry) error {
 				continue
 			}
 			made[at] = true
-			if err := layer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: at + "/", Mode: 0o755, ModTime: time.Unix(0, 0)}); err != nil {
+			if err := layer.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: at + "/", Mode: 0o755,
+				ModTime: time.Unix(0, 0)}); err != nil {
 				return fmt.Errorf("writing a folder of the layer: %w", err)
 			}
 		}

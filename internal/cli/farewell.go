@@ -10,16 +10,20 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// newFarewellCommand gives "millrace farewell", the second container of a relay's pod.
+// newFarewellCommand returns "millrace farewell", the second container of a relay's pod.
 func newFarewellCommand() *cobra.Command {
 	var o farewell.Options
 	cmd := &cobra.Command{
 		Use:   contract.CommandFarewell + " --class CLASS",
 		Short: "Tell the viewers of a relay that was killed to come again (in a relay's pod)",
-		Long: "Waits for the end of all processes of the relay in the same pod, and sends the players that were left without a word what the relay " +
-			"kept for them: they come again at once, instead of after the five seconds and more in which a browser finds out by itself. Until the pod has a " +
-			"relay again, it answers those who ask here with a redirect to the same URL, which leads to any relay of the pool.\n\n" +
-			"The operator runs this command in a second container of the pods of relays: kill -9, or the kernel when the first one is over its memory limit, " +
+		Long: "Waits for the end of all processes of the relay in the same pod, and sends the players that were left " +
+			"without a word what the relay " +
+			"kept for them: they come again at once, instead of after the five seconds and more in which a browser finds out " +
+			"by itself. Until the pod has a " +
+			"relay again, it answers those who ask here with a redirect to the same URL, which leads to any relay of the " +
+			"pool.\n\n" +
+			"The operator runs this command in a second container of the pods of relays: kill -9, or the kernel when the " +
+			"first one is over its memory limit, " +
 			"end all processes of the first one and leave this one alone. After SIGTERM it ends when the relay has.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

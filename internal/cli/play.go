@@ -69,8 +69,14 @@ Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the 
 				o.Ramp = time.Duration(o.Viewers-1) * defaultRamp
 			}
 			if flv.Is(o.URL) && o.Join.Dialect == join.Auto {
-				return runPlay(cmd.Context(), &play.FLVOptions{URL: o.URL, Join: o.Join, Viewers: o.Viewers, Slow: slow, SlowKbps: slowKbps,
-					Ramp: o.Ramp, Duration: o.Duration, Wait: o.Wait}, asJSON, cmd.OutOrStdout(), cmd.ErrOrStderr())
+				return runPlay(
+					cmd.Context(),
+					&play.FLVOptions{URL: o.URL, Join: o.Join, Viewers: o.Viewers, Slow: slow, SlowKbps: slowKbps,
+						Ramp: o.Ramp, Duration: o.Duration, Wait: o.Wait},
+					asJSON,
+					cmd.OutOrStdout(),
+					cmd.ErrOrStderr(),
+				)
 			}
 			if slow > 0 {
 				return &UsageError{errors.New("--slow-readers is for URLs that end in .flv")}
@@ -83,19 +89,49 @@ Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the 
 	flags.BoolVar(&o.Join.TLS, "tls", false, "artc over https, whatever the port")
 	flags.BoolVar(&o.Join.Plain, "plain", false, "artc over http, whatever the port")
 	flags.BoolVar(&o.Join.Insecure, "insecure", false, "accept any certificate")
-	flags.StringVar(&o.Join.Connect, "connect", "", "host:port that signalling connects to; Host and SNI stay those of the URL")
+	flags.StringVar(
+		&o.Join.Connect,
+		"connect",
+		"",
+		"host:port that signalling connects to; Host and SNI stay those of the URL",
+	)
 	flags.IntVar(&o.Viewers, "viewers", 1, "number of viewers")
 	flags.DurationVar(&o.Ramp, "ramp", 0, "time over which the joins are spread (default 20ms per viewer)")
 	flags.Float64Var(&rate, "joins", 0, "joins per second, instead of --ramp")
-	flags.DurationVar(&o.Duration, "duration", 0, "how long to watch after the last join; 0 watches until interrupted or ended")
-	flags.DurationVar(&o.Wait, "wait", 0, "ask again while the stream is not there (404, 409), for this long; without a value, a day")
+	flags.DurationVar(
+		&o.Duration,
+		"duration",
+		0,
+		"how long to watch after the last join; 0 watches until interrupted or ended",
+	)
+	flags.DurationVar(
+		&o.Wait,
+		"wait",
+		0,
+		"ask again while the stream is not there (404, 409), for this long; without a value, a day",
+	)
 	flags.Lookup("wait").NoOptDefVal = "24h"
 	flags.BoolVar(&o.TCP, "tcp", false, "media over TCP (ICE-TCP) only")
-	flags.StringVar(&o.SRTP, "srtp", "", "offer only this SRTP profile: gcm (AES-128-GCM) or sha1 (AES-128-CM with HMAC-SHA1-80)")
+	flags.StringVar(
+		&o.SRTP,
+		"srtp",
+		"",
+		"offer only this SRTP profile: gcm (AES-128-GCM) or sha1 (AES-128-CM with HMAC-SHA1-80)",
+	)
 	flags.BoolVar(&o.Lean, "lean", false, "use the lean client also for few viewers")
 	flags.StringVar(&decrypt, "decrypt", string(lean.DecryptSample), "what the lean client decrypts: sample, all or none")
-	flags.BoolVar(&o.GRO, "gro", false, "lean client: let the kernel join datagrams; on one machine this makes the server cheaper, too")
-	flags.IntVar(&o.ReadBuffer, "read-buffer", 4<<20, "bytes of receive buffer per UDP socket; root may exceed net.core.rmem_max")
+	flags.BoolVar(
+		&o.GRO,
+		"gro",
+		false,
+		"lean client: let the kernel join datagrams; on one machine this makes the server cheaper, too",
+	)
+	flags.IntVar(
+		&o.ReadBuffer,
+		"read-buffer",
+		4<<20,
+		"bytes of receive buffer per UDP socket; root may exceed net.core.rmem_max",
+	)
 	flags.IntVar(&slow, "slow-readers", 0, "FLV only: readers beside the viewers that read slowly")
 	flags.IntVar(&slowKbps, "slow-kbps", 10, "FLV only: kbit/s that each slow reader reads")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON (docs/play.md)")

@@ -37,14 +37,16 @@ func TestPlayReportsAFailureAsJSONAndAsAnError(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	out, err := runPlayCommand(t, server.URL+"/live/s?auth_key=secret", "--json", "--viewers", "3", "--ramp", "0s")
-	if err == nil || !strings.HasPrefix(err.Error(), "3 of 3 viewers had no picture: ") || !strings.Contains(err.Error(), "403 Forbidden: the signature does not match") {
+	if err == nil || !strings.HasPrefix(err.Error(), "3 of 3 viewers had no picture: ") ||
+		!strings.Contains(err.Error(), "403 Forbidden: the signature does not match") {
 		t.Errorf("error %v", err)
 	}
 	var report play.Report
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	if report.Viewers != 3 || report.Playing != 0 || len(report.Each) != 3 || len(report.Errors) != 1 || report.Errors[0].Viewers != 3 {
+	if report.Viewers != 3 || report.Playing != 0 || len(report.Each) != 3 || len(report.Errors) != 1 ||
+		report.Errors[0].Viewers != 3 {
 		t.Errorf("report %+v", report)
 	}
 	if strings.Contains(out+err.Error(), "secret") {
@@ -54,7 +56,8 @@ func TestPlayReportsAFailureAsJSONAndAsAnError(t *testing.T) {
 
 func TestPlayReportsForPeople(t *testing.T) {
 	out, err := runPlayCommand(t, "artc://rts.example.com/live/s", "--connect", "127.0.0.1:1")
-	if err == nil || !strings.Contains(out, "artc://rts.example.com/live/s") || !strings.Contains(out, "No picture (1): ") {
+	if err == nil || !strings.Contains(out, "artc://rts.example.com/live/s") ||
+		!strings.Contains(out, "No picture (1): ") {
 		t.Errorf("%s, error %v", out, err)
 	}
 }

@@ -21,18 +21,30 @@ import (
 	"github.com/millrace/millrace/internal/kube"
 )
 
-// NewPodCommands gives the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace relay", "millrace edge",
-// "millrace transcoder"; and what runs beside a relay: "millrace farewell".
+// NewPodCommands returns the commands that the pods of a cluster run, one for each role: "millrace ingest", "millrace
+// relay", "millrace edge", "millrace transcoder"; and what runs beside a relay: "millrace farewell".
 func NewPodCommands() []*cobra.Command {
 	return []*cobra.Command{
 		newPodCommand(contract.Ingest, "Take publishers in (a pod of a cluster)",
 			"Takes streams in by RTMP and RTMPS, announces them to the other pods and lets these pull them."),
-		newPodCommand(contract.Relay, "Serve viewers over WebRTC (a pod of a cluster)",
-			"Serves RTS play domains: signalling over HTTP and HTTPS, media over UDP. Streams are pulled from the pods that announce them."),
-		newPodCommand(contract.Edge, "Serve viewers by RTMP, HTTP-FLV and HLS (a pod of a cluster)",
-			"Serves Standard play domains: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS. Streams are pulled from the pods that announce them."),
-		newPodCommand(contract.Transcoder, "Make renditions (a pod of a cluster)",
-			"Makes renditions by the transcode templates, with ffmpeg, when another pod asks for one. Sources are pulled from the pods that announce them."),
+		newPodCommand(
+			contract.Relay,
+			"Serve viewers over WebRTC (a pod of a cluster)",
+			"Serves RTS play domains: signalling over HTTP and HTTPS, media over UDP. Streams are pulled from the pods that "+
+				"announce them.",
+		),
+		newPodCommand(
+			contract.Edge,
+			"Serve viewers by RTMP, HTTP-FLV and HLS (a pod of a cluster)",
+			"Serves Standard play domains: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS. Streams are pulled from "+
+				"the pods that announce them.",
+		),
+		newPodCommand(
+			contract.Transcoder,
+			"Make renditions (a pod of a cluster)",
+			"Makes renditions by the transcode templates, with ffmpeg, when another pod asks for one. Sources are pulled "+
+				"from the pods that announce them.",
+		),
 		newFarewellCommand(),
 	}
 }
@@ -53,8 +65,10 @@ func newPodCommand(role contract.Role, short, long string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   string(role) + " --class CLASS",
 		Short: short,
-		Long: long + "\n\nThe operator runs this command in pods. It takes its plan from mounted Secrets and, within a second of a change, from the API " +
-			"server; without the latter it goes on with what it knows. Without Kubernetes it runs on a folder with a plan and fixed peers, for tests.",
+		Long: long + "\n\nThe operator runs this command in pods. It takes its plan from mounted Secrets and, within a " +
+			"second of a change, from the API " +
+			"server; without the latter it goes on with what it knows. Without Kubernetes it runs on a folder with a plan " +
+			"and fixed peers, for tests.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if role == contract.Relay && f.opt.StateDir != "" {
@@ -99,43 +113,119 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 		set.IntVar(&o.HTTPPort, contract.FlagHTTPPort, contract.PortHTTP, "port of HTTP; 0 free, -1 off")
 		set.IntVar(&o.HTTPSPort, contract.FlagHTTPSPort, contract.PortHTTPS, "port of HTTPS; 0 free, -1 off")
 		set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
-		set.Float64Var(&o.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
+		set.Float64Var(
+			&o.MaxEgress,
+			"max-egress-mbps",
+			0,
+			"Mbit/s to viewers beyond which new ones are refused; 0 means no limit",
+		)
 		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
-		set.IntVar(&f.soft, "drain-soft-seconds", 60, "how long viewers are left alone in a drain before they are asked to go elsewhere; at most half of the drain")
+		set.IntVar(
+			&f.soft,
+			"drain-soft-seconds",
+			60,
+			"how long viewers are left alone in a drain before they are asked to go elsewhere; at most half of the drain",
+		)
 		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
 	}
 	if role == contract.Relay {
 		set.IntVar(&o.MediaPort, contract.FlagMediaPort, contract.PortMedia, "port of media, UDP and TCP; 0 takes a free one")
 		set.StringSliceVar(&f.listen, "media-listen", nil, "addresses that media is exchanged on (default all of the pod)")
-		set.StringSliceVar(&f.advertise, contract.FlagAdvertise, nil, "addresses that players are told for media, IP or IP:port, while the plan does not name the pod's")
-		set.IntVar(&o.AdvertisePort, contract.FlagAdvertisePort, 0, "port that players are told with the pod's or the node's address; 0 means the media port")
-		set.StringVar(&o.AddressFrom, contract.FlagAddressFrom, contract.AddressFromPod,
-			"which addresses players are told when nothing else says: pod ($"+contract.EnvPodIP+") or host ($"+contract.EnvHostIPs+")")
+		set.StringSliceVar(
+			&f.advertise,
+			contract.FlagAdvertise,
+			nil,
+			"addresses that players are told for media, IP or IP:port, while the plan does not name the pod's",
+		)
+		set.IntVar(
+			&o.AdvertisePort,
+			contract.FlagAdvertisePort,
+			0,
+			"port that players are told with the pod's or the node's address; 0 means the media port",
+		)
+		set.StringVar(
+			&o.AddressFrom,
+			contract.FlagAddressFrom,
+			contract.AddressFromPod,
+			"which addresses players are told when nothing else says: pod ($"+contract.EnvPodIP+") or host ($"+
+				contract.EnvHostIPs+")",
+		)
 		set.BoolVar(&o.NoTCP, "no-ice-tcp", false, "media over UDP only")
-		set.Float64Var(&o.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off")
-		set.IntVar(&o.MaxHalfOpen, "max-joins-per-address", 512, "viewers of one address that have not connected yet, at most")
+		set.Float64Var(
+			&o.MaxCPU,
+			"max-cpu",
+			0.9,
+			"share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off",
+		)
+		set.IntVar(
+			&o.MaxHalfOpen,
+			"max-joins-per-address",
+			512,
+			"viewers of one address that have not connected yet, at most",
+		)
 	}
 	if role == contract.Transcoder {
 		set.StringVar(&o.FFmpeg, "ffmpeg", "ffmpeg", "program that transcodes")
-		set.StringVar(&f.encoder, "encoder", string(transcode.Auto), "of H.264: Auto (the first that works), x264, NVENC, VAAPI or QSV")
+		set.StringVar(
+			&f.encoder,
+			"encoder",
+			string(transcode.Auto),
+			"of H.264: Auto (the first that works), x264, NVENC, VAAPI or QSV",
+		)
 		set.IntVar(&o.MaxSessions, "max-transcodes", 64, "renditions that are made at the same time, at most")
 		set.IntVar(&o.Threads, "transcode-threads", 2, "CPU threads of each rendition's encoder, and of its decoder")
 		set.DurationVar(&o.Idle, "transcode-idle", 30*time.Second, "how long a rendition outlives its last reader")
-		set.Float64Var(&o.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new renditions are refused; 0 turns it off")
+		set.Float64Var(
+			&o.MaxCPU,
+			"max-cpu",
+			0.9,
+			"share of all cores beyond which new renditions are refused; 0 turns it off",
+		)
 		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a source is pulled on after the last rendition of it")
 	}
-	set.IntVar(&o.InternalPort, contract.FlagInternalPort, contract.PortInternal, "port of announcements, over mutual TLS; 0 free")
+	set.IntVar(
+		&o.InternalPort,
+		contract.FlagInternalPort,
+		contract.PortInternal,
+		"port of announcements, over mutual TLS; 0 free",
+	)
 	set.IntVar(&o.RTSPPort, contract.FlagRTSPPort, contract.PortRTSP, "port of RTSP between pods, over mutual TLS; 0 free")
 	set.IntVar(&o.AdminPort, contract.FlagAdminPort, contract.PortAdmin, "port of probes, metrics and state; 0 free")
 	set.StringVar(&o.PlanDir, "plan-dir", contract.PlanDir, "folder with the plan, as Secrets are mounted")
 	set.StringVar(&o.TLSDir, "tls-dir", contract.TLSDir, "folder with tls.crt, tls.key and ca.crt of the pod")
-	set.StringVar(&o.StateDir, "state-dir", contract.StateDir, "folder for what survives a restart of the container; empty turns it off")
-	set.StringSliceVar(&f.peers, "peers", nil, "fixed peers in place of the cluster's, such as ingest=10.0.0.7:9443/9554: role, host, ports of announcements and RTSP")
+	set.StringVar(
+		&o.StateDir,
+		"state-dir",
+		contract.StateDir,
+		"folder for what survives a restart of the container; empty turns it off",
+	)
+	set.StringSliceVar(
+		&f.peers,
+		"peers",
+		nil,
+		"fixed peers in place of the cluster's, such as ingest=10.0.0.7:9443/9554: role, host, ports of announcements and "+
+			"RTSP",
+	)
 	set.BoolVar(&f.kubernetes, "kubernetes", true, "ask the API server for the plan and the peers")
-	set.BoolVar(&f.supervised, "supervised", false,
-		"serve in a child process, which is started again at once when it is killed or crashes, unless that was within 10 s or for the sixth time in 10 minutes (also with $"+contract.EnvSupervised+"=true)")
-	set.DurationVar(&o.Hold, "hold", 10*time.Second, "how long a stream waits for its encoder, or for another pod that has it")
-	set.IntVar(&f.drain, contract.FlagDrainSeconds, contract.DefaultDrainSeconds, "how long a drain may take at most after SIGTERM")
+	set.BoolVar(
+		&f.supervised,
+		"supervised",
+		false,
+		"serve in a child process, which is started again at once when it is killed or crashes, unless that was within 10 "+
+			"s or for the sixth time in 10 minutes (also with $"+contract.EnvSupervised+"=true)",
+	)
+	set.DurationVar(
+		&o.Hold,
+		"hold",
+		10*time.Second,
+		"how long a stream waits for its encoder, or for another pod that has it",
+	)
+	set.IntVar(
+		&f.drain,
+		contract.FlagDrainSeconds,
+		contract.DefaultDrainSeconds,
+		"how long a drain may take at most after SIGTERM",
+	)
 	_ = cmd.MarkFlagRequired(contract.FlagClass) // the flag exists
 }
 
@@ -143,7 +233,13 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 func (f *podFlags) finish(log logr.Logger) (err error) {
 	o := &f.opt
 	o.Log, o.Encoder = log, transcode.Encoder(f.encoder)
-	o.DrainTime, o.DrainSoft, o.DrainAccept = time.Duration(f.drain)*time.Second, time.Duration(f.soft)*time.Second, time.Duration(f.admit)*time.Second
+	o.DrainTime, o.DrainSoft, o.DrainAccept = time.Duration(
+		f.drain,
+	)*time.Second, time.Duration(
+		f.soft,
+	)*time.Second, time.Duration(
+		f.admit,
+	)*time.Second
 	if o.Pod == "" {
 		o.Pod = os.Getenv(contract.EnvPodName)
 	}
@@ -159,7 +255,15 @@ func (f *podFlags) finish(log logr.Logger) (err error) {
 		}
 	}
 	if o.AddressFrom != "" && o.AddressFrom != contract.AddressFromHost && o.AddressFrom != contract.AddressFromPod {
-		return &UsageError{fmt.Errorf("--%s %q: want %s or %s", contract.FlagAddressFrom, o.AddressFrom, contract.AddressFromHost, contract.AddressFromPod)}
+		return &UsageError{
+			fmt.Errorf(
+				"--%s %q: want %s or %s",
+				contract.FlagAddressFrom,
+				o.AddressFrom,
+				contract.AddressFromHost,
+				contract.AddressFromPod,
+			),
+		}
 	}
 	for _, text := range f.listen {
 		ip, err := netip.ParseAddr(text)

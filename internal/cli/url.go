@@ -27,8 +27,18 @@ type signing struct {
 func (s *signing) addTo(flags *pflag.FlagSet) {
 	flags.StringVar(&s.typ, "type", "A", "form of the signature: A, B or C")
 	flags.StringVar(&s.keyFile, "key-file", "", "file that holds the key")
-	flags.StringVar(&s.key, "key", "", "the key itself; other users of the machine can see it, prefer --key-file or "+urlKeyVariable)
-	flags.DurationVar(&s.validity, "validity", 30*time.Minute, "the domain's validity, which is added to the time stamp; 0: the time stamp is the end")
+	flags.StringVar(
+		&s.key,
+		"key",
+		"",
+		"the key itself; other users of the machine can see it, prefer --key-file or "+urlKeyVariable,
+	)
+	flags.DurationVar(
+		&s.validity,
+		"validity",
+		30*time.Minute,
+		"the domain's validity, which is added to the time stamp; 0: the time stamp is the end",
+	)
 }
 
 // auth reads the flags as the signing settings of a domain.
@@ -159,7 +169,8 @@ func newURLVerifyCommand() *cobra.Command {
 func streamURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		return nil, errors.New("the URL cannot be parsed: want scheme://host/app/stream") // the cause would repeat the signature
+		// the cause would repeat the signature
+		return nil, errors.New("the URL cannot be parsed: want scheme://host/app/stream")
 	}
 	if u.Scheme == "" || u.Host == "" || len(u.Path) < 2 {
 		return nil, errors.New("the URL lacks a scheme, a host or a path: want scheme://host/app/stream")

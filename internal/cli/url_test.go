@@ -26,16 +26,21 @@ func TestURLSignedIsURLVerified(t *testing.T) {
 	if err := os.WriteFile(file, []byte("rtsdemokey123456\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, plain := range []string{"artc://rts.example.com/live/stream", "rtmp://push.example.com:1935/live/stream?vhost=x", "https://rts.example.com/live/stream_tpl.flv"} {
+	for _, plain := range []string{"artc://rts.example.com/live/stream",
+		"rtmp://push.example.com:1935/live/stream?vhost=x", "https://rts.example.com/live/stream_tpl.flv"} {
 		for _, typ := range []string{"A", "b", "C"} {
 			signed, err := runURL(t, "sign", "--type", typ, "--key-file", file, plain)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if out, err := runURL(t, "verify", "--type", typ, "--key-file", file, signed); err != nil || !strings.HasPrefix(out, "good for /live/stream") {
+			if out, err := runURL(t, "verify", "--type", typ, "--key-file", file, signed); err != nil ||
+				!strings.HasPrefix(out, "good for /live/stream") {
 				t.Errorf("type %s: %s: %s, %v", typ, signed, out, err)
 			}
-			if _, err := runURL(t, "verify", "--type", typ, "--key", "otherkey12345678", signed); !errors.Is(err, urlauth.ErrBadHash) {
+			if _, err := runURL(t, "verify", "--type", typ, "--key", "otherkey12345678", signed); !errors.Is(
+				err,
+				urlauth.ErrBadHash,
+			) {
 				t.Errorf("type %s with another key: %v", typ, err)
 			}
 		}

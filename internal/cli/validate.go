@@ -24,10 +24,12 @@ func NewValidateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate -f DIR|FILE|-",
 		Short: "Check manifests offline by the rules of the API server and of the operator",
-		Long: "Checks manifests offline: the rules of each kind (defaults, bounds, CEL), unknown fields, and the rules between\n" +
+		Long: "Checks manifests offline: the rules of each kind (defaults, bounds, CEL), unknown fields, and the rules " +
+			"between\n" +
 			"objects (hostnames, associations, templates, grants, Secrets).\n\n" +
 			"Each finding is a line: file:line: kind/name: field: message. Secrets and Namespaces may be among the manifests;\n" +
-			"other kinds are not looked at. Without a MediaClass a built-in one named default is used, which grants RTS to all.\n" +
+			"other kinds are not looked at. Without a MediaClass a built-in one named default is used, which grants RTS to " +
+			"all.\n" +
 			"A Secret that is not among the manifests is a warning. Errors give exit status 1; warnings do not.",
 		Example: "  millrace validate -f manifests/\n" +
 			"  kustomize build overlays/prod | millrace validate -f - -o json",
@@ -57,7 +59,8 @@ func NewValidateCommand() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringArrayVarP(&paths, "filename", "f", nil, "folder, file, or - for standard input; may be given several times")
+	cmd.Flags().
+		StringArrayVarP(&paths, "filename", "f", nil, "folder, file, or - for standard input; may be given several times")
 	cmd.Flags().StringVarP(&format, "output", "o", format, "output format: text or json")
 	return cmd
 }

@@ -84,7 +84,9 @@ func TestValidateAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(stdout), &findings); err != nil {
 		t.Fatalf("not JSON: %v\n%s", err, stdout)
 	}
-	if len(findings) != 1 || findings[0]["kind"] != "PushDomain" || findings[0]["field"] != "spec.hostname" || findings[0]["severity"] != "Error" || findings[0]["line"] == 0.0 {
+	if len(findings) != 1 || findings[0]["kind"] != "PushDomain" || findings[0]["field"] != "spec.hostname" ||
+		findings[0]["severity"] != "Error" ||
+		findings[0]["line"] == 0.0 {
 		t.Errorf("got %v", findings)
 	}
 	if want := "1 file, 1 object, 1 error, 0 warnings\n"; stderr != want {
@@ -98,14 +100,16 @@ func TestValidateAsJSON(t *testing.T) {
 
 func TestWarningsDoNotFail(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "m.yaml")
-	text := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n---\napiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata:\n  name: push\n" +
+	text := "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n---\napiVersion: live.millrace.dev/v1alpha1\nkind: " +
+		"PushDomain\nmetadata:\n  name: push\n" +
 		"spec:\n  hostname: push.example.com\n  auth:\n    type: A\n    secretRef:\n      name: keys\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stdout, stderr, err := validate(t, "-f", file)
 	want := file + ":2: ConfigMap/x: warning: is not a Millrace object: it is not looked at\n" +
-		file + ":15: PushDomain/push: spec.auth.secretRef.name: warning: there is no Secret keys in this namespace: create it; no URL is accepted until then\n"
+		file + ":15: PushDomain/push: spec.auth.secretRef.name: warning: there is no Secret keys in this namespace: " +
+		"create it; no URL is accepted until then\n"
 	if err != nil || stdout != want {
 		t.Errorf("got %v and\n%swant\n%s", err, stdout, want)
 	}

@@ -14,8 +14,9 @@ type association struct {
 	main    *domain
 }
 
-// graph holds the bindings of accepted associations by the names that they refer to, whether those objects exist or not. So a binding
-// does not come and go with the objects at its ends, and a younger association cannot take the place of an older one meanwhile.
+// graph holds the bindings of accepted associations by the names that they refer to, whether those objects exist or
+// not. So a binding does not come and go with the objects at its ends, and a younger association cannot take the place
+// of an older one meanwhile.
 type graph struct {
 	pushMain map[ref]string // push domain -> association that binds it
 	subMain  map[ref]string // sub play domain -> association that binds it
@@ -31,16 +32,21 @@ func (g graph) admits(s *v1alpha1.DomainAssociationSpec, child, main ref) (v1alp
 	if s.Type == v1alpha1.PushToPlay {
 		if by, bound := g.pushMain[child]; bound {
 			return v1alpha1.ReasonPushDomainAlreadyAssociated, "spec.pushDomainRef.name", fmt.Sprintf(
-				"PushDomain %s is already associated by %s and has one main only: delete one of the two associations", child.name, by), false
+				"PushDomain %s is already associated by %s and has one main only: delete one of the two associations",
+				child.name,
+				by,
+			), false
 		}
 	} else {
 		if by, bound := g.subMain[child]; bound {
 			return v1alpha1.ReasonSubAlreadyAssociated, "spec.subPlayDomainRef.name", fmt.Sprintf(
-				"PlayDomain %s is already a sub by %s and has one main only: delete one of the two associations", child.name, by), false
+					"PlayDomain %s is already a sub by %s and has one main only: delete one of the two associations", child.name, by),
+				false
 		}
 		if by, bound := g.mains[child]; bound {
 			return v1alpha1.ReasonSubIsMain, "spec.subPlayDomainRef.name", fmt.Sprintf(
-				"PlayDomain %s is a main by %s and cannot become a sub: delete that association first, or use another play domain", child.name, by), false
+				"PlayDomain %s is a main by %s and cannot become a sub: delete that association first, or use another play domain",
+				child.name, by), false
 		}
 	}
 	if by, bound := g.subMain[main]; bound {
@@ -60,7 +66,10 @@ func (g graph) bind(s *v1alpha1.DomainAssociationSpec, child, main ref, by strin
 }
 
 func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
-	a := &association{object: o, verdict: Verdict{Kind: v1alpha1.KindDomainAssociation, Namespace: o.Namespace, Name: o.Name}}
+	a := &association{
+		object:  o,
+		verdict: Verdict{Kind: v1alpha1.KindDomainAssociation, Namespace: o.Namespace, Name: o.Name},
+	}
 	c.associations = append(c.associations, a)
 
 	mainRef := ref{o.Namespace, o.Spec.MainPlayDomainRef.Name}
@@ -92,7 +101,11 @@ func (c *compiler) decideAssociation(o *v1alpha1.DomainAssociation) {
 	c.graph.bind(&o.Spec, childRef, mainRef, o.Name)
 	if childOK && c.boundOnly && !c.recorded(o) {
 		a.verdict.WantsBinding = true
-		a.verdict.reject(v1alpha1.ReasonPending, "", fmt.Sprintf("%s %s is free: it is being bound by this association", child.kind(), childRef.name))
+		a.verdict.reject(
+			v1alpha1.ReasonPending,
+			"",
+			fmt.Sprintf("%s %s is free: it is being bound by this association", child.kind(), childRef.name),
+		)
 		return
 	}
 	if childOK && mainOK {
@@ -106,14 +119,15 @@ func (c *compiler) refuse(a *association, reason v1alpha1.Reason, field, message
 	a.verdict.LosesBinding = c.boundOnly && a.verdict.Child != "" && c.recorded(a.object)
 }
 
-// recorded tells whether the claim of the association's child names the association.
+// recorded reports whether the claim of the association's child names the association.
 func (c *compiler) recorded(o *v1alpha1.DomainAssociation) bool {
 	_, child, _ := c.child(o)
 	if child == nil {
 		return false
 	}
 	claim := c.claims[child.hostname]
-	if claim == nil || claim.Spec.ClaimRef == nil || !isOwner(claim.Spec.ClaimRef, child) || claim.Spec.AssociationRef == nil {
+	if claim == nil || claim.Spec.ClaimRef == nil || !isOwner(claim.Spec.ClaimRef, child) ||
+		claim.Spec.AssociationRef == nil {
 		return false
 	}
 	return claim.Spec.AssociationRef.Name == o.Name && claim.Spec.AssociationRef.UID == string(o.UID)
@@ -157,7 +171,12 @@ func (c *compiler) resolve(v *Verdict, d *domain, kind string, at ref, field str
 	of := &Object{Kind: kind, Namespace: at.namespace, Name: at.name}
 	switch {
 	case d == nil:
-		v.unresolved(notFound, field, fmt.Sprintf("there is no %s %s in this namespace: create it, or correct the reference", kind, at.name), of)
+		v.unresolved(
+			notFound,
+			field,
+			fmt.Sprintf("there is no %s %s in this namespace: create it, or correct the reference", kind, at.name),
+			of,
+		)
 	case !d.accepted():
 		v.unresolved(notAccepted, field, fmt.Sprintf("%s %s is not accepted: see its conditions", kind, at.name), of)
 	default:

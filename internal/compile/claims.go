@@ -24,9 +24,11 @@ func (c *compiler) claimVerdict(claim *v1alpha1.DomainClaim) Verdict {
 		Message: fmt.Sprintf("No domain of namespace %s uses the hostname yet", claim.Spec.Namespace)}
 	if owner := c.owners[claim.Name]; owner != nil {
 		v.Owner = fmt.Sprintf("%s %s/%s", owner.kind(), owner.meta.Namespace, owner.meta.Name)
-		bound.Status, bound.Reason, bound.Message = metav1.ConditionTrue, v1alpha1.ReasonBound, "The hostname belongs to "+v.Owner
+		bound.Status, bound.Reason, bound.Message = metav1.ConditionTrue, v1alpha1.ReasonBound, "The hostname belongs to "+
+			v.Owner
 	} else if r := claim.Spec.ClaimRef; r != nil && !c.exists(r) {
-		bound.Reason, bound.Message = v1alpha1.ReasonOwnerGone, "The owner does not exist any more: the operator releases the hostname"
+		bound.Reason, bound.Message = v1alpha1.ReasonOwnerGone, "The owner does not exist any more: the operator releases "+
+			"the hostname"
 	}
 	v.Conditions = append(v.Conditions, bound)
 	v.Reason, v.Message = bound.Reason, bound.Message

@@ -39,7 +39,11 @@ func classes(objects []v1alpha1.MediaClass) map[string]*class {
 		if o.Spec.RTS != nil {
 			selector, err := metav1.LabelSelectorAsSelector(&o.Spec.RTS.NamespaceSelector)
 			if err != nil {
-				k.verdict.reject(v1alpha1.ReasonInvalid, "spec.rts.namespaceSelector", fmt.Sprintf("the selector cannot be used: %v", err))
+				k.verdict.reject(
+					v1alpha1.ReasonInvalid,
+					"spec.rts.namespaceSelector",
+					fmt.Sprintf("the selector cannot be used: %v", err),
+				)
 			} else {
 				k.rts = selector
 			}
@@ -59,7 +63,8 @@ func namespaces(objects []corev1.Namespace) map[string]*corev1.Namespace {
 	return out
 }
 
-// grantsRTS tells whether the class grants RTS to a namespace. Every namespace has its name as a label, as the API server sets it.
+// grantsRTS reports whether the class grants RTS to a namespace. Every namespace has its name as a label, as the API
+// server sets it.
 func (c *compiler) grantsRTS(k *class, namespace string) bool {
 	set := labels.Set{}
 	if ns := c.namespaces[namespace]; ns != nil {
@@ -71,7 +76,7 @@ func (c *compiler) grantsRTS(k *class, namespace string) bool {
 	return k.rts.Matches(set)
 }
 
-// allowsSuffix tells whether the namespace may take a hostname by its annotation.
+// allowsSuffix reports whether the namespace may take a hostname by its annotation.
 func (c *compiler) allowsSuffix(namespace, hostname string) bool {
 	ns := c.namespaces[namespace]
 	if ns == nil {

@@ -1,6 +1,6 @@
-// Package compile turns API objects into Plans and verdicts. It is a pure function: no client, no clock, no globals. The operator,
-// the admission webhooks, "millrace validate" and "millrace standalone" all call it, so each rule that looks at more than one object
-// exists once, here. Rules that look at one object alone are in the CRDs.
+// Package compile turns API objects into Plans and verdicts. It is a pure function: no client, no clock, no globals.
+// The operator, the admission webhooks, "millrace validate" and "millrace standalone" all call it, so each rule that
+// looks at more than one object exists once, here. Rules that look at one object alone are in the CRDs.
 package compile
 
 import (
@@ -14,8 +14,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// Input is all that there is. Objects are expected to have their defaults and to have passed their CRD. The order of the lists does
-// not matter: older objects come first (creationTimestamp, then namespace and name).
+// Input is all that there is. Objects are expected to have their defaults and to have passed their CRD. The order of
+// the lists does not matter: older objects come first (creationTimestamp, then namespace and name).
 type Input struct {
 	PushDomains  []v1alpha1.PushDomain
 	PlayDomains  []v1alpha1.PlayDomain
@@ -27,8 +27,9 @@ type Input struct {
 	Secrets []corev1.Secret
 	// Namespaces of the objects, for their labels and annotations. One that is absent has no labels but its name.
 	Namespaces []corev1.Namespace
-	// BoundOnly accepts a domain only when the claim of its hostname names it, and an association only when the claim of its child names
-	// it. Without it, claims that are not made yet are taken as made. The operator sets it: what it serves is locked first.
+	// BoundOnly accepts a domain only when the claim of its hostname names it, and an association only when the claim of
+	// its child names it. Without it, claims that are not made yet are taken as made. The operator sets it: what it serves
+	// is locked first.
 	BoundOnly bool
 }
 
@@ -42,7 +43,8 @@ type Output struct {
 
 // Compile decides about every object and makes the Plan of each class.
 //
-// An object that is rejected reserves nothing: neither its hostname, nor its place in an association, nor its template id.
+// An object that is rejected reserves nothing: neither its hostname, nor its place in an association, nor its template
+// id.
 func Compile(in Input) Output {
 	c := &compiler{
 		classes:    classes(in.Classes),
@@ -58,9 +60,15 @@ func Compile(in Input) Output {
 		graph:      newGraph(),
 	}
 	c.decideDomains(in.PushDomains, in.PlayDomains)
-	associations := sorted(in.Associations, func(a *v1alpha1.DomainAssociation) *metav1.ObjectMeta { return &a.ObjectMeta })
+	associations := sorted(
+		in.Associations,
+		func(a *v1alpha1.DomainAssociation) *metav1.ObjectMeta { return &a.ObjectMeta },
+	)
 	// The incumbents first: creation times have whole seconds, and whoever is written on the claim of the child has it.
-	slices.SortStableFunc(associations, func(a, b *v1alpha1.DomainAssociation) int { return cmp.Compare(c.rank(a), c.rank(b)) })
+	slices.SortStableFunc(
+		associations,
+		func(a, b *v1alpha1.DomainAssociation) int { return cmp.Compare(c.rank(a), c.rank(b)) },
+	)
 	for _, a := range associations {
 		c.decideAssociation(a)
 	}
@@ -126,8 +134,8 @@ func (o Output) Plan(class string) *plan.Plan {
 	return nil
 }
 
-// OnePlan joins the Plans of all classes, for a process that serves them all. Hostnames are unique over all classes, so nothing
-// collides. The class of the result is always "all": a class that comes or goes does not make it another Plan.
+// OnePlan joins the Plans of all classes, for a process that serves them all. Hostnames are unique over all classes, so
+// nothing collides. The class of the result is always "all": a class that comes or goes does not make it another Plan.
 func (o Output) OnePlan() *plan.Plan {
 	all := &plan.Plan{Class: "all"}
 	for _, p := range o.Plans {

@@ -38,18 +38,33 @@ func (c *compiler) decideDomains(push []v1alpha1.PushDomain, play []v1alpha1.Pla
 	for i := range push {
 		o := &push[i]
 		d := &domain{meta: &o.ObjectMeta, push: o, hostname: string(o.Spec.Hostname), className: o.Spec.ClassName}
-		d.verdict = Verdict{Kind: v1alpha1.KindPushDomain, Namespace: o.Namespace, Name: o.Name, Hostname: d.hostname, Type: "Push"}
+		d.verdict = Verdict{
+			Kind:      v1alpha1.KindPushDomain,
+			Namespace: o.Namespace,
+			Name:      o.Name,
+			Hostname:  d.hostname,
+			Type:      "Push",
+		}
 		c.push[refOf(d.meta)] = d
 		c.domains = append(c.domains, d)
 	}
 	for i := range play {
 		o := &play[i]
 		d := &domain{meta: &o.ObjectMeta, play: o, hostname: string(o.Spec.Hostname), className: o.Spec.ClassName}
-		d.verdict = Verdict{Kind: v1alpha1.KindPlayDomain, Namespace: o.Namespace, Name: o.Name, Hostname: d.hostname, Type: string(o.Spec.Type)}
+		d.verdict = Verdict{
+			Kind:      v1alpha1.KindPlayDomain,
+			Namespace: o.Namespace,
+			Name:      o.Name,
+			Hostname:  d.hostname,
+			Type:      string(o.Spec.Type),
+		}
 		c.play[refOf(d.meta)] = d
 		c.domains = append(c.domains, d)
 	}
-	slices.SortStableFunc(c.domains, func(a, b *domain) int { return cmp.Or(older(a.meta, b.meta), cmp.Compare(a.kind(), b.kind())) })
+	slices.SortStableFunc(
+		c.domains,
+		func(a, b *domain) int { return cmp.Or(older(a.meta, b.meta), cmp.Compare(a.kind(), b.kind())) },
+	)
 	for _, d := range c.domains {
 		c.decideDomain(d)
 	}
@@ -70,7 +85,11 @@ func (c *compiler) decideDomain(d *domain) {
 	if c.boundOnly && !c.holds(d) {
 		c.claimants[d.hostname] = d
 		d.verdict.WantsClaim = true
-		d.verdict.reject(v1alpha1.ReasonPending, "spec.hostname", fmt.Sprintf("hostname %s is free: it is being claimed for this domain", d.hostname))
+		d.verdict.reject(
+			v1alpha1.ReasonPending,
+			"spec.hostname",
+			fmt.Sprintf("hostname %s is free: it is being claimed for this domain", d.hostname),
+		)
 		return
 	}
 	d.class = k
@@ -82,23 +101,34 @@ func (c *compiler) decideDomain(d *domain) {
 func (c *compiler) admits(d *domain, k *class) (reason v1alpha1.Reason, field, message string, ok bool) {
 	switch {
 	case d.meta.DeletionTimestamp != nil:
-		return v1alpha1.ReasonTerminating, "", "the domain is being deleted: its hostname is free when the pods have dropped it", false
+		return v1alpha1.ReasonTerminating, "", "the domain is being deleted: its hostname is free when the pods have " +
+			"dropped it", false
 	case k == nil:
-		return v1alpha1.ReasonClassNotFound, "spec.className", fmt.Sprintf("there is no MediaClass %s: create it, or name another class", d.className), false
+		return v1alpha1.ReasonClassNotFound, "spec.className", fmt.Sprintf(
+			"there is no MediaClass %s: create it, or name another class",
+			d.className,
+		), false
 	case !k.valid():
-		return v1alpha1.ReasonClassInvalid, "spec.className", fmt.Sprintf("MediaClass %s is not usable: the platform has to correct it", d.className), false
+		return v1alpha1.ReasonClassInvalid, "spec.className", fmt.Sprintf(
+			"MediaClass %s is not usable: the platform has to correct it",
+			d.className,
+		), false
 	}
 	if reason, message, ok := c.mayClaim(d, k); !ok {
 		return reason, "spec.hostname", message, false
 	}
 	if d.play != nil && d.play.Spec.Type == v1alpha1.PlayRTS && !c.grantsRTS(k, d.meta.Namespace) {
 		return v1alpha1.ReasonRTSNotGranted, "spec.type", fmt.Sprintf(
-			"MediaClass %s does not grant RTS to this namespace: ask the platform to add the namespace to spec.rts.namespaceSelector of the class", d.className), false
+			"MediaClass %s does not grant RTS to this namespace: ask the platform to add the namespace to "+
+				"spec.rts.namespaceSelector of the class",
+			d.className,
+		), false
 	}
 	return "", "", "", true
 }
 
-// mayClaim decides whether a domain may have its hostname. A claim decides; without one, the first accepted domain has it.
+// mayClaim decides whether a domain may have its hostname. A claim decides; without one, the first accepted domain has
+// it.
 func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool) {
 	claim := c.claims[d.hostname]
 	if claim != nil && claim.Spec.Namespace != d.meta.Namespace {
@@ -109,7 +139,10 @@ func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool)
 			return v1alpha1.ReasonHostnameConflict, takenBy(d.hostname, r.Kind, r.Name), false
 		}
 		return v1alpha1.ReasonHostnameConflict, fmt.Sprintf(
-			"hostname %s is still held for the deleted %s of this name: it is free when the pods have dropped it", d.hostname, d.kind()), false
+			"hostname %s is still held for the deleted %s of this name: it is free when the pods have dropped it",
+			d.hostname,
+			d.kind(),
+		), false
 	}
 	if owner := cmp.Or(c.owners[d.hostname], c.claimants[d.hostname]); owner != nil {
 		if owner.meta.Namespace == d.meta.Namespace {
@@ -123,20 +156,28 @@ func (c *compiler) mayClaim(d *domain, k *class) (v1alpha1.Reason, string, bool)
 	switch k.object.Spec.Claims {
 	case v1alpha1.ClaimsNever:
 		return v1alpha1.ReasonHostnameNotPermitted, fmt.Sprintf(
-			"MediaClass %s gives hostnames by DomainClaim only: ask the platform for a DomainClaim %s for this namespace", d.className, d.hostname), false
+			"MediaClass %s gives hostnames by DomainClaim only: ask the platform for a DomainClaim %s for this namespace",
+			d.className,
+			d.hostname,
+		), false
 	case v1alpha1.ClaimsSameSuffix:
 		if !c.allowsSuffix(d.meta.Namespace, d.hostname) {
 			return v1alpha1.ReasonHostnameNotPermitted, fmt.Sprintf(
-				"hostname %s is not below a suffix that this namespace may use: ask the platform to add it to the annotation %s of the namespace", d.hostname, v1alpha1.AnnotationAllowedSuffixes), false
+				"hostname %s is not below a suffix that this namespace may use: ask the platform to add it to the annotation %s "+
+					"of the namespace",
+				d.hostname,
+				v1alpha1.AnnotationAllowedSuffixes,
+			), false
 		}
 	}
 	return "", "", true
 }
 
-// holds tells whether the claim of the domain's hostname names the domain, this very one.
+// holds reports whether the claim of the domain's hostname names the domain, this very one.
 func (c *compiler) holds(d *domain) bool {
 	claim := c.claims[d.hostname]
-	return claim != nil && claim.Spec.ClaimRef != nil && isOwner(claim.Spec.ClaimRef, d) && claim.Spec.ClaimRef.UID == string(d.meta.UID)
+	return claim != nil && claim.Spec.ClaimRef != nil && isOwner(claim.Spec.ClaimRef, d) &&
+		claim.Spec.ClaimRef.UID == string(d.meta.UID)
 }
 
 func taken(hostname string) string {
@@ -144,7 +185,12 @@ func taken(hostname string) string {
 }
 
 func takenBy(hostname, kind, name string) string {
-	return fmt.Sprintf("hostname %s already belongs to %s %s: a hostname is one push domain or one play domain, choose another", hostname, kind, name)
+	return fmt.Sprintf(
+		"hostname %s already belongs to %s %s: a hostname is one push domain or one play domain, choose another",
+		hostname,
+		kind,
+		name,
+	)
 }
 
 func isOwner(r *v1alpha1.ClaimReference, d *domain) bool {

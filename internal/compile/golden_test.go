@@ -21,7 +21,8 @@ func init() { flag.Bool("update", false, "rewrite testdata/*.out.yaml") }
 
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
-// TestGolden compiles testdata/*.in.yaml and compares with *.out.yaml. The first line of a case says the rule that it is about.
+// TestGolden compiles testdata/*.in.yaml and compares with *.out.yaml. The first line of a case says the rule that it
+// is about.
 func TestGolden(t *testing.T) {
 	for name, in := range goldenInputs(t) {
 		t.Run(name, func(t *testing.T) {
@@ -86,14 +87,24 @@ func TestOnePlanJoinsClasses(t *testing.T) {
 		t.Errorf("the joined plan is not valid: %v", err)
 	}
 	if len(all.Push) != 1 || len(all.Play) != 2 || len(all.Templates) != 1 {
-		t.Errorf("got %d push domains, %d play domains and %d templates, want 1, 2 and 1", len(all.Push), len(all.Play), len(all.Templates))
+		t.Errorf(
+			"got %d push domains, %d play domains and %d templates, want 1, 2 and 1",
+			len(all.Push),
+			len(all.Play),
+			len(all.Templates),
+		)
 	}
 	if out.Plan("shared") == nil || out.Plan("gone") != nil {
 		t.Error("Plan does not find a class by its name")
 	}
 	none, one := compile.Output{}.OnePlan(), compile.Compile(inputs["push-to-rts-main"]).OnePlan()
 	if none.Class != all.Class || one.Class != all.Class {
-		t.Errorf("the joined plan of none, one and two classes is for %q, %q and %q: want one name", none.Class, one.Class, all.Class)
+		t.Errorf(
+			"the joined plan of none, one and two classes is for %q, %q and %q: want one name",
+			none.Class,
+			one.Class,
+			all.Class,
+		)
 	}
 }
 
@@ -144,14 +155,29 @@ func goldenInputs(t *testing.T) map[string]compile.Input {
 }
 
 func shuffle(random *rand.Rand, in *compile.Input) {
-	random.Shuffle(len(in.PushDomains), func(i, j int) { in.PushDomains[i], in.PushDomains[j] = in.PushDomains[j], in.PushDomains[i] })
-	random.Shuffle(len(in.PlayDomains), func(i, j int) { in.PlayDomains[i], in.PlayDomains[j] = in.PlayDomains[j], in.PlayDomains[i] })
-	random.Shuffle(len(in.Associations), func(i, j int) { in.Associations[i], in.Associations[j] = in.Associations[j], in.Associations[i] })
-	random.Shuffle(len(in.Templates), func(i, j int) { in.Templates[i], in.Templates[j] = in.Templates[j], in.Templates[i] })
+	random.Shuffle(
+		len(in.PushDomains),
+		func(i, j int) { in.PushDomains[i], in.PushDomains[j] = in.PushDomains[j], in.PushDomains[i] },
+	)
+	random.Shuffle(
+		len(in.PlayDomains),
+		func(i, j int) { in.PlayDomains[i], in.PlayDomains[j] = in.PlayDomains[j], in.PlayDomains[i] },
+	)
+	random.Shuffle(
+		len(in.Associations),
+		func(i, j int) { in.Associations[i], in.Associations[j] = in.Associations[j], in.Associations[i] },
+	)
+	random.Shuffle(
+		len(in.Templates),
+		func(i, j int) { in.Templates[i], in.Templates[j] = in.Templates[j], in.Templates[i] },
+	)
 	random.Shuffle(len(in.Classes), func(i, j int) { in.Classes[i], in.Classes[j] = in.Classes[j], in.Classes[i] })
 	random.Shuffle(len(in.Claims), func(i, j int) { in.Claims[i], in.Claims[j] = in.Claims[j], in.Claims[i] })
 	random.Shuffle(len(in.Secrets), func(i, j int) { in.Secrets[i], in.Secrets[j] = in.Secrets[j], in.Secrets[i] })
-	random.Shuffle(len(in.Namespaces), func(i, j int) { in.Namespaces[i], in.Namespaces[j] = in.Namespaces[j], in.Namespaces[i] })
+	random.Shuffle(
+		len(in.Namespaces),
+		func(i, j int) { in.Namespaces[i], in.Namespaces[j] = in.Namespaces[j], in.Namespaces[i] },
+	)
 }
 
 func encode(t *testing.T, value any) string {

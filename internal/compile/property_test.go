@@ -17,7 +17,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// The names that random objects are made of: few, so that they meet, and mostly good ones, so that the rules behind come into play.
+// The names that random objects are made of: few, so that they meet, and mostly good ones, so that the rules behind
+// come into play.
 func someNamespaces() []string {
 	return []string{"tenant-one", "tenant-one", "tenant-one", "tenant-two"}
 }
@@ -25,15 +26,24 @@ func someNamespaces() []string {
 func someNames() []string { return []string{"a", "b", "c", "d"} }
 
 func someHosts() []v1alpha1.Hostname {
-	return []v1alpha1.Hostname{"a.example.com", "b.example.com", "c.example.com", "d.example.com", "e.example.com", "f.example.com", "g.example.com", "h.example.org"}
+	return []v1alpha1.Hostname{
+		"a.example.com",
+		"b.example.com",
+		"c.example.com",
+		"d.example.com",
+		"e.example.com",
+		"f.example.com",
+		"g.example.com",
+		"h.example.org",
+	}
 }
 
 func someClasses() []string {
 	return []string{"east", "east", "east", "east", "east", "west", "west", "closed", "broken", "gone"}
 }
 
-// TestRandomServicesAreSound compiles random sets of objects: the result does not depend on their order, and the domain rules hold in
-// every Plan.
+// TestRandomServicesAreSound compiles random sets of objects: the result does not depend on their order, and the domain
+// rules hold in every Plan.
 func TestRandomServicesAreSound(t *testing.T) {
 	met := map[v1alpha1.Reason]int{}
 	for seed := range uint64(600) {
@@ -58,11 +68,16 @@ func TestRandomServicesAreSound(t *testing.T) {
 		}
 	}
 	for _, reason := range []v1alpha1.Reason{
-		v1alpha1.ReasonHostnameConflict, v1alpha1.ReasonHostnameNotPermitted, v1alpha1.ReasonClassNotFound, v1alpha1.ReasonClassInvalid,
-		v1alpha1.ReasonRTSNotGranted, v1alpha1.ReasonPushDomainAlreadyAssociated, v1alpha1.ReasonSubAlreadyAssociated, v1alpha1.ReasonMainIsSub,
-		v1alpha1.ReasonSubIsMain, v1alpha1.ReasonRegionMismatch, v1alpha1.ReasonPlayDomainIsSub, v1alpha1.ReasonTemplateIDConflict,
-		v1alpha1.ReasonTerminating, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretInvalid, v1alpha1.ReasonPushDomainNotFound,
-		v1alpha1.ReasonPushDomainNotAccepted, v1alpha1.ReasonPlayDomainNotFound, v1alpha1.ReasonPlayDomainNotAccepted, v1alpha1.ReasonPlayDomainNotAssociated,
+		v1alpha1.ReasonHostnameConflict, v1alpha1.ReasonHostnameNotPermitted, v1alpha1.ReasonClassNotFound,
+		v1alpha1.ReasonClassInvalid,
+		v1alpha1.ReasonRTSNotGranted, v1alpha1.ReasonPushDomainAlreadyAssociated, v1alpha1.ReasonSubAlreadyAssociated,
+		v1alpha1.ReasonMainIsSub,
+		v1alpha1.ReasonSubIsMain, v1alpha1.ReasonRegionMismatch, v1alpha1.ReasonPlayDomainIsSub,
+		v1alpha1.ReasonTemplateIDConflict,
+		v1alpha1.ReasonTerminating, v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretInvalid,
+		v1alpha1.ReasonPushDomainNotFound,
+		v1alpha1.ReasonPushDomainNotAccepted, v1alpha1.ReasonPlayDomainNotFound, v1alpha1.ReasonPlayDomainNotAccepted,
+		v1alpha1.ReasonPlayDomainNotAssociated,
 	} {
 		if met[reason] < 5 {
 			t.Errorf("the random services met %s %d times: make it likelier", reason, met[reason])
@@ -172,15 +187,35 @@ func randomInput(pick func(n int) int) compile.Input {
 	}
 
 	in := compile.Input{Classes: []v1alpha1.MediaClass{
-		{ObjectMeta: metav1.ObjectMeta{Name: "east"}, Spec: v1alpha1.MediaClassSpec{Region: "east", RTS: &v1alpha1.RTSGrant{}}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "west"}, Spec: v1alpha1.MediaClassSpec{Region: "west", RTS: &v1alpha1.RTSGrant{}, Claims: v1alpha1.ClaimsSameSuffix}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "closed"}, Spec: v1alpha1.MediaClassSpec{Region: "east", Claims: one(pick, []v1alpha1.ClaimPolicy{v1alpha1.ClaimsNever, v1alpha1.ClaimsAlways})}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{NamespaceSelector: metav1.LabelSelector{
-			MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Maybe"}}}}}},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "east"},
+			Spec:       v1alpha1.MediaClassSpec{Region: "east", RTS: &v1alpha1.RTSGrant{}},
+		},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "west"},
+			Spec:       v1alpha1.MediaClassSpec{Region: "west", RTS: &v1alpha1.RTSGrant{}, Claims: v1alpha1.ClaimsSameSuffix},
+		},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "closed"},
+			Spec: v1alpha1.MediaClassSpec{
+				Region: "east",
+				Claims: one(pick, []v1alpha1.ClaimPolicy{v1alpha1.ClaimsNever, v1alpha1.ClaimsAlways}),
+			},
+		},
+		{
+			ObjectMeta: metav1.ObjectMeta{Name: "broken"},
+			Spec: v1alpha1.MediaClassSpec{RTS: &v1alpha1.RTSGrant{NamespaceSelector: metav1.LabelSelector{
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Maybe"}}}}},
+		},
 	}}
 	for _, ns := range slices.Compact(someNamespaces()) {
 		in.Namespaces = append(in.Namespaces, corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns,
-			Annotations: map[string]string{v1alpha1.AnnotationAllowedSuffixes: one(pick, []string{"", "example.com", "example.com", "example.org, a.example.com"})}}})
+			Annotations: map[string]string{
+				v1alpha1.AnnotationAllowedSuffixes: one(
+					pick,
+					[]string{"", "example.com", "example.com", "example.org, a.example.com"},
+				),
+			}}})
 	}
 	for range pick(7) {
 		if m, fresh := meta("push"); fresh {
@@ -227,10 +262,17 @@ func randomInput(pick func(n int) int) compile.Input {
 		if pick(8) > 0 {
 			continue
 		}
-		claim := v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: string(host)}, Spec: v1alpha1.DomainClaimSpec{Namespace: one(pick, someNamespaces())}}
+		claim := v1alpha1.DomainClaim{
+			ObjectMeta: metav1.ObjectMeta{Name: string(host)},
+			Spec:       v1alpha1.DomainClaimSpec{Namespace: one(pick, someNamespaces())},
+		}
 		if pick(2) == 0 {
 			kind := one(pick, []string{v1alpha1.KindPushDomain, v1alpha1.KindPlayDomain})
-			claim.Spec.ClaimRef = &v1alpha1.ClaimReference{Kind: kind, Namespace: claim.Spec.Namespace, Name: one(pick, someNames())}
+			claim.Spec.ClaimRef = &v1alpha1.ClaimReference{
+				Kind:      kind,
+				Namespace: claim.Spec.Namespace,
+				Name:      one(pick, someNames()),
+			}
 		}
 		in.Claims = append(in.Claims, claim)
 	}

@@ -138,7 +138,10 @@ func protocols(s *v1alpha1.StandardPlay) []plan.Protocol {
 	if s == nil || len(s.Protocols) == 0 {
 		return all
 	}
-	return slices.DeleteFunc(all, func(p plan.Protocol) bool { return !slices.Contains(s.Protocols, v1alpha1.PlayProtocol(p)) })
+	return slices.DeleteFunc(
+		all,
+		func(p plan.Protocol) bool { return !slices.Contains(s.Protocols, v1alpha1.PlayProtocol(p)) },
+	)
 }
 
 // The sound of a rendition that does not say more. Opus always runs at 48 kHz (RFC 7587 section 4.1).
@@ -171,9 +174,19 @@ func planTemplate(t *template) plan.Template {
 	a := &s.Audio
 	switch v1alpha1.AudioCodec(out.AudioCodec) {
 	case v1alpha1.AudioOpus:
-		out.AudioKbps, out.Channels, out.SampleRate = int(cmp.Or(a.BitrateKbps, opusKbps)), int(cmp.Or(a.Channels, allChannels)), opusRate
+		out.AudioKbps, out.Channels, out.SampleRate = int(
+			cmp.Or(a.BitrateKbps, opusKbps),
+		), int(
+			cmp.Or(a.Channels, allChannels),
+		), opusRate
 	case v1alpha1.AudioAAC:
-		out.AudioKbps, out.Channels, out.SampleRate = int(cmp.Or(a.BitrateKbps, aacKbps)), int(cmp.Or(a.Channels, allChannels)), int(cmp.Or(a.SampleRateHz, aacRate))
+		out.AudioKbps, out.Channels, out.SampleRate = int(
+			cmp.Or(a.BitrateKbps, aacKbps),
+		), int(
+			cmp.Or(a.Channels, allChannels),
+		), int(
+			cmp.Or(a.SampleRateHz, aacRate),
+		)
 	}
 	return out
 }

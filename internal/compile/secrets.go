@@ -26,8 +26,8 @@ func secrets(objects []corev1.Secret) map[ref]*corev1.Secret {
 	return out
 }
 
-// resolveSecrets reads the Secrets of an accepted domain. What cannot be read fails closed: without signing keys no new URL is good,
-// without a certificate there is no TLS, without the key of the callback there is no callback.
+// resolveSecrets reads the Secrets of an accepted domain. What cannot be read fails closed: without signing keys no new
+// URL is good, without a certificate there is no TLS, without the key of the callback there is no callback.
 func (c *compiler) resolveSecrets(d *domain) {
 	if d.push != nil {
 		c.resolveAuth(d, &d.push.Spec.Auth)
@@ -55,10 +55,18 @@ func (c *compiler) resolveAuth(d *domain, a *v1alpha1.Auth) {
 		d.badSecret("spec.auth.secretRef.name", secret, "has no key primary: add it with 16 to 64 letters and digits")
 		return
 	case !isSigningKey(primary):
-		d.badSecret("spec.auth.secretRef.name", secret, "has a key primary that is not 16 to 64 letters and digits: replace it")
+		d.badSecret(
+			"spec.auth.secretRef.name",
+			secret,
+			"has a key primary that is not 16 to 64 letters and digits: replace it",
+		)
 		return
 	case backup != "" && !isSigningKey(backup):
-		d.badSecret("spec.auth.secretRef.name", secret, "has a key backup that is not 16 to 64 letters and digits: replace or remove it")
+		d.badSecret(
+			"spec.auth.secretRef.name",
+			secret,
+			"has a key backup that is not 16 to 64 letters and digits: replace or remove it",
+		)
 		return
 	}
 	d.auth = plan.Auth{Type: plan.AuthType(a.Type), Primary: primary, Backup: backup}
@@ -88,7 +96,11 @@ func (c *compiler) resolveTLS(d *domain, t *v1alpha1.DomainTLS) {
 		return
 	}
 	if err := pair.Leaf.VerifyHostname(d.hostname); err != nil {
-		d.badSecret(field, secret, fmt.Sprintf("has a certificate that is not for %s: issue one with that DNS name", d.hostname))
+		d.badSecret(
+			field,
+			secret,
+			fmt.Sprintf("has a certificate that is not for %s: issue one with that DNS name", d.hostname),
+		)
 		return
 	}
 	d.tls = &plan.KeyPair{Cert: cert, Key: key}
@@ -123,8 +135,12 @@ func (c *compiler) secret(d *domain, field string, r *v1alpha1.SecretReference, 
 	at := ref{d.meta.Namespace, r.Name}
 	secret := c.secrets[at]
 	if secret == nil {
-		d.verdict.unresolved(v1alpha1.ReasonSecretNotFound, field, fmt.Sprintf("there is no Secret %s in this namespace: create it; %s", r.Name, until),
-			&Object{Kind: "Secret", Namespace: at.namespace, Name: at.name})
+		d.verdict.unresolved(
+			v1alpha1.ReasonSecretNotFound,
+			field,
+			fmt.Sprintf("there is no Secret %s in this namespace: create it; %s", r.Name, until),
+			&Object{Kind: "Secret", Namespace: at.namespace, Name: at.name},
+		)
 		return nil, false
 	}
 	return secret, true
@@ -135,7 +151,7 @@ func (d *domain) badSecret(field string, s *corev1.Secret, what string) {
 		&Object{Kind: "Secret", Namespace: s.Namespace, Name: s.Name})
 }
 
-// isSigningKey tells whether a key is 16 to 64 ASCII letters and digits.
+// isSigningKey reports whether a key is 16 to 64 ASCII letters and digits.
 func isSigningKey(key string) bool {
 	if len(key) < 16 || len(key) > 64 {
 		return false

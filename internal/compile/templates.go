@@ -23,7 +23,10 @@ type templateKey struct {
 func (t *template) accepted() bool { return !t.verdict.has(v1alpha1.ConditionAccepted) }
 
 func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
-	t := &template{object: o, verdict: Verdict{Kind: v1alpha1.KindRTSTranscodeTemplate, Namespace: o.Namespace, Name: o.Name}}
+	t := &template{
+		object:  o,
+		verdict: Verdict{Kind: v1alpha1.KindRTSTranscodeTemplate, Namespace: o.Namespace, Name: o.Name},
+	}
 	at := ref{o.Namespace, o.Spec.PlayDomainRef.Name}
 	key := templateKey{at, o.Spec.TemplateID}
 	defer func() {
@@ -43,7 +46,11 @@ func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
 	for _, other := range c.byID[key] {
 		if app, clash := clashes(other, o); clash {
 			t.verdict.reject(v1alpha1.ReasonTemplateIDConflict, "spec.templateID", fmt.Sprintf(
-				"RTSTranscodeTemplate %s already has the id %s for %s of this play domain: choose another id", other.object.Name, o.Spec.TemplateID, app))
+				"RTSTranscodeTemplate %s already has the id %s for %s of this play domain: choose another id",
+				other.object.Name,
+				o.Spec.TemplateID,
+				app,
+			))
 			return
 		}
 	}
@@ -59,7 +66,8 @@ func (c *compiler) decideTemplate(o *v1alpha1.RTSTranscodeTemplate) {
 	}
 }
 
-// clashes tells whether an accepted template of the same id and play domain serves an app that the new one serves too, and names the app.
+// clashes reports whether an accepted template of the same id and play domain serves an app that the new one serves
+// too, and names the app.
 func clashes(other *template, o *v1alpha1.RTSTranscodeTemplate) (string, bool) {
 	a, b := &other.object.Spec, &o.Spec
 	if !other.accepted() {

@@ -16,7 +16,7 @@ type Verdict struct {
 	Namespace string `json:"namespace,omitempty"` // empty for cluster-scoped kinds
 	Name      string `json:"name"`
 
-	// Accepted tells whether the object takes part in the configuration.
+	// Accepted reports whether the object takes part in the configuration.
 	Accepted bool `json:"accepted"`
 	// Reason and Message are those of the first condition that is not True, or of Accepted.
 	Reason  v1alpha1.Reason `json:"reason"`
@@ -32,7 +32,8 @@ type Verdict struct {
 	Type string `json:"type,omitempty"`
 	// Role of a play domain.
 	Role v1alpha1.PlayRole `json:"role,omitempty"`
-	// Main is the hostname of the main play domain: that a push domain feeds, that a sub or an association or a template has.
+	// Main is the hostname of the main play domain: that a push domain feeds, that a sub or an association or a template
+	// has.
 	Main string `json:"main,omitempty"`
 	// Child is the hostname of the push domain or of the sub of an association.
 	Child string `json:"child,omitempty"`
@@ -45,8 +46,8 @@ type Verdict struct {
 	WantsClaim bool `json:"wantsClaim,omitempty"`
 	// WantsBinding, with Input.BoundOnly: all that an association lacks is its name on the claim of its child.
 	WantsBinding bool `json:"wantsBinding,omitempty"`
-	// LosesBinding, with Input.BoundOnly: the claim of its child names an association that is rejected, and so keeps the child from others.
-	// An association is bound before its main is there, so what rejects it may come later.
+	// LosesBinding, with Input.BoundOnly: the claim of its child names an association that is rejected, and so keeps the
+	// child from others. An association is bound before its main is there, so what rejects it may come later.
 	LosesBinding bool `json:"losesBinding,omitempty"`
 }
 
@@ -89,11 +90,17 @@ func (v *Verdict) Condition(conditionType string) *Condition {
 }
 
 func (v *Verdict) reject(reason v1alpha1.Reason, field, message string) {
-	v.Problems = append(v.Problems, Problem{Condition: v1alpha1.ConditionAccepted, Reason: reason, Message: message, Field: field})
+	v.Problems = append(
+		v.Problems,
+		Problem{Condition: v1alpha1.ConditionAccepted, Reason: reason, Message: message, Field: field},
+	)
 }
 
 func (v *Verdict) unresolved(reason v1alpha1.Reason, field, message string, of *Object) {
-	v.Problems = append(v.Problems, Problem{Condition: v1alpha1.ConditionResolvedRefs, Reason: reason, Message: message, Field: field, Of: of})
+	v.Problems = append(
+		v.Problems,
+		Problem{Condition: v1alpha1.ConditionResolvedRefs, Reason: reason, Message: message, Field: field, Of: of},
+	)
 }
 
 func (v *Verdict) has(condition string) bool {
@@ -105,7 +112,10 @@ func (v *Verdict) conclude(good, resolved string) {
 	v.Accepted = !v.has(v1alpha1.ConditionAccepted)
 	v.Conditions = append(v.Conditions, v.condition(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, good))
 	if resolved != "" {
-		v.Conditions = append(v.Conditions, v.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, resolved))
+		v.Conditions = append(
+			v.Conditions,
+			v.condition(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, resolved),
+		)
 	}
 	first := v.Conditions[0]
 	for _, c := range v.Conditions {

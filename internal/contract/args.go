@@ -2,22 +2,25 @@ package contract
 
 import "strconv"
 
-// Flags of the commands "millrace ingest|relay|edge|transcoder" that the operator sets. The commands have more, for other uses.
+// Flags of the commands "millrace ingest|relay|edge|transcoder" that the operator sets. The commands have more, for
+// other uses.
 const (
-	FlagClass         = "class"
-	FlagRegion        = "region"
-	FlagDrainSeconds  = "drain-seconds"
-	FlagRTMPPort      = "rtmp-port"
-	FlagRTMPSPort     = "rtmps-port"
-	FlagHTTPPort      = "http-port"
-	FlagHTTPSPort     = "https-port"
-	FlagMediaPort     = "media-port"
-	FlagInternalPort  = "internal-port"
-	FlagRTSPPort      = "rtsp-port"
-	FlagAdminPort     = "admin-port"
-	FlagAdvertise     = "media-advertise"      // addresses, IP or IP:port with commas; used while the Plan's addresses do not name the pod
+	FlagClass        = "class"
+	FlagRegion       = "region"
+	FlagDrainSeconds = "drain-seconds"
+	FlagRTMPPort     = "rtmp-port"
+	FlagRTMPSPort    = "rtmps-port"
+	FlagHTTPPort     = "http-port"
+	FlagHTTPSPort    = "https-port"
+	FlagMediaPort    = "media-port"
+	FlagInternalPort = "internal-port"
+	FlagRTSPPort     = "rtsp-port"
+	FlagAdminPort    = "admin-port"
+	// addresses, IP or IP:port with commas; used while the Plan's addresses do not name the pod
+	FlagAdvertise     = "media-advertise"
 	FlagAdvertisePort = "media-advertise-port" // that players are told with HOST_IPS or POD_IP; 0: the media port
-	FlagAddressFrom   = "media-address-from"   // host or pod: which of HOST_IPS and POD_IP players are told when nothing else says
+	// host or pod: which of HOST_IPS and POD_IP players are told when nothing else says
+	FlagAddressFrom = "media-address-from"
 )
 
 // CommandFarewell is the command of the second container of a relay's pod.

@@ -1,5 +1,5 @@
-// Package contract names what the operator, which renders pods, and the pods themselves agree on: names, labels, ports, paths,
-// variables. It holds constants and pure functions only.
+// Package contract names what the operator, which renders pods, and the pods themselves agree on: names, labels, ports,
+// paths, variables. It holds constants and pure functions only.
 package contract
 
 import (
@@ -22,7 +22,7 @@ const (
 // Roles lists all roles in the order in which media passes them.
 func Roles() []Role { return []Role{Ingest, Transcoder, Relay, Edge, Recorder} }
 
-// Announces tells whether pods of the role have streams of their own that others pull.
+// Announces reports whether pods of the role have streams of their own that others pull.
 func (r Role) Announces() bool { return r == Ingest || r == Transcoder }
 
 // The namespaces in which the operator and the media pods run, unless flags say otherwise.
@@ -31,8 +31,8 @@ const (
 	MediaNamespace    = "millrace-media"
 )
 
-// Labels of everything that the operator renders. The endpointslice controller copies those of a Service onto its EndpointSlices:
-// that is how pods find each other.
+// Labels of everything that the operator renders. The endpointslice controller copies those of a Service onto its
+// EndpointSlices: that is how pods find each other.
 const (
 	LabelName      = "app.kubernetes.io/name"
 	LabelManagedBy = "app.kubernetes.io/managed-by"
@@ -44,7 +44,8 @@ const (
 	ManagedBy = "millrace-operator"
 )
 
-// AnnotationPublicEndpoints is set on a pod by network plugins: the addresses, ip:port with commas, at which it is reached for media.
+// AnnotationPublicEndpoints is set on a pod by network plugins: the addresses, ip:port with commas, at which it is
+// reached for media.
 const AnnotationPublicEndpoints = "live.millrace.dev/public-endpoints"
 
 // Labels are the labels of a pool.
@@ -93,9 +94,10 @@ const PathAnnounce = "/v1/announce"
 
 // Folders of a container.
 const (
-	PlanDir  = "/etc/millrace/plan" // one projected volume: a folder per chunk, named by its number, with the keys of its Secret as files
-	TLSDir   = "/etc/millrace/tls"  // tls.crt, tls.key and ca.crt, which may hold several certificates
-	StateDir = "/var/lib/millrace"  // the last good Plan and the last known peers outlive a restart of the container
+	// one projected volume: a folder per chunk, named by its number, with the keys of its Secret as files
+	PlanDir  = "/etc/millrace/plan"
+	TLSDir   = "/etc/millrace/tls" // tls.crt, tls.key and ca.crt, which may hold several certificates
+	StateDir = "/var/lib/millrace" // the last good Plan and the last known peers outlive a restart of the container
 )
 
 // Variables of a container, from the downward API.
@@ -115,7 +117,8 @@ const (
 	KillAfterDrain      = 30
 )
 
-// PlanChunks is the number of Secrets that a Plan is delivered in. All exist always, so that a Role and a volume can name them.
+// PlanChunks is the number of Secrets that a Plan is delivered in. All exist always, so that a Role and a volume can
+// name them.
 const PlanChunks = 8
 
 // PoolName is the name of a pool's Deployment, ServiceAccount, Role, RoleBinding and public Service.

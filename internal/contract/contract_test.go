@@ -37,8 +37,10 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"spiffe://other/default/ingest", "https://millrace/default/ingest", "spiffe://millrace/default", "spiffe://millrace//ingest",
-		"spiffe://millrace/default/", "spiffe://millrace/default/ingest/more", "spiffe://millrace/default/ingest?x", "spiffe://a@millrace/default/ingest",
+		"spiffe://other/default/ingest", "https://millrace/default/ingest", "spiffe://millrace/default",
+		"spiffe://millrace//ingest",
+		"spiffe://millrace/default/", "spiffe://millrace/default/ingest/more", "spiffe://millrace/default/ingest?x",
+		"spiffe://a@millrace/default/ingest",
 	} {
 		u, err := url.Parse(text)
 		if err != nil {

@@ -1,5 +1,5 @@
-// Package kube is what a media pod asks of the API server: its pool's Plan, and which other pods there are. Nothing depends on it: while
-// the API server is away, the pod runs on what it knows.
+// Package kube is what a media pod asks of the API server: its pool's Plan, and which other pods there are. Nothing
+// depends on it: while the API server is away, the pod runs on what it knows.
 package kube
 
 import (
@@ -58,8 +58,8 @@ func For(conf *rest.Config, opt Options) (*Client, error) {
 
 var errWatchEnded = errors.New("the watch ended")
 
-// again runs something that lasts, until the context ends, with growing pauses after it failed soon. The first time fails like any
-// other: an API server that is away at the start is nothing special.
+// again runs something that lasts, until the context ends, with growing pauses after it failed soon. The first time
+// fails like any other: an API server that is away at the start is nothing special.
 func (c *Client) again(ctx context.Context, what string, once func(context.Context) error) {
 	pause, said := retryFirst, ""
 	for ctx.Err() == nil {

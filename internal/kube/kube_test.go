@@ -52,7 +52,11 @@ func apiServer(t *testing.T) *rest.Config {
 		}
 		t.Skip(how)
 	}
-	env := &envtest.Environment{BinaryAssetsDirectory: folder, ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute}
+	env := &envtest.Environment{
+		BinaryAssetsDirectory:    folder,
+		ControlPlaneStartTimeout: 2 * time.Minute,
+		ControlPlaneStopTimeout:  time.Minute,
+	}
 	conf, err := env.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +75,10 @@ func service(n, seed int) *plan.Plan {
 		host := fmt.Sprintf("play%04d.example.com", i)
 		p.Play = append(p.Play, plan.PlayDomain{
 			Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host,
-			Auth: plan.Auth{Type: plan.AuthA, Primary: fmt.Sprintf("key%d%s", seed, strings.Repeat(fmt.Sprintf("%x", i*7919+seed), 60))},
+			Auth: plan.Auth{
+				Type:    plan.AuthA,
+				Primary: fmt.Sprintf("key%d%s", seed, strings.Repeat(fmt.Sprintf("%x", i*7919+seed), 60)),
+			},
 		})
 	}
 	return p
@@ -85,7 +92,10 @@ func write(t *testing.T, api kubernetes.Interface, p *plan.Plan) string {
 		t.Fatal(err)
 	}
 	for n, data := range slices.Backward(secrets) {
-		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: contract.PlanSecretName("default", contract.Relay, n)}, Data: data}
+		s := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: contract.PlanSecretName("default", contract.Relay, n)},
+			Data:       data,
+		}
 		if _, err := api.CoreV1().Secrets(namespace).Update(t.Context(), s, metav1.UpdateOptions{}); err != nil {
 			if _, err := api.CoreV1().Secrets(namespace).Create(t.Context(), s, metav1.CreateOptions{}); err != nil {
 				t.Fatal(err)
@@ -186,7 +196,9 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 	f.close() // away when the pod starts
 
 	current := plan.NewCurrent()
-	r, err := delivery.New(delivery.Options{Current: current, Class: "default", Role: contract.Relay, StateDir: t.TempDir(), Log: testr.New(t)})
+	r, err := delivery.New(
+		delivery.Options{Current: current, Class: "default", Role: contract.Relay, StateDir: t.TempDir(), Log: testr.New(t)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +230,11 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
-	t.Logf("a changed key is in force after p50 %v, p95 %v, writing of 8 Secrets included", took[15].Round(time.Millisecond), took[28].Round(time.Millisecond))
+	t.Logf(
+		"a changed key is in force after p50 %v, p95 %v, writing of 8 Secrets included",
+		took[15].Round(time.Millisecond),
+		took[28].Round(time.Millisecond),
+	)
 
 	// A Plan of several pieces, in one step from old to new.
 	hash = write(t, api, service(6000, 100))
@@ -240,7 +256,8 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 
 	// Shrunken, deleted: refused.
 	write(t, api, service(2, 1))
-	if err := api.CoreV1().Secrets(namespace).Delete(t.Context(), contract.PlanSecretName("default", contract.Relay, 0), metav1.DeleteOptions{}); err != nil {
+	if err := api.CoreV1().Secrets(namespace).Delete(t.Context(), contract.PlanSecretName("default", contract.Relay, 0),
+		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	last := write(t, api, service(6000, 102))
@@ -274,12 +291,18 @@ func TestPeersAreReadFromEndpointSlices(t *testing.T) {
 		internal, rtsp, p1, p2 := contract.NameInternal, contract.NameRTSP, int32(9443), int32(9554)
 		ready := false
 		s := &discoveryv1.EndpointSlice{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: contract.Labels("default", region, role)}, AddressType: discoveryv1.AddressTypeIPv4,
+			ObjectMeta: metav1.ObjectMeta{
+				Name:   name,
+				Labels: contract.Labels("default", region, role),
+			}, AddressType: discoveryv1.AddressTypeIPv4,
 			Ports: []discoveryv1.EndpointPort{{Name: &internal, Port: &p1}, {Name: &rtsp, Port: &p2}},
 		}
 		for i, a := range addresses {
 			s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{
-				Addresses: []string{a}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: fmt.Sprintf("%s-%d", name, i)},
+				Addresses: []string{
+					a,
+				}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}, TargetRef: &corev1.ObjectReference{Kind: "Pod",
+					Name: fmt.Sprintf("%s-%d", name, i)},
 			})
 		}
 		return s
@@ -308,7 +331,8 @@ func TestPeersAreReadFromEndpointSlices(t *testing.T) {
 	until(t, "two peers", func() bool {
 		return addresses() == "ingest-0 10.1.0.1:9443 10.1.0.1:9554, ingest-1 10.1.0.2:9443 10.1.0.2:9554"
 	})
-	if err := api.DiscoveryV1().EndpointSlices(namespace).Delete(t.Context(), "ingest", metav1.DeleteOptions{}); err != nil {
+	if err := api.DiscoveryV1().EndpointSlices(namespace).Delete(t.Context(), "ingest",
+		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	until(t, "no peer", func() bool { return addresses() == "" })

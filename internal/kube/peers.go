@@ -18,8 +18,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// WatchPeers tells which pods of some roles there are in a region (empty: in all), whenever that changes, until the context ends. It tells nothing
-// before the API server answered.
+// WatchPeers tells which pods of some roles there are in a region (empty: in all), whenever that changes, until the
+// context ends. It tells nothing before the API server answered.
 func (c *Client) WatchPeers(ctx context.Context, region string, roles []contract.Role, tell func([]announce.Peer)) {
 	wanted := labels.Set{contract.LabelManagedBy: contract.ManagedBy}
 	if region != "" {
@@ -84,7 +84,11 @@ func Peers(slice *discoveryv1.EndpointSlice, roles []contract.Role) []announce.P
 		if len(e.Addresses) == 0 {
 			continue
 		}
-		p := announce.Peer{Role: role, Announce: net.JoinHostPort(e.Addresses[0], internal), RTSP: net.JoinHostPort(e.Addresses[0], rtsp)}
+		p := announce.Peer{
+			Role:     role,
+			Announce: net.JoinHostPort(e.Addresses[0], internal),
+			RTSP:     net.JoinHostPort(e.Addresses[0], rtsp),
+		}
 		if e.TargetRef != nil {
 			p.Pod = e.TargetRef.Name
 		}

@@ -17,8 +17,14 @@ import (
 // mixedTries is how often the pieces of a Plan are read again when they do not fit: they are written one after another.
 const mixedTries = 20
 
-// WatchPlan offers the Plan of a pool whenever its first Secret changes, until the context ends. The first is written last.
-func (c *Client) WatchPlan(ctx context.Context, class string, role contract.Role, offer func([]map[string][]byte) error) {
+// WatchPlan offers the Plan of a pool whenever its first Secret changes, until the context ends. The first is written
+// last.
+func (c *Client) WatchPlan(
+	ctx context.Context,
+	class string,
+	role contract.Role,
+	offer func([]map[string][]byte) error,
+) {
 	name := contract.PlanSecretName(class, role, 0)
 	options := metav1.ListOptions{FieldSelector: "metadata.name=" + name}
 	c.again(ctx, "plan", func(ctx context.Context) error {
@@ -49,7 +55,13 @@ func (c *Client) WatchPlan(ctx context.Context, class string, role contract.Role
 }
 
 // assemble reads the other pieces of a Plan and offers the whole. Only a server that does not answer is an error.
-func (c *Client) assemble(ctx context.Context, class string, role contract.Role, first *corev1.Secret, offer func([]map[string][]byte) error) error {
+func (c *Client) assemble(
+	ctx context.Context,
+	class string,
+	role contract.Role,
+	first *corev1.Secret,
+	offer func([]map[string][]byte) error,
+) error {
 	meta, err := bundle.ReadMeta(first.Data)
 	if err != nil {
 		_ = offer([]map[string][]byte{first.Data}) // it says so where refusals are counted

@@ -60,13 +60,19 @@ func RunFLV(ctx context.Context, o FLVOptions) (*FLVReport, error) {
 	}()
 	l := superviseFLV(ctx, &o, good, all)
 	crowd.Close()
-	report := &FLVReport{URL: target.String(), Protocol: target.Protocol(), Seconds: time.Since(began).Seconds(), SlowKbps: o.SlowKbps}
+	report := &FLVReport{
+		URL:      target.String(),
+		Protocol: target.Protocol(),
+		Seconds:  time.Since(began).Seconds(),
+		SlowKbps: o.SlowKbps,
+	}
 	report.fill(good, slow)
 	report.Load = l.report()
 	return report, nil
 }
 
-// superviseFLV waits for the end of all viewers or of the duration, tells progress, and measures what this process spends while all watch.
+// superviseFLV waits for the end of all viewers or of the duration, tells progress, and measures what this process
+// spends while all watch.
 func superviseFLV(ctx context.Context, o *FLVOptions, good *flv.Part, all <-chan struct{}) *flvLoad {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()

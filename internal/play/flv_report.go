@@ -22,7 +22,8 @@ type FLVReport struct {
 
 	AnswerMs     *meter.Quantiles `json:"answerMs,omitempty"`
 	FirstFrameMs *meter.Quantiles `json:"firstFrameMs,omitempty"`
-	LatencyMs    *meter.Quantiles `json:"latencyMs,omitempty"` // over all tags of all viewers, after the tag that came fastest
+	// over all tags of all viewers, after the tag that came fastest
+	LatencyMs    *meter.Quantiles `json:"latencyMs,omitempty"`
 	LatencyClock string           `json:"latencyClock,omitempty"`
 
 	Total   FLVTotal    `json:"total"`
@@ -152,9 +153,24 @@ func (r *FLVReport) Text(w io.Writer) {
 		row("Clock", "latency after the tag that came fastest, by %s", r.LatencyClock)
 	}
 	row("Received", "%d tags, %d bytes, %.1f Mbit/s", r.Total.Tags, r.Total.Bytes, r.Total.Mbps)
-	row("Lost", "%d tags; %d differ between viewers, %d have a time stamp that does not rise", r.Total.Lost, r.Total.Differing, r.Total.Backwards)
+	row(
+		"Lost",
+		"%d tags; %d differ between viewers, %d have a time stamp that does not rise",
+		r.Total.Lost,
+		r.Total.Differing,
+		r.Total.Backwards,
+	)
 	if s := r.Slow; s != nil {
-		row("Slow readers", "%d at %d kbit/s: %d tags, %d bytes, %d tags missed, %d connections", s.Readers, s.Kbps, s.Tags, s.Bytes, s.Lost, s.Sessions)
+		row(
+			"Slow readers",
+			"%d at %d kbit/s: %d tags, %d bytes, %d tags missed, %d connections",
+			s.Readers,
+			s.Kbps,
+			s.Tags,
+			s.Bytes,
+			s.Lost,
+			s.Sessions,
+		)
 	}
 	if l := r.Load; l != nil {
 		row("This client", "%.2f us of CPU per tag, %.2f s per Gbit", l.CPUMicrosPerTag, l.CPUSecondsPerGbit)

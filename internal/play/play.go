@@ -1,5 +1,5 @@
-// Package play is the viewer without a screen: it joins a stream once or many times, watches it for a while, and reports what
-// the viewers saw. One viewer is a tool to look into a server; many are a load.
+// Package play is the viewer without a screen: it joins a stream once or many times, watches it for a while, and
+// reports what the viewers saw. One viewer is a tool to look into a server; many are a load.
 package play
 
 import (
@@ -69,8 +69,8 @@ type run struct {
 	load     load
 }
 
-// Run plays and gives the report. It returns when all viewers have ended, when the duration is over, or when ctx is done. The
-// error is about wrong options; that nothing plays stands in the report.
+// Run plays and gives the report. It returns when all viewers have ended, when the duration is over, or when ctx is
+// done. The error is about wrong options; that nothing plays stands in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	r, err := newRun(o)
 	if err != nil {
@@ -153,7 +153,9 @@ func (r *run) view(ctx context.Context, i int) error {
 		if !waitable || time.Now().Add(after).After(until) {
 			return err
 		}
-		logr.FromContextOrDiscard(ctx).V(1).Info("Stream is not there yet", "viewer", i, "again", after.String(), "reason", err.Error())
+		logr.FromContextOrDiscard(ctx).
+			V(1).
+			Info("Stream is not there yet", "viewer", i, "again", after.String(), "reason", err.Error())
 		if !sleep(ctx, after) {
 			return fmt.Errorf("%w while waiting: %w", context.Cause(ctx), err)
 		}
@@ -165,7 +167,12 @@ func (r *run) watch(ctx context.Context, v *meter.Viewer) error {
 	if r.engine != nil {
 		return r.engine.Watch(ctx, r.target, v)
 	}
-	return full.Watch(ctx, full.Options{TCP: r.options.TCP, Profiles: r.profiles, ReadBuffer: r.options.ReadBuffer}, r.target, v)
+	return full.Watch(
+		ctx,
+		full.Options{TCP: r.options.TCP, Profiles: r.profiles, ReadBuffer: r.options.ReadBuffer},
+		r.target,
+		v,
+	)
 }
 
 // sleep waits; it gives false when ctx ended before.

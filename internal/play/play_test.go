@@ -71,7 +71,12 @@ func TestEveryClientPlaysEveryDialect(t *testing.T) {
 		{name: "full client, TCP", url: lite.artc("s"), edit: func(o *play.Options) { o.TCP = true }},
 		{name: "full client, SHA-1", url: lite.artc("s"), edit: func(o *play.Options) { o.SRTP = "sha1" }, srtp: "SHA1_80"},
 		{name: "full client, full server", url: full.artc("s")},
-		{name: "lean client, ARTC", url: lite.artc("s"), edit: func(o *play.Options) { o.Lean, o.SRTP = true, "gcm" }, srtp: "GCM"},
+		{
+			name: "lean client, ARTC",
+			url:  lite.artc("s"),
+			edit: func(o *play.Options) { o.Lean, o.SRTP = true, "gcm" },
+			srtp: "GCM",
+		},
 		{name: "lean client, WHEP", url: lite.whep("s"), edit: func(o *play.Options) { o.Lean = true }},
 		{name: "lean client, TCP", url: lite.artc("s"), edit: func(o *play.Options) { o.Lean, o.TCP = true, true }},
 		{name: "lean client, GRO", url: lite.artc("s"), edit: func(o *play.Options) { o.Lean, o.GRO = true, true }},
@@ -110,7 +115,8 @@ func TestManyViewersUseTheLeanClient(t *testing.T) {
 	o.Viewers, o.Ramp = 20, 500*time.Millisecond
 	report := watch(t, o, settled)
 	checkPicture(t, report)
-	if report.Client != "lean" || report.Playing != 20 || len(report.Each) != 20 || report.Load == nil || report.Load.CPUMicrosPerPacket <= 0 {
+	if report.Client != "lean" || report.Playing != 20 || len(report.Each) != 20 || report.Load == nil ||
+		report.Load.CPUMicrosPerPacket <= 0 {
 		t.Errorf("client %s, %d of %d play, load %+v", report.Client, report.Playing, len(report.Each), report.Load)
 	}
 	if open, deleted := s.sessions(); open != 0 || deleted != 20 {
@@ -135,8 +141,15 @@ func TestLossIsCountedExactly(t *testing.T) {
 		o := options(s.artc("s"))
 		o.Lean = leanClient
 		report := watch(t, o, func(play.Progress) bool { return s.pastTheLoss() })
-		if _, dropped := s.proxy.passed(); dropped == 0 || report.Total.Lost != uint64(dropped) || report.Total.Recovered != 0 {
-			t.Errorf("lean %v: lost %d, recovered %d, want %d and 0", leanClient, report.Total.Lost, report.Total.Recovered, dropped)
+		if _, dropped := s.proxy.passed(); dropped == 0 || report.Total.Lost != uint64(dropped) ||
+			report.Total.Recovered != 0 {
+			t.Errorf(
+				"lean %v: lost %d, recovered %d, want %d and 0",
+				leanClient,
+				report.Total.Lost,
+				report.Total.Recovered,
+				dropped,
+			)
 		}
 		if report.Total.DamagedFrames == 0 {
 			t.Errorf("lean %v: no frame is damaged", leanClient)
@@ -154,8 +167,15 @@ func TestRepairedLossIsCountedExactly(t *testing.T) {
 		o := options(s.artc("s"))
 		o.Lean = leanClient
 		report := watch(t, o, func(p play.Progress) bool { return s.pastTheLoss() && p.Lost == 0 })
-		if _, dropped := s.proxy.passed(); dropped == 0 || report.Total.Recovered != uint64(dropped) || report.Total.Lost != 0 {
-			t.Errorf("lean %v: recovered %d, lost %d, want %d and 0", leanClient, report.Total.Recovered, report.Total.Lost, dropped)
+		if _, dropped := s.proxy.passed(); dropped == 0 || report.Total.Recovered != uint64(dropped) ||
+			report.Total.Lost != 0 {
+			t.Errorf(
+				"lean %v: recovered %d, lost %d, want %d and 0",
+				leanClient,
+				report.Total.Recovered,
+				report.Total.Lost,
+				dropped,
+			)
 		}
 		if report.Total.DamagedFrames != 0 {
 			t.Errorf("lean %v: %d damaged frames, want none", leanClient, report.Total.DamagedFrames)
@@ -199,7 +219,16 @@ func TestInterruptEndsThePlayWithItsReport(t *testing.T) {
 
 func TestFailureSaysWhy(t *testing.T) {
 	t.Parallel()
-	playing, silent, noKeys := newServer(t, serverOptions{}), newServer(t, serverOptions{silent: true}), newServer(t, serverOptions{noKeyFrames: true})
+	playing, silent, noKeys := newServer(
+		t,
+		serverOptions{},
+	), newServer(
+		t,
+		serverOptions{silent: true},
+	), newServer(
+		t,
+		serverOptions{noKeyFrames: true},
+	)
 	tests := []struct {
 		name, url, want string
 	}{
@@ -271,8 +300,9 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, edit := range map[string]func(*play.Options){
 		"viewers": func(o *play.Options) { o.Viewers = 0 }, "profile": func(o *play.Options) { o.SRTP = "md5" },
-		"decrypt": func(o *play.Options) { o.Lean, o.Decrypt = true, "some" }, "duration": func(o *play.Options) { o.Duration = -1 },
-		"url": func(o *play.Options) { o.URL = "rtmp://a/b/c" },
+		"decrypt":  func(o *play.Options) { o.Lean, o.Decrypt = true, "some" },
+		"duration": func(o *play.Options) { o.Duration = -1 },
+		"url":      func(o *play.Options) { o.URL = "rtmp://a/b/c" },
 	} {
 		o := options("artc://127.0.0.1:1/live/s")
 		edit(&o)

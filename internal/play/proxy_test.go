@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// lossyProxy stands between viewers and the server's UDP port. It drops video packets by a rule and counts what it dropped.
+// lossyProxy stands between viewers and the server's UDP port. It drops video packets by a rule and counts what it
+// dropped.
 type lossyProxy struct {
 	front  *net.UDPConn
 	server *net.UDPAddr
@@ -30,7 +31,13 @@ func newLossyProxy(t *testing.T, server *net.UDPAddr, lose func(int) bool) *loss
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &lossyProxy{front: front, server: server, lose: lose, back: map[netip.AddrPort]*net.UDPConn{}, seen: map[uint64]bool{}}
+	p := &lossyProxy{
+		front:  front,
+		server: server,
+		lose:   lose,
+		back:   map[netip.AddrPort]*net.UDPConn{},
+		seen:   map[uint64]bool{},
+	}
 	go p.forward()
 	t.Cleanup(func() {
 		_ = front.Close()
@@ -43,7 +50,8 @@ func newLossyProxy(t *testing.T, server *net.UDPAddr, lose func(int) bool) *loss
 	return p
 }
 
-// rewrite puts the proxy's port in the place of the server's in all UDP candidates of an answer: pion uses those for RTCP as well.
+// rewrite puts the proxy's port in the place of the server's in all UDP candidates of an answer: pion uses those for
+// RTCP as well.
 func (p *lossyProxy) rewrite(sdp string) string {
 	find := regexp.MustCompile(fmt.Sprintf(`(?i)(candidate:\S+ \d udp \d+ 127\.0\.0\.1) %d `, p.server.Port))
 	return find.ReplaceAllString(sdp, fmt.Sprintf("$1 %d ", p.front.LocalAddr().(*net.UDPAddr).Port))

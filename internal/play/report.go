@@ -12,10 +12,11 @@ import (
 
 // Report is the outcome of a play, as `millrace play --json` prints it. Times are in milliseconds.
 type Report struct {
-	URL     string  `json:"url"`     // without its query
-	Dialect string  `json:"dialect"` // artc or whep
-	Client  string  `json:"client"`  // full (pion) or lean
-	Decrypt string  `json:"decrypt"` // all, sample (1 packet of 16, all until the first picture and while one is missing) or none
+	URL     string `json:"url"`     // without its query
+	Dialect string `json:"dialect"` // artc or whep
+	Client  string `json:"client"`  // full (pion) or lean
+	// all, sample (1 packet of 16, all until the first picture and while one is missing) or none
+	Decrypt string  `json:"decrypt"`
 	Seconds float64 `json:"seconds"`
 
 	Viewers int `json:"viewers"`
@@ -25,8 +26,9 @@ type Report struct {
 	ConnectMs     *meter.Quantiles `json:"connectMs,omitempty"`
 	FirstPacketMs *meter.Quantiles `json:"firstPacketMs,omitempty"`
 	FirstFrameMs  *meter.Quantiles `json:"firstFrameMs,omitempty"`
-	LatencyMs     *meter.Quantiles `json:"latencyMs,omitempty"` // capture to complete frame, over all frames of all viewers
-	LatencyClock  string           `json:"latencyClock,omitempty"`
+	// capture to complete frame, over all frames of all viewers
+	LatencyMs    *meter.Quantiles `json:"latencyMs,omitempty"`
+	LatencyClock string           `json:"latencyClock,omitempty"`
 
 	Total   Total    `json:"total"`
 	Load    *Load    `json:"load,omitempty"`
@@ -95,7 +97,8 @@ func (r *run) report(took time.Duration) *Report {
 		for _, pair := range []struct {
 			h  *meter.Histogram
 			ms float64
-		}{{&signalling, stats.SignallingMs}, {&connect, stats.ConnectMs}, {&firstPacket, stats.FirstPacketMs}, {&firstFrame, stats.FirstFrameMs}} {
+		}{{&signalling, stats.SignallingMs}, {&connect, stats.ConnectMs}, {&firstPacket, stats.FirstPacketMs},
+			{&firstFrame, stats.FirstFrameMs}} {
 			if pair.ms > 0 {
 				pair.h.Add(time.Duration(pair.ms * float64(time.Millisecond)))
 			}

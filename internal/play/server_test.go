@@ -39,8 +39,8 @@ type serverOptions struct {
 	lose        func(n int) bool // asked for the first transmission of each video packet; true drops it on the way
 }
 
-// server is a small WebRTC server on pion's stack. It speaks ARTC and WHEP on /live/NAME; NAME "missing" is a 404, "forbidden" a
-// 403, and "soon" is a 404 twice before it plays.
+// server is a small WebRTC server on pion's stack. It speaks ARTC and WHEP on /live/NAME; NAME "missing" is a 404,
+// "forbidden" a 403, and "soon" is a 404 twice before it plays.
 type server struct {
 	options serverOptions
 	http    *httptest.Server
@@ -83,7 +83,9 @@ func newServer(t *testing.T, o serverOptions) *server {
 	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
 	must(err)
 	quiet := logging.NewDefaultLeveledLoggerForScope("", logging.LogLevelDisabled, io.Discard)
-	settings := webrtc.SettingEngine{LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}}
+	settings := webrtc.SettingEngine{
+		LoggerFactory: &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled},
+	}
 	settings.SetICEUDPMux(ice.NewUDPMuxDefault(ice.UDPMuxParams{UDPConn: udp, Logger: quiet}))
 	settings.SetICETCPMux(ice.NewTCPMuxDefault(ice.TCPMuxParams{Listener: tcp, Logger: quiet, ReadBufferSize: 20}))
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4, webrtc.NetworkTypeTCP4})
@@ -93,12 +95,20 @@ func newServer(t *testing.T, o serverOptions) *server {
 		settings.SetLite(true)
 		must(settings.SetAnsweringDTLSRole(webrtc.DTLSRoleServer))
 	}
-	s.api = webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings))
+	s.api = webrtc.NewAPI(
+		webrtc.WithMediaEngine(engine),
+		webrtc.WithInterceptorRegistry(registry),
+		webrtc.WithSettingEngine(settings),
+	)
 	s.video, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{
 		MimeType: webrtc.MimeTypeH264, SDPFmtpLine: "packetization-mode=1;profile-level-id=42e01f",
 	}, "rts video", "rts")
 	must(err)
-	s.audio, err = webrtc.NewTrackLocalStaticRTP(webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus}, "rts audio", "rts")
+	s.audio, err = webrtc.NewTrackLocalStaticRTP(
+		webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus},
+		"rts audio",
+		"rts",
+	)
 	must(err)
 	if o.lose != nil {
 		s.proxy = newLossyProxy(t, udp.LocalAddr().(*net.UDPAddr), o.lose)
@@ -179,7 +189,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if isARTC {
-		_ = json.NewEncoder(w).Encode(map[string]any{"code": 200, "trace_id": "t", "jsep": map[string]string{"type": "answer", "sdp": answer}})
+		_ = json.NewEncoder(w).
+			Encode(map[string]any{"code": 200, "trace_id": "t", "jsep": map[string]string{"type": "answer", "sdp": answer}})
 		return
 	}
 	w.Header().Set("Location", "/live/"+id)
@@ -272,7 +283,8 @@ func accessUnit(key bool) []byte {
 		return slice(0x61, 5000)
 	}
 	sps := []byte{
-		0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x70, 0x11, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00, 0x03, 0x00, 0x32,
+		0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa0, 0x2f, 0xf9, 0x70, 0x11, 0x00, 0x00, 0x03, 0x00, 0x01, 0x00, 0x00, 0x03,
+		0x00, 0x32,
 		0x0f, 0x16, 0x2e, 0x48,
 	}
 	out := append(append([]byte{}, startCode...), sps...)
@@ -296,16 +308,18 @@ func (*captureTimes) BindLocalStream(info *interceptor.StreamInfo, next intercep
 			id = uint8(extension.ID)
 		}
 	}
-	return interceptor.RTPWriterFunc(func(header *rtp.Header, payload []byte, attributes interceptor.Attributes) (int, error) {
-		if id != 0 {
-			raw, err := rtp.NewAbsCaptureTimeExtension(time.Now()).Marshal()
-			if err != nil {
-				return 0, err
+	return interceptor.RTPWriterFunc(
+		func(header *rtp.Header, payload []byte, attributes interceptor.Attributes) (int, error) {
+			if id != 0 {
+				raw, err := rtp.NewAbsCaptureTimeExtension(time.Now()).Marshal()
+				if err != nil {
+					return 0, err
+				}
+				if err := header.SetExtension(id, raw); err != nil {
+					return 0, err
+				}
 			}
-			if err := header.SetExtension(id, raw); err != nil {
-				return 0, err
-			}
-		}
-		return next.Write(header, payload, attributes)
-	})
+			return next.Write(header, payload, attributes)
+		},
+	)
 }

@@ -10,8 +10,8 @@ import (
 // lookEvery is how often the viewers are looked at; every fifth time progress is told.
 const lookEvery = 200 * time.Millisecond
 
-// supervise ends the play when its duration is over, measures what the process spends while all viewers watch, and tells
-// progress, until all viewers are done.
+// supervise ends the play when its duration is over, measures what the process spends while all viewers watch, and
+// tells progress, until all viewers are done.
 func (r *run) supervise(all <-chan struct{}, end context.CancelCauseFunc) {
 	began := time.Now()
 	ticker := time.NewTicker(lookEvery)

@@ -27,7 +27,11 @@ func (r *Report) Text(w io.Writer) {
 		skewed += r.Each[i].Skewed
 	}
 	if skewed > 0 {
-		fmt.Fprintf(w, "\n%d frames seem to have come before they were captured: the clocks of the two machines disagree.\n", skewed)
+		fmt.Fprintf(
+			w,
+			"\n%d frames seem to have come before they were captured: the clocks of the two machines disagree.\n",
+			skewed,
+		)
 	}
 	if r.Total.SocketDrops > 0 {
 		fmt.Fprintf(w, "\n%d datagrams were dropped by this client's own sockets because they were not read in time: "+
@@ -58,9 +62,32 @@ func (r *Report) one(w io.Writer) {
 		if s.Width > 0 {
 			size = fmt.Sprintf(", %dx%d", s.Width, s.Height)
 		}
-		row("Stream", "%s%s, %.2f fps, video %.0f kbit/s, audio %.0f kbit/s", strings.Join(s.Codecs, " + "), size, s.FPS, s.VideoKbps, s.AudioKbps)
-		row("Packets", "%d, lost %d, recovered %d, duplicates %d, reordered %d", s.Packets, s.Lost, s.Recovered, s.Duplicates, s.Reordered)
-		row("Frames", "%d decodable, %d damaged, %d key frames, %d key frame requests", s.DecodableFrames, s.DamagedFrames, s.KeyFrames, s.KeyRequests)
+		row(
+			"Stream",
+			"%s%s, %.2f fps, video %.0f kbit/s, audio %.0f kbit/s",
+			strings.Join(s.Codecs, " + "),
+			size,
+			s.FPS,
+			s.VideoKbps,
+			s.AudioKbps,
+		)
+		row(
+			"Packets",
+			"%d, lost %d, recovered %d, duplicates %d, reordered %d",
+			s.Packets,
+			s.Lost,
+			s.Recovered,
+			s.Duplicates,
+			s.Reordered,
+		)
+		row(
+			"Frames",
+			"%d decodable, %d damaged, %d key frames, %d key frame requests",
+			s.DecodableFrames,
+			s.DamagedFrames,
+			s.KeyFrames,
+			s.KeyRequests,
+		)
 		row("Stalls", "%d, %.0f ms in all, longest gap %.0f ms", s.Stalls, s.StalledMs, s.LongestGapMs)
 	}
 	r.latency(row)
@@ -77,7 +104,8 @@ func (r *Report) many(w io.Writer) {
 		name string
 		q    *meter.Quantiles
 	}{
-		{"Answer", r.SignallingMs}, {"ICE and DTLS", r.ConnectMs}, {"First packet", r.FirstPacketMs}, {"First picture", r.FirstFrameMs},
+		{"Answer", r.SignallingMs}, {"ICE and DTLS", r.ConnectMs}, {"First packet", r.FirstPacketMs},
+		{"First picture", r.FirstFrameMs},
 		{"Latency", r.LatencyMs},
 	} {
 		if line.q != nil {
@@ -89,7 +117,15 @@ func (r *Report) many(w io.Writer) {
 	}
 	t := &r.Total
 	row("Received", "%.1f Mbit/s, %.2f fps on average, %.2f at least", t.Mbps, t.FPSMean, t.FPSMin)
-	row("Packets", "%d, lost %d, recovered %d, duplicates %d, reordered %d", t.Packets, t.Lost, t.Recovered, t.Duplicates, t.Reordered)
+	row(
+		"Packets",
+		"%d, lost %d, recovered %d, duplicates %d, reordered %d",
+		t.Packets,
+		t.Lost,
+		t.Recovered,
+		t.Duplicates,
+		t.Reordered,
+	)
 	row("Frames", "%d decodable, %d damaged", t.DecodableFrames, t.DamagedFrames)
 	row("Stalls", "%d at %d viewers, %.0f ms in all", t.Stalls, t.ViewersStalled, t.StalledMs)
 	if r.LatencyClock != "" {
@@ -97,11 +133,17 @@ func (r *Report) many(w io.Writer) {
 	}
 	if r.Client == "lean" && r.Decrypt != "all" {
 		row("Decrypted", "%s", map[string]string{
-			"sample": "1 packet of 16, and all until the first picture and while one is missing", "none": "nothing: key frames are not seen",
+			"sample": "1 packet of 16, and all until the first picture and while one is missing",
+			"none":   "nothing: key frames are not seen",
 		}[r.Decrypt])
 	}
 	if r.Load != nil {
-		row("This client", "%.2f us of CPU per packet, %.1f packets per read", r.Load.CPUMicrosPerPacket, r.Load.PacketsPerRead)
+		row(
+			"This client",
+			"%.2f us of CPU per packet, %.1f packets per read",
+			r.Load.CPUMicrosPerPacket,
+			r.Load.PacketsPerRead,
+		)
 	}
 	for _, end := range r.Endings {
 		row("End", "%s (%d)", end.Reason, end.Viewers)

@@ -17,19 +17,21 @@ const (
 	maxLoop = 60
 )
 
-// Loop is a stretch of the test picture that was drawn and encoded once, to be published over and over at the clock. Publishing then
-// costs next to nothing, so that a machine with few CPUs has them for what is being measured.
+// Loop is a stretch of the test picture that was drawn and encoded once, to be published over and over at the clock.
+// Publishing then costs next to nothing, so that a machine with few CPUs has them for what is being measured.
 //
-// The barcode of a picture holds its place in the loop, in milliseconds, as if the loop had begun in 1970. Publishing keeps in step with
-// the clock: a picture goes out when Unix time modulo the loop's length is its place. So (now - barcode) modulo the length is how long ago
-// a picture was due. It is the true age of any picture that is younger than the loop, and how late the publisher was is inside of it.
+// The barcode of a picture holds its place in the loop, in milliseconds, as if the loop had begun in 1970. Publishing
+// keeps in step with the clock: a picture goes out when Unix time modulo the loop's length is its place. So (now -
+// barcode) modulo the length is how long ago a picture was due. It is the true age of any picture that is younger than
+// the loop, and how late the publisher was is inside of it.
 type Loop struct {
 	fps, gop int // frames per second, frames from key frame to key frame
 	header   []byte
 	frames   [][]byte // the tags of one loop
 }
 
-// loopFrames is how many frames of a GOP of gop frames make the shortest loop of whole GOPs and whole seconds that is long enough.
+// loopFrames is how many frames of a GOP of gop frames make the shortest loop of whole GOPs and whole seconds that is
+// long enough.
 func loopFrames(fps, gop int) (int, error) {
 	if fps < 1 || fps > 240 {
 		return 0, fmt.Errorf("%d frames per second: give a number from 1 to 240", fps)
@@ -39,8 +41,14 @@ func loopFrames(fps, gop int) (int, error) {
 			return seconds * fps, nil
 		}
 	}
-	return 0, fmt.Errorf("a GOP of %d frames at %d frames per second: no loop of %d to %d whole seconds is made of such GOPs; give another distance of key frames",
-		gop, fps, minLoop, maxLoop)
+	return 0, fmt.Errorf(
+		"a GOP of %d frames at %d frames per second: no loop of %d to %d whole seconds is made of such GOPs; give another "+
+			"distance of key frames",
+		gop,
+		fps,
+		minLoop,
+		maxLoop,
+	)
 }
 
 // LoopLength is the length of the Loop that EncodeAhead makes. It fails when no loop fits the GOP.
@@ -50,13 +58,17 @@ func (o Options) LoopLength() (time.Duration, error) {
 	return time.Duration(frames/max(o.FPS, 1)) * time.Second, err
 }
 
-// EncodeAhead draws and encodes a loop with ffmpeg, as fast as the machine can. URL, Duration and ExtraArgs do not matter to it.
+// EncodeAhead draws and encodes a loop with ffmpeg, as fast as the machine can. URL, Duration and ExtraArgs do not
+// matter to it.
 //
 // It fails when the options are out of bounds, ask for a tone, or ffmpeg is missing or fails.
 func EncodeAhead(ctx context.Context, o Options) (*Loop, error) {
 	o.setDefaults()
 	if o.Audio || o.NoVideo {
-		return nil, errors.New("a tone cannot be encoded ahead, for its frames do not fill a loop evenly; leave the tone out or encode while publishing")
+		return nil, errors.New(
+			"a tone cannot be encoded ahead, for its frames do not fill a loop evenly; leave the tone out or encode while " +
+				"publishing",
+		)
 	}
 	picture, err := NewPicture(o.Width, o.Height, o.detail())
 	if err != nil {
@@ -136,9 +148,9 @@ func (l *Loop) take(file []byte) error {
 // Length is how long the loop is; whole seconds.
 func (l *Loop) Length() time.Duration { return time.Duration(len(l.frames)/l.fps) * time.Second }
 
-// Stream writes the loop to w as FLV, each picture when it is due by the clock, until the context ends or, when duration is not 0, until
-// that much was written. It begins with the next key frame. It returns nil at the end of duration, the cause of the context's end, or
-// the error of w.
+// Stream writes the loop to w as FLV, each picture when it is due by the clock, until the context ends or, when
+// duration is not 0, until that much was written. It begins with the next key frame. It returns nil at the end of
+// duration, the cause of the context's end, or the error of w.
 func (l *Loop) Stream(ctx context.Context, w io.Writer, duration time.Duration) error {
 	if _, err := w.Write(l.header); err != nil {
 		return fmt.Errorf("writing the head of the loop: %w", err)
@@ -171,7 +183,8 @@ func (l *Loop) Stream(ctx context.Context, w io.Writer, duration time.Duration) 
 	}
 }
 
-// DueAt is when a picture of a loop of this length was due, by its barcode: the last such time that is not after now, to the millisecond.
+// DueAt is when a picture of a loop of this length was due, by its barcode: the last such time that is not after now,
+// to the millisecond.
 func DueAt(barcode, now time.Time, length time.Duration) time.Time {
 	ago := (now.UnixMilli() - barcode.UnixMilli()) % length.Milliseconds()
 	return time.UnixMilli(now.UnixMilli() - ago)

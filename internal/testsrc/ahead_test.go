@@ -48,7 +48,15 @@ func TestALoopIsPublishedInStepWithTheClock(t *testing.T) {
 		}
 	}()
 	// Longer than the loop, so that its seam is in it.
-	o := Options{URL: "tcp://" + l.Addr().String(), Width: 320, Height: 180, FPS: 25, GOPSeconds: 0.4, Duration: 11 * time.Second, EncodedAhead: true}
+	o := Options{
+		URL:          "tcp://" + l.Addr().String(),
+		Width:        320,
+		Height:       180,
+		FPS:          25,
+		GOPSeconds:   0.4,
+		Duration:     11 * time.Second,
+		EncodedAhead: true,
+	}
 	length, err := o.LoopLength()
 	if err != nil || length != 10*time.Second {
 		t.Fatalf("a loop of %v, %v; want 10 s", length, err)
@@ -64,7 +72,23 @@ func TestALoopIsPublishedInStepWithTheClock(t *testing.T) {
 	}
 	s := <-received
 
-	decode := exec.CommandContext(ctx, ffmpeg, "-loglevel", "error", "-f", "flv", "-i", "-", "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+	decode := exec.CommandContext(
+		ctx,
+		ffmpeg,
+		"-loglevel",
+		"error",
+		"-f",
+		"flv",
+		"-i",
+		"-",
+		"-map",
+		"0:v",
+		"-f",
+		"rawvideo",
+		"-pix_fmt",
+		"yuv420p",
+		"-",
+	)
 	decode.Stdin = bytes.NewReader(s.flv)
 	pictures, err := decode.Output()
 	if err != nil {
@@ -126,7 +150,10 @@ func TestEncodeAheadSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%+v: %v, want %q", o, err, want)
 		}
 	}
-	if err := (&Loop{}).take([]byte("FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\xff")); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := (&Loop{}).take([]byte("FLV\x01\x01\x00\x00\x00\x09\x00\x00\x00\x00\x09\x00\x00\xff")); !errors.Is(
+		err,
+		io.ErrUnexpectedEOF,
+	) {
 		t.Errorf("a file that is cut off: %v", err)
 	}
 }

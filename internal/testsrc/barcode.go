@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// The barcode's grid. A picture is cut into GridColumns x GridRows cells of equal size; the first two rows of cells are the
-// barcode. Cells scale with the picture, so the code can be read from a rendition of another size. Cells are at least
-// 16 pixels wide from a picture width of 512 on.
+// The barcode's grid. A picture is cut into GridColumns x GridRows cells of equal size; the first two rows of cells are
+// the barcode. Cells scale with the picture, so the code can be read from a rendition of another size. Cells are at
+// least 16 pixels wide from a picture width of 512 on.
 const (
 	GridColumns = 32
 	GridRows    = 18
@@ -23,8 +23,8 @@ var (
 	ErrBadBarcode = errors.New("the barcode is damaged: its checksum does not match")
 )
 
-// barcodeWord packs a time as the 64 bits of the barcode, most significant bit first: marker (8), Unix milliseconds (48),
-// CRC-8 of the six bytes of the milliseconds (8).
+// barcodeWord packs a time as the 64 bits of the barcode, most significant bit first: marker (8), Unix milliseconds
+// (48), CRC-8 of the six bytes of the milliseconds (8).
 func barcodeWord(t time.Time) uint64 {
 	ms := uint64(t.UnixMilli()) & (1<<48 - 1)
 	return barcodeMarker<<56 | ms<<8 | uint64(crc8(ms))
@@ -59,8 +59,8 @@ func crc8(ms uint64) byte {
 	return crc
 }
 
-// ReadBarcode reads the wall-clock time at which a picture was drawn from its luma plane (8 bits per sample, stride bytes
-// per row). It works on decoded, scaled and moderately damaged pictures.
+// ReadBarcode reads the wall-clock time at which a picture was drawn from its luma plane (8 bits per sample, stride
+// bytes per row). It works on decoded, scaled and moderately damaged pictures.
 //
 // It returns ErrNoBarcode when the picture does not carry the code and ErrBadBarcode when the code does not check out.
 func ReadBarcode(luma []byte, stride, width, height int) (time.Time, error) {

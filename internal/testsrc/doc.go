@@ -1,7 +1,7 @@
 // Package testsrc draws a moving test picture that carries the wall clock, for tests, the demo and benchmarks.
 //
-// The picture shows colour bars, a ball on its way, a digital clock (UTC), and a barcode that a program reads to learn when
-// the picture was drawn. The difference to the reader's clock is the latency of everything between.
+// The picture shows colour bars, a ball on its way, a digital clock (UTC), and a barcode that a program reads to learn
+// when the picture was drawn. The difference to the reader's clock is the latency of everything between.
 //
 // # Barcode
 //
@@ -13,7 +13,8 @@
 //	bits  8..55  Unix time in milliseconds, UTC, at the moment of drawing
 //	bits 56..63  CRC-8 of the six bytes before (polynomial 0x07, initial value 0, not reflected, no final xor)
 //
-// A reader takes the mean luma of the inner half of each cell and calls 128 and above white. From a canvas in a browser:
+// A reader takes the mean luma of the inner half of each cell and calls 128 and above white. From a canvas in a
+// browser:
 //
 //	function readBarcode(ctx, w, h) {
 //	  const px = ctx.getImageData(0, 0, w, Math.ceil(h * 2 / 18)).data

@@ -49,7 +49,7 @@ func TestFFmpegDiesWithItsParent(t *testing.T) {
 
 }
 
-// running tells whether a process is there and not a zombie.
+// running reports whether a process is there and not a zombie.
 func running(pid string) bool {
 	status, err := os.ReadFile("/proc/" + pid + "/status")
 	return err == nil && !strings.Contains(string(status), "State:\tZ")

@@ -23,8 +23,8 @@ type Picture struct {
 	noise         *rand.ChaCha8
 }
 
-// NewPicture makes a Picture of a size in pixels. Detail, in percent of the picture's rows (0 to 50), is covered by fresh
-// noise in each frame, which makes an encoder spend bits.
+// NewPicture makes a Picture of a size in pixels. Detail, in percent of the picture's rows (0 to 50), is covered by
+// fresh noise in each frame, which makes an encoder spend bits.
 func NewPicture(width, height, detail int) (*Picture, error) {
 	if width < MinWidth || height < MinHeight || width > MaxSide || height > MaxSide || width%2 != 0 || height%2 != 0 {
 		return nil, fmt.Errorf("picture size %dx%d: give even numbers from %dx%d to %dx%d",
@@ -43,8 +43,8 @@ func NewPicture(width, height, detail int) (*Picture, error) {
 // FrameSize is the number of bytes of a frame.
 func (p *Picture) FrameSize() int { return p.width * p.height * 3 / 2 }
 
-// Draw draws a frame into dst, which holds FrameSize bytes. The clock and the barcode show now; the ball's place depends on
-// elapsed, the time since the first frame.
+// Draw draws a frame into dst, which holds FrameSize bytes. The clock and the barcode show now; the ball's place
+// depends on elapsed, the time since the first frame.
 func (p *Picture) Draw(dst []byte, elapsed time.Duration, now time.Time) {
 	copy(dst, p.background)
 	c := canvas{width: p.width, height: p.height, pix: dst}

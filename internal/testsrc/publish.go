@@ -66,15 +66,21 @@ func (o *Options) gopFrames() int { return max(int(o.GOPSeconds*float64(o.FPS)+0
 func (o *Options) lookFFmpeg() (string, error) {
 	path, err := exec.LookPath(o.FFmpeg)
 	if err != nil {
-		return "", fmt.Errorf("looking for %s: %w; install it, on Debian and Ubuntu by: apt-get install -y ffmpeg", o.FFmpeg, err)
+		return "", fmt.Errorf(
+			"looking for %s: %w; install it, on Debian and Ubuntu by: apt-get install -y ffmpeg",
+			o.FFmpeg,
+			err,
+		)
 	}
 	return path, nil
 }
 
 // copyArgs are the arguments of ffmpeg that publishes what is encoded already: FLV from standard input.
 func (o *Options) copyArgs() []string {
-	args := append([]string{"-hide_banner", "-nostats", "-loglevel", "warning", "-probesize", "32", "-analyzeduration", "0",
-		"-f", "flv", "-i", "pipe:0", "-c", "copy"}, o.ExtraArgs...)
+	args := append(
+		[]string{"-hide_banner", "-nostats", "-loglevel", "warning", "-probesize", "32", "-analyzeduration", "0",
+			"-f", "flv", "-i", "pipe:0", "-c", "copy"},
+		o.ExtraArgs...)
 	return append(args, "-flvflags", "no_duration_filesize", "-f", "flv", o.URL)
 }
 
@@ -95,7 +101,13 @@ func (o *Options) args() []string {
 		if o.NoVideo {
 			args = append(args, "-re")
 		}
-		args = append(args, "-f", "lavfi", "-i", fmt.Sprintf("sine=frequency=440:sample_rate=48000:duration=%f", o.Duration.Seconds()))
+		args = append(
+			args,
+			"-f",
+			"lavfi",
+			"-i",
+			fmt.Sprintf("sine=frequency=440:sample_rate=48000:duration=%f", o.Duration.Seconds()),
+		)
 	}
 	if !o.NoVideo {
 		args = append(args, "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
@@ -134,8 +146,9 @@ func (p *Publisher) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Publish starts ffmpeg and feeds it the test picture in real time, with EncodedAhead after encoding it. The publisher ends with the
-// context (killed), with Duration, with Stop or Kill, or when ffmpeg gives up; on Linux it dies with this process.
+// Publish starts ffmpeg and feeds it the test picture in real time, with EncodedAhead after encoding it. The publisher
+// ends with the context (killed), with Duration, with Stop or Kill, or when ffmpeg gives up; on Linux it dies with this
+// process.
 //
 // It fails when the options are out of bounds or ffmpeg is not installed; whether publishing works is told by Wait.
 func Publish(ctx context.Context, o Options) (*Publisher, error) {
@@ -182,14 +195,16 @@ func Publish(ctx context.Context, o Options) (*Publisher, error) {
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}
 	go func() {
-		// An error is ffmpeg's end or the context's; Wait tells it. Closing standard input makes ffmpeg end its publishing properly.
+		// An error is ffmpeg's end or the context's; Wait tells it. Closing standard input makes ffmpeg end its publishing
+		// properly.
 		_ = feed(ctx, p.stdin)
 		_ = p.stdin.Close()
 	}()
 	return p, nil
 }
 
-// run starts ffmpeg and waits for its end on one locked thread: the parent of PR_SET_PDEATHSIG is the thread that forked.
+// run starts ffmpeg and waits for its end on one locked thread: the parent of PR_SET_PDEATHSIG is the thread that
+// forked.
 func (p *Publisher) run(cmd *exec.Cmd, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -49,7 +49,10 @@ func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
 	ffmpeg := needFFmpeg(t)
 	url, received := sink(t)
 	before := time.Now()
-	p, err := Publish(t.Context(), Options{URL: url, Width: 320, Height: 180, FPS: 25, Duration: 2 * time.Second, Audio: true, GOPSeconds: 0.4})
+	p, err := Publish(
+		t.Context(),
+		Options{URL: url, Width: 320, Height: 180, FPS: 25, Duration: 2 * time.Second, Audio: true, GOPSeconds: 0.4},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +63,23 @@ func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
 	}
 	flv := await(t, received)
 
-	decode := exec.CommandContext(t.Context(), ffmpeg, "-loglevel", "error", "-f", "flv", "-i", "-", "-map", "0:v", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+	decode := exec.CommandContext(
+		t.Context(),
+		ffmpeg,
+		"-loglevel",
+		"error",
+		"-f",
+		"flv",
+		"-i",
+		"-",
+		"-map",
+		"0:v",
+		"-f",
+		"rawvideo",
+		"-pix_fmt",
+		"yuv420p",
+		"-",
+	)
 	decode.Stdin = bytes.NewReader(flv)
 	pictures, err := decode.Output()
 	if err != nil {
@@ -78,7 +97,19 @@ func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
 		}
 		last = at
 	}
-	probe := exec.CommandContext(t.Context(), "ffprobe", "-loglevel", "error", "-f", "flv", "-show_entries", "stream=codec_name,has_b_frames", "-of", "csv=p=0", "-")
+	probe := exec.CommandContext(
+		t.Context(),
+		"ffprobe",
+		"-loglevel",
+		"error",
+		"-f",
+		"flv",
+		"-show_entries",
+		"stream=codec_name,has_b_frames",
+		"-of",
+		"csv=p=0",
+		"-",
+	)
 	probe.Stdin = bytes.NewReader(flv)
 	streams, err := probe.Output()
 	if err != nil || !strings.Contains(string(streams), "h264,0") || !strings.Contains(string(streams), "aac") {
@@ -112,7 +143,8 @@ func TestKillAndContextEndFFmpeg(t *testing.T) {
 }
 
 func TestPublishSaysWhatIsWrong(t *testing.T) {
-	if _, err := Publish(t.Context(), Options{URL: "tcp://127.0.0.1:1", FFmpeg: "no-such-ffmpeg"}); err == nil || !strings.Contains(err.Error(), "apt-get install -y ffmpeg") {
+	if _, err := Publish(t.Context(), Options{URL: "tcp://127.0.0.1:1", FFmpeg: "no-such-ffmpeg"}); err == nil ||
+		!strings.Contains(err.Error(), "apt-get install -y ffmpeg") {
 		t.Errorf("without ffmpeg: %v", err)
 	}
 	if _, err := Publish(t.Context(), Options{URL: "tcp://127.0.0.1:1", Width: 3, Height: 3}); err == nil {

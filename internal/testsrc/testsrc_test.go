@@ -12,7 +12,8 @@ import (
 )
 
 func TestBarcodeOfADrawnPictureGivesItsTime(t *testing.T) {
-	for _, size := range [][2]int{{160, 90}, {320, 180}, {512, 288}, {640, 360}, {854, 480}, {1280, 720}, {1920, 1080}, {720, 1280}} {
+	for _, size := range [][2]int{{160, 90}, {320, 180}, {512, 288}, {640, 360}, {854, 480}, {1280, 720}, {1920, 1080},
+		{720, 1280}} {
 		p, err := NewPicture(size[0], size[1], 6)
 		if err != nil {
 			t.Fatal(err)
@@ -60,15 +61,59 @@ func TestBarcodeSurvivesH264AndScaling(t *testing.T) {
 		raw.Write(frame)
 		want = append(want, ms)
 	}
-	encode := exec.Command(ffmpeg, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", "640x360", "-r", "30", "-i", "-",
-		"-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-b:v", "300k", "-maxrate", "300k", "-bufsize", "100k", "-g", "30",
-		"-f", "h264", "-")
+	encode := exec.Command(
+		ffmpeg,
+		"-loglevel",
+		"error",
+		"-f",
+		"rawvideo",
+		"-pix_fmt",
+		"yuv420p",
+		"-s",
+		"640x360",
+		"-r",
+		"30",
+		"-i",
+		"-",
+		"-c:v",
+		"libx264",
+		"-preset",
+		"veryfast",
+		"-tune",
+		"zerolatency",
+		"-b:v",
+		"300k",
+		"-maxrate",
+		"300k",
+		"-bufsize",
+		"100k",
+		"-g",
+		"30",
+		"-f",
+		"h264",
+		"-",
+	)
 	encode.Stdin = &raw
 	h264, err := encode.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	decode := exec.Command(ffmpeg, "-loglevel", "error", "-f", "h264", "-i", "-", "-vf", "scale=426:240", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-")
+	decode := exec.Command(
+		ffmpeg,
+		"-loglevel",
+		"error",
+		"-f",
+		"h264",
+		"-i",
+		"-",
+		"-vf",
+		"scale=426:240",
+		"-f",
+		"rawvideo",
+		"-pix_fmt",
+		"yuv420p",
+		"-",
+	)
 	decode.Stdin = bytes.NewReader(h264)
 	out, err := decode.Output()
 	if err != nil {
@@ -109,7 +154,8 @@ func TestStreamWritesInRealTimeAndEnds(t *testing.T) {
 }
 
 func TestPictureBounds(t *testing.T) {
-	for _, size := range [][3]int{{0, 0, 0}, {641, 360, 0}, {640, 361, 0}, {5000, 360, 0}, {640, 360, 51}, {640, 360, -1}} {
+	for _, size := range [][3]int{{0, 0, 0}, {641, 360, 0}, {640, 361, 0}, {5000, 360, 0}, {640, 360, 51},
+		{640, 360, -1}} {
 		if _, err := NewPicture(size[0], size[1], size[2]); err == nil {
 			t.Errorf("%v was accepted", size)
 		}

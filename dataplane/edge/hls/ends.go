@@ -95,8 +95,9 @@ func (m *Muxer) trim(st *state) {
 	}
 }
 
-// finish ends the last segment and the stream. The last part is shown by itself for a while: hls.js loads no part any more that it sees
-// first in a playlist that has ended, or whose last segment is whole, when it has loaded others of that segment.
+// finish ends the last segment and the stream. The last part is shown by itself for a while: hls.js loads no part any
+// more that it sees first in a playlist that has ended, or whose last segment is whole, when it has loaded others of
+// that segment.
 func (m *Muxer) finish(ctx context.Context) error {
 	if m.seg == nil {
 		return nil

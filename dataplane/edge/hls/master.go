@@ -11,7 +11,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Multivariant gives the multivariant playlist, whose one variant is the media playlist at uri (RFC 8216bis, 4.4.6).
+// Multivariant returns the multivariant playlist, whose one variant is the media playlist at uri (RFC 8216bis, 4.4.6).
 func (m *Muxer) Multivariant(uri string) []byte {
 	var b bytes.Buffer
 	version := 3
@@ -24,7 +24,13 @@ func (m *Muxer) Multivariant(uri string) []byte {
 		kbps = 2000
 	}
 	// What a player has to expect at most is more than the mean.
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d", version, kbps*1500, kbps*1000)
+	fmt.Fprintf(
+		&b,
+		"#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d",
+		version,
+		kbps*1500,
+		kbps*1000,
+	)
 	var names []string
 	for _, k := range []media.Kind{media.Video, media.Audio} {
 		if t := m.stream.Track(k); t != nil {

@@ -127,8 +127,9 @@ func (m *Muxer) run(ctx context.Context) {
 	}
 }
 
-// prefill takes what the stream has already, so that the first playlist is there at once, and learns from it what frames and GOPs are like. No
-// playlist is given before it is done: a player would begin at what is the newest so far, and stay seconds behind.
+// prefill takes what the stream has already, so that the first playlist is there at once, and learns from it what
+// frames and GOPs are like. No playlist is given before it is done: a player would begin at what is the newest so far,
+// and stay seconds behind.
 func (m *Muxer) prefill(r *hub.Reader) error {
 	m.lead = media.Audio
 	if m.stream.Track(media.Video) != nil {
@@ -256,8 +257,8 @@ func (m *Muxer) open() *part { return m.seg.parts[len(m.seg.parts)-1] }
 
 func (m *Muxer) partDuration() time.Duration { return m.open().duration }
 
-// write puts a frame of the leading kind into the part, whose duration never exceeds the promised one by more than a frame that is longer
-// than that itself.
+// write puts a frame of the leading kind into the part, whose duration never exceeds the promised one by more than a
+// frame that is longer than that itself.
 func (m *Muxer) write(f *media.Frame, d time.Duration) error {
 	d = max(d, time.Millisecond)
 	limit := m.state.partTarget // only this goroutine writes it

@@ -1,7 +1,8 @@
-// Package hls cuts live streams into HLS segments in memory: MPEG-TS, or fragmented MP4 with the parts of low-latency HLS (RFC 8216bis).
+// Package hls cuts live streams into HLS segments in memory: MPEG-TS, or fragmented MP4 with the parts of low-latency
+// HLS (RFC 8216bis).
 //
-// It is written on mediacommon's fMP4 and MPEG-TS writers and not on gohlslib, whose muxer derives decoding times anew, knows no
-// discontinuity and no end of a stream, and names segments in a way that carries no authorisation.
+// It is written on mediacommon's fMP4 and MPEG-TS writers and not on gohlslib, whose muxer derives decoding times anew,
+// knows no discontinuity and no end of a stream, and names segments in a way that carries no authorisation.
 package hls
 
 import (
@@ -55,7 +56,7 @@ func NewMuxers(opt Options) *Muxers {
 	return &Muxers{opt: opt, byKey: map[muxerKey]*Muxer{}, byID: map[string]*Muxer{}}
 }
 
-// Open gives the muxer of a stream, which starts with what the stream's ring has; nil when all is closed.
+// Open returns the muxer of a stream, which starts with what the stream's ring has; nil when all is closed.
 func (ms *Muxers) Open(s *hub.Stream, f Format) *Muxer {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
@@ -76,7 +77,7 @@ func (ms *Muxers) Open(s *hub.Stream, f Format) *Muxer {
 	return m
 }
 
-// Find gives a muxer by its id when it is of the stream that is named; nil when there is none.
+// Find returns a muxer by its id when it is of the stream that is named; nil when there is none.
 func (ms *Muxers) Find(key hub.Key, id string) *Muxer {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()

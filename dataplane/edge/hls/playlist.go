@@ -24,8 +24,8 @@ type Want struct {
 	Part     int // -1: the whole segment
 }
 
-// Playlist gives the media playlist, when what is wanted is in it. Query is appended to each URI, with its leading question mark; it
-// carries what segments need to be authorised.
+// Playlist returns the media playlist, when what is wanted is in it. Query is appended to each URI, with its leading
+// question mark; it carries what segments need to be authorised.
 func (m *Muxer) Playlist(ctx context.Context, want Want, query string) ([]byte, error) {
 	deadline := time.NewTimer(m.patience())
 	defer deadline.Stop()
@@ -51,14 +51,15 @@ func (m *Muxer) Playlist(ctx context.Context, want Want, query string) ([]byte, 
 	}
 }
 
-// patience is how long a request may wait: three target durations (RFC 8216bis, 6.2.5.2), at least for the first segment of a stream.
+// patience is how long a request may wait: three target durations (RFC 8216bis, 6.2.5.2), at least for the first
+// segment of a stream.
 func (m *Muxer) patience() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return 3 * time.Duration(max(m.state.target, 3)) * time.Second
 }
 
-// has tells whether a playlist has what is wanted; without directives, anything to play.
+// has reports whether a playlist has what is wanted; without directives, anything to play.
 func (st *state) has(want Want) (bool, error) {
 	if st.failed != nil {
 		return false, st.failed
@@ -132,7 +133,12 @@ func (st *state) render(f Format, query string) []byte {
 	if f == LowLatency {
 		version = 9
 	}
-	fmt.Fprintf(&b, "#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:%d\n", version, st.target)
+	fmt.Fprintf(
+		&b,
+		"#EXTM3U\n#EXT-X-VERSION:%d\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:%d\n",
+		version,
+		st.target,
+	)
 	if f == LowLatency {
 		fmt.Fprintf(&b, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=%.3f\n#EXT-X-PART-INF:PART-TARGET=%.3f\n",
 			3*st.partTarget.Seconds(), st.partTarget.Seconds())
@@ -200,8 +206,8 @@ func (s *segment) name(f Format) string {
 
 func (p *part) name() string { return "part" + strconv.FormatUint(p.number, 10) + ".m4s" }
 
-// Resource gives the bytes of a segment, part or initialisation segment, in pieces, and their media type. It waits for the part that comes
-// next, because playlists hint at it.
+// Resource returns the bytes of a segment, part or initialisation segment, in pieces, and their media type. It waits
+// for the part that comes next, because playlists hint at it.
 func (m *Muxer) Resource(ctx context.Context, name string) (pieces [][]byte, mime string, err error) {
 	deadline := time.NewTimer(m.patience())
 	defer deadline.Stop()

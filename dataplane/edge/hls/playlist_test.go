@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// rules hold what the playlists of one stream have promised so far (RFC 8216bis, 4.4 and 6.2; Apple's HLS Authoring Specification).
+// rules hold what the playlists of one stream have promised so far (RFC 8216bis, 4.4 and 6.2; Apple's HLS Authoring
+// Specification).
 type rules struct {
 	t          *testing.T
 	target     int
@@ -59,7 +60,8 @@ func (r *rules) check(text string) {
 	if lines[0] != "#EXTM3U" {
 		fail("it begins with %q", lines[0])
 	}
-	for _, tag := range []string{"#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-TARGETDURATION:", "#EXT-X-MAP:", "#EXT-X-PART-INF:", "#EXT-X-SERVER-CONTROL:"} {
+	for _, tag := range []string{"#EXT-X-VERSION:9", "#EXT-X-INDEPENDENT-SEGMENTS", "#EXT-X-MEDIA-SEQUENCE:",
+		"#EXT-X-TARGETDURATION:", "#EXT-X-MAP:", "#EXT-X-PART-INF:", "#EXT-X-SERVER-CONTROL:"} {
 		if !strings.Contains(text, tag) {
 			fail("%s is missing", tag)
 		}
@@ -169,7 +171,8 @@ func (r *rules) check(text string) {
 	}
 	r.discont = discont
 	endSegment()
-	if r.hint != "" && first != "" && partNumber(first) < partNumber(r.hint) { // a later one may be the first that is listed
+	// a later one may be the first that is listed
+	if r.hint != "" && first != "" && partNumber(first) < partNumber(r.hint) {
 		fail("%s was hinted at, %s came", r.hint, first)
 	}
 	r.hint = hint
@@ -187,8 +190,8 @@ func partNumber(uri string) int {
 	return n
 }
 
-// One hour of a stream whose frames arrive unevenly, as fast as it can be written: every playlist that a player would load keeps the rules, each
-// segment begins with a key frame where the one before ended, by its media as by its date.
+// One hour of a stream whose frames arrive unevenly, as fast as it can be written: every playlist that a player would
+// load keeps the rules, each segment begins with a key frame where the one before ended, by its media as by its date.
 func TestPlaylistsOfAnHour(t *testing.T) {
 	for _, fps := range []int{24, 25, 30, 60} {
 		hour := time.Hour
@@ -242,15 +245,21 @@ func TestDiscontinuity(t *testing.T) {
 	s.gops(3)
 	text := s.playlist(ll, Want{Blocking: true, MSN: 3, Part: 0})
 	rules.check(text)
-	if strings.Count(text, "#EXT-X-DISCONTINUITY\n") != 1 || !strings.Contains(text, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init1.mp4\"\n") {
+	if strings.Count(text, "#EXT-X-DISCONTINUITY\n") != 1 ||
+		!strings.Contains(text, "#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init1.mp4\"\n") {
 		t.Errorf("no discontinuity: %s", text)
 	}
 	old := s.playlist(ts, Want{Blocking: true, MSN: 3, Part: -1})
-	if !strings.Contains(old, "#EXT-X-DISCONTINUITY\n") || strings.Contains(old, "PART") || strings.Contains(old, "MAP") || !strings.Contains(old, "#EXT-X-VERSION:3\n") {
+	if !strings.Contains(old, "#EXT-X-DISCONTINUITY\n") || strings.Contains(old, "PART") || strings.Contains(old, "MAP") ||
+		!strings.Contains(old, "#EXT-X-VERSION:3\n") {
 		t.Errorf("the playlist of MPEG-TS: %s", old)
 	}
 	s.gops(20) // until it is gone
-	if text = s.playlist(ll, Want{Blocking: true, MSN: 12, Part: -1}); !strings.Contains(text, "#EXT-X-DISCONTINUITY-SEQUENCE:1\n") || strings.Contains(text, "#EXT-X-DISCONTINUITY\n") {
+	if text = s.playlist(ll, Want{Blocking: true, MSN: 12, Part: -1}); !strings.Contains(
+		text,
+		"#EXT-X-DISCONTINUITY-SEQUENCE:1\n",
+	) ||
+		strings.Contains(text, "#EXT-X-DISCONTINUITY\n") {
 		t.Errorf("after it has left the list: %s", text)
 	}
 	rules.check(text)
@@ -269,8 +278,8 @@ func TestTheFirstPlaylistHasAllThatIsThere(t *testing.T) {
 	}
 }
 
-// The last part of a stream is shown in a playlist that has not ended, whose segment is open and which hints at a further one. Then the end is
-// told, and the hint comes to nothing.
+// The last part of a stream is shown in a playlist that has not ended, whose segment is open and which hints at a
+// further one. Then the end is told, and the hint comes to nothing.
 func TestTheLastPartComesBeforeTheEnd(t *testing.T) {
 	s := newSource(t, 25, 25)
 	s.muxers.opt.EndHold = time.Hour
@@ -289,7 +298,8 @@ func TestTheLastPartComesBeforeTheEnd(t *testing.T) {
 	ended := s.playlist(m, Want{Blocking: true, MSN: 1, Part: 5})
 	rules.check(ended)
 	parts := regexp.MustCompile(`#EXT-X-PART:.*\n`)
-	if got, want := parts.FindAllString(ended, -1), parts.FindAllString(last, -1); !slices.Equal(got, want) || !strings.Contains(ended, "seg1.m4s\n#EXT-X-ENDLIST\n") {
+	if got, want := parts.FindAllString(ended, -1), parts.FindAllString(last, -1); !slices.Equal(got, want) ||
+		!strings.Contains(ended, "seg1.m4s\n#EXT-X-ENDLIST\n") {
 		t.Errorf("the playlist that has ended: %s", ended)
 	}
 	if _, _, err := m.Resource(t.Context(), hint); err != ErrGone { //nolint:errorlint // as it is
@@ -302,13 +312,17 @@ func TestDirectives(t *testing.T) {
 	s.gops(4)
 	m := s.open(LowLatency)
 	s.playlist(m, Want{})
-	if _, err := m.Playlist(t.Context(), Want{Blocking: true, MSN: 40, Part: -1}, ""); err != ErrTooFar { //nolint:errorlint // as it is
+	//nolint:errorlint // as it is
+	if _, err := m.Playlist(t.Context(), Want{Blocking: true, MSN: 40, Part: -1}, ""); err != ErrTooFar {
 		t.Errorf("far ahead: %v", err)
 	}
 	got := make(chan string)
 	go func() { got <- s.playlist(m, Want{Blocking: true, MSN: 2, Part: 1}) }()
 	part := make(chan int)
-	hint := attribute(regexp.MustCompile(`#EXT-X-PRELOAD-HINT.*`).FindString(s.playlist(m, Want{Blocking: true, MSN: 1, Part: 3})), "URI")
+	hint := attribute(
+		regexp.MustCompile(`#EXT-X-PRELOAD-HINT.*`).FindString(s.playlist(m, Want{Blocking: true, MSN: 1, Part: 3})),
+		"URI",
+	)
 	go func() { part <- len(s.resource(m, hint)) }()
 	s.gops(1)
 	if text := <-got; strings.Count(text, "#EXT-X-PART:") < 2 {

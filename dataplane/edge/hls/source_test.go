@@ -30,10 +30,40 @@ type source struct {
 
 func newSource(t *testing.T, fps, gop int) *source {
 	t.Helper()
-	s := &source{t: t, hub: hub.New(hub.Options{}), muxers: NewMuxers(Options{Linger: time.Hour, EndHold: time.Millisecond, Log: logr.Discard()}), fps: fps, gop: gop, size: 200, track: &media.Track{
-		Codec: media.H264, Width: 352, Height: 288, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
-		SPS: []byte{0x67, 0x64, 0x00, 0x0c, 0xac, 0x3b, 0x50, 0xb0, 0x4b, 0x42, 0x00, 0x00, 0x03, 0x00, 0x02, 0x00, 0x00, 0x03, 0x00, 0x3d, 0x08},
-	}}
+	s := &source{
+		t:      t,
+		hub:    hub.New(hub.Options{}),
+		muxers: NewMuxers(Options{Linger: time.Hour, EndHold: time.Millisecond, Log: logr.Discard()}),
+		fps:    fps,
+		gop:    gop,
+		size:   200,
+		track: &media.Track{
+			Codec: media.H264, Width: 352, Height: 288, PPS: []byte{0x68, 0xce, 0x3c, 0x80},
+			SPS: []byte{
+				0x67,
+				0x64,
+				0x00,
+				0x0c,
+				0xac,
+				0x3b,
+				0x50,
+				0xb0,
+				0x4b,
+				0x42,
+				0x00,
+				0x00,
+				0x03,
+				0x00,
+				0x02,
+				0x00,
+				0x00,
+				0x03,
+				0x00,
+				0x3d,
+				0x08,
+			},
+		},
+	}
 	t.Cleanup(func() {
 		s.muxers.Close()
 		s.hub.Close()
@@ -45,14 +75,15 @@ func newSource(t *testing.T, fps, gop int) *source {
 func (s *source) publish() {
 	s.t.Helper()
 	var err error
-	if s.pub, err = s.hub.Publish(hub.Key{Space: "play.example.com", App: "live", Name: "stream"}, hub.Publisher{}); err != nil {
+	if s.pub, err = s.hub.Publish(hub.Key{Space: "play.example.com", App: "live", Name: "stream"},
+		hub.Publisher{}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.pub.SetTracks([]*media.Track{s.track})
 }
 
-// gops writes groups of pictures with time stamps in whole milliseconds, as encoders send them, and waits until the muxers have taken each: the
-// ring holds only seconds.
+// gops writes groups of pictures with time stamps in whole milliseconds, as encoders send them, and waits until the
+// muxers have taken each: the ring holds only seconds.
 func (s *source) gops(n int) {
 	s.t.Helper()
 	for range n {
@@ -66,7 +97,7 @@ func (s *source) gops(n int) {
 	}
 }
 
-// taken tells whether all muxers have shown what was written, but for the newest frames.
+// taken reports whether all muxers have shown what was written, but for the newest frames.
 func (s *source) taken() bool {
 	edge := time.Unix(1_700_000_000, 0).Add(s.at)
 	for _, m := range s.muxers.byID {
@@ -93,7 +124,15 @@ func (s *source) write() {
 	for range s.gop {
 		s.at = (time.Duration(s.frames) * time.Second / time.Duration(s.fps)).Truncate(time.Millisecond)
 		late := time.Duration(s.frames%7) * 10 * time.Millisecond
-		f := &media.Frame{Track: s.track, Key: s.frames%s.gop == 0, DTS: s.at, PTS: s.at, Ingest: time.Unix(1_700_000_000, 0).Add(s.at + late), Units: [][]byte{bytes.Repeat([]byte{0x41}, s.size)}, Size: s.size}
+		f := &media.Frame{
+			Track:  s.track,
+			Key:    s.frames%s.gop == 0,
+			DTS:    s.at,
+			PTS:    s.at,
+			Ingest: time.Unix(1_700_000_000, 0).Add(s.at + late),
+			Units:  [][]byte{bytes.Repeat([]byte{0x41}, s.size)},
+			Size:   s.size,
+		}
 		if f.Key {
 			f.Units = [][]byte{s.track.SPS, s.track.PPS, bytes.Repeat([]byte{0x65}, s.size)}
 		}

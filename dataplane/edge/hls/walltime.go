@@ -6,9 +6,9 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// wallTime tells what time of day a segment begins at, for EXT-X-PROGRAM-DATE-TIME. Players lay playlists over each other by these dates, so
-// between two segments exactly that much time passes as the first one lasts (RFC 8216bis, 4.4.4.6), however unevenly an encoder sends: one
-// that starts sends late at first, and then catches up.
+// wallTime tells what time of day a segment begins at, for EXT-X-PROGRAM-DATE-TIME. Players lay playlists over each
+// other by these dates, so between two segments exactly that much time passes as the first one lasts (RFC 8216bis,
+// 4.4.4.6), however unevenly an encoder sends: one that starts sends late at first, and then catches up.
 type wallTime struct {
 	epoch  uint64
 	known  bool
@@ -18,7 +18,8 @@ type wallTime struct {
 	before time.Duration // DTS of the last segment
 }
 
-// maxSlew is by how much a second may be off, so that the dates follow a publisher whose clock is not ours: five times what crystals are off by.
+// maxSlew is by how much a second may be off, so that the dates follow a publisher whose clock is not ours: five times
+// what crystals are off by.
 const maxSlew = time.Millisecond
 
 // observe looks at a frame; of the frames that are there when an epoch begins, at all before begin.
@@ -31,7 +32,7 @@ func (w *wallTime) observe(f *media.Frame) {
 	}
 }
 
-// begin gives the time at which a segment begins, whose first frame is f.
+// begin returns the time at which a segment begins, whose first frame is f.
 func (w *wallTime) begin(f *media.Frame, now time.Time) time.Time {
 	if !w.known || f.Epoch != w.epoch {
 		if w.known { // what was seen is of the epoch before

@@ -7,7 +7,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// The dates of segments follow the media while frames arrive unevenly, and the publisher's clock where it is slower or faster than ours.
+// The dates of segments follow the media while frames arrive unevenly, and the publisher's clock where it is slower or
+// faster than ours.
 func TestWallTime(t *testing.T) {
 	epoch := time.Unix(1_700_000_000, 0)
 	const step = 100 * time.Millisecond
@@ -25,9 +26,12 @@ func TestWallTime(t *testing.T) {
 			}
 			return 0
 		}, 60, 0, 80 * time.Millisecond},
-		{"a start that is caught up with", func(at time.Duration) time.Duration { return max(500*time.Millisecond-at/10, 0) }, 900, 0, time.Millisecond},
-		{"a slow publisher", func(at time.Duration) time.Duration { return at / 5000 }, 3600, 720 * time.Millisecond, time.Millisecond},
-		{"a fast publisher", func(at time.Duration) time.Duration { return -at / 5000 }, 3600, -720 * time.Millisecond, time.Millisecond},
+		{"a start that is caught up with", func(at time.Duration) time.Duration { return max(500*time.Millisecond-at/10, 0) },
+			900, 0, time.Millisecond},
+		{"a slow publisher", func(at time.Duration) time.Duration { return at / 5000 }, 3600, 720 * time.Millisecond,
+			time.Millisecond},
+		{"a fast publisher", func(at time.Duration) time.Duration { return -at / 5000 }, 3600, -720 * time.Millisecond,
+			time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var w wallTime

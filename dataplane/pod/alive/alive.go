@@ -1,5 +1,6 @@
-// Package alive lets one container of a pod see, within a millisecond, that no process of another one is left: a file in a volume that both have is
-// locked for as long as its processes live. The kernel gives a lock back, however a process ends.
+// Package alive lets one container of a pod see, within a millisecond, that no process of another one is left: a file
+// in a volume that both have is locked for as long as its processes live. The kernel gives a lock back, however a
+// process ends.
 package alive
 
 import "time"

@@ -15,7 +15,8 @@ import (
 
 const patience = 30 * time.Second
 
-// waits returns when the watcher of a folder waits for the end of those who hold it: the kernel lists such waiters (proc(5), /proc/locks).
+// waits returns when the watcher of a folder waits for the end of those who hold it: the kernel lists such waiters
+// (proc(5), /proc/locks).
 func waits(t *testing.T, dir string) {
 	t.Helper()
 	info, err := os.Stat(filepath.Join(dir, Process))
@@ -45,7 +46,8 @@ func waits(t *testing.T, dir string) {
 	}
 }
 
-// What is watched is gone when the last of its processes has ended, each time; and nobody begins while its end is dealt with.
+// What is watched is gone when the last of its processes has ended, each time; and nobody begins while its end is dealt
+// with.
 func TestTheEndOfTheLastIsSeen(t *testing.T) {
 	dir := t.TempDir()
 	hold := func() *os.File {

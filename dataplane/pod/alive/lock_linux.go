@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Hold shows in a folder that this process lives, or has come to its ports, until it ends or the file that it gives is closed. It waits for a Watch that deals with the
-// end of the processes before this one.
+// Hold shows in a folder that this process lives, or has come to its ports, until it ends or the file that it gives is
+// closed. It waits for a Watch that deals with the end of the processes before this one.
 func Hold(dir, name string) (*os.File, error) {
 	f, err := open(dir, name)
 	if err != nil {
@@ -23,8 +23,9 @@ func Hold(dir, name string) (*os.File, error) {
 	return f, nil
 }
 
-// Watch calls gone each time that the last process has ended that held the folder, and at first when there is none from the beginning. Others begin to hold
-// it when gone has returned. It ends after a gone when the context is done by then, so that it outlives whom it watches.
+// Watch calls gone each time that the last process has ended that held the folder, and at first when there is none from
+// the beginning. Others begin to hold it when gone has returned. It ends after a gone when the context is done by then,
+// so that it outlives whom it watches.
 func Watch(ctx context.Context, dir string, gone func(first bool)) error {
 	f, err := open(dir, Process)
 	if err != nil {
@@ -58,8 +59,8 @@ func Watch(ctx context.Context, dir string, gone func(first bool)) error {
 	}
 }
 
-// Await waits until a process holds a file of a folder, or none does, or the context is done. To look is to hold the file for a moment: two that await the same
-// one take each other for what they wait for.
+// Await waits until a process holds a file of a folder, or none does, or the context is done. To look is to hold the
+// file for a moment: two that await the same one take each other for what they wait for.
 func Await(ctx context.Context, dir, name string, held bool) error {
 	f, err := open(dir, name)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package delivery decides which Plan a pod runs on. Plans come from a folder (a volume that the kubelet fills, late but without any
-// server), from the API server (within a second), and from the pod's own memory of the last good one. The newest valid one wins; one
-// that is broken, empty or suddenly shrunken is refused and the last good one stays.
+// Package delivery decides which Plan a pod runs on. Plans come from a folder (a volume that the kubelet fills, late
+// but without any server), from the API server (within a second), and from the pod's own memory of the last good one.
+// The newest valid one wins; one that is broken, empty or suddenly shrunken is refused and the last good one stays.
 package delivery
 
 import (
@@ -89,7 +89,12 @@ func (r *Receiver) Offer(from Source, secrets Secrets) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b.Meta.Class != r.opt.Class || b.Meta.Role != r.opt.Role {
-		return r.refuseLocked(from, "other pool", b.Meta.Hash, fmt.Errorf("%w: %.64s-%.64s, not %s-%s", errOtherPool, b.Meta.Class, b.Meta.Role, r.opt.Class, r.opt.Role))
+		return r.refuseLocked(
+			from,
+			"other pool",
+			b.Meta.Hash,
+			fmt.Errorf("%w: %.64s-%.64s, not %s-%s", errOtherPool, b.Meta.Class, b.Meta.Role, r.opt.Class, r.opt.Role),
+		)
 	}
 	if b.Meta.Hash == r.hash {
 		r.told(from, b)
@@ -149,7 +154,17 @@ func (r *Receiver) apply(from Source, b *bundle.Bundle) {
 	r.hash, r.said = b.Meta.Hash, ""
 	r.metrics.applied.WithLabelValues(string(from)).Inc()
 	d := plan.Diff(old.Plan, b.Plan)
-	r.opt.Log.Info("Applied a plan", "hash", r.hash, "from", string(from), "changes", len(d.Changes), "domains", len(b.Plan.Push)+len(b.Plan.Play))
+	r.opt.Log.Info(
+		"Applied a plan",
+		"hash",
+		r.hash,
+		"from",
+		string(from),
+		"changes",
+		len(d.Changes),
+		"domains",
+		len(b.Plan.Push)+len(b.Plan.Play),
+	)
 	for i, c := range d.Changes {
 		if i >= 20 {
 			break
@@ -158,7 +173,8 @@ func (r *Receiver) apply(from Source, b *bundle.Bundle) {
 	}
 }
 
-// told passes the addresses on that came with a Plan. The kubelet's and the pod's own are used only while nothing newer is known.
+// told passes the addresses on that came with a Plan. The kubelet's and the pod's own are used only while nothing newer
+// is known.
 func (r *Receiver) told(from Source, b *bundle.Bundle) {
 	if r.opt.Addresses != nil && b.Addresses != nil && (from == API || !r.metrics.apiSeen.Load()) {
 		r.opt.Addresses(b.Addresses)

@@ -18,7 +18,8 @@ func service(n, seed int) *plan.Plan {
 	for i := range n {
 		host := fmt.Sprintf("play%d.example.com", i)
 		p.Play = append(p.Play, plan.PlayDomain{
-			Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthA, Primary: fmt.Sprintf("examplePrimary%02d", seed)},
+			Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthA,
+				Primary: fmt.Sprintf("examplePrimary%02d", seed)},
 		})
 	}
 	return p

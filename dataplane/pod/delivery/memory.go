@@ -14,8 +14,8 @@ const memoryFile = "plan.json"
 
 const maxMemory = 32 << 20
 
-// memory is what the file holds: the Plan as it was delivered, and which Plans it replaced, so that a folder which is behind is known
-// to be behind.
+// memory is what the file holds: the Plan as it was delivered, and which Plans it replaced, so that a folder which is
+// behind is known to be behind.
 type memory struct {
 	Secrets  Secrets  `json:"secrets"`
 	Replaced []string `json:"replaced"`

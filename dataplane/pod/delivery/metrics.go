@@ -15,7 +15,10 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, r *Receiver) (*metrics, error) {
 	vector := func(name, help, label string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "millrace", Subsystem: "plan", Name: name, Help: help}, []string{label})
+		return prometheus.NewCounterVec(
+			prometheus.CounterOpts{Namespace: "millrace", Subsystem: "plan", Name: name, Help: help},
+			[]string{label},
+		)
 	}
 	m := &metrics{
 		applied: vector("applied_total", "Plans that were applied, by source.", "source"),
@@ -24,12 +27,20 @@ func newMetrics(reg prometheus.Registerer, r *Receiver) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	loaded := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "millrace", Subsystem: "plan", Name: "loaded", Help: "1 when the process runs on a plan."}, func() float64 {
-		if r.Hash() == "" {
-			return 0
-		}
-		return 1
-	})
+	loaded := prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{
+			Namespace: "millrace",
+			Subsystem: "plan",
+			Name:      "loaded",
+			Help:      "1 when the process runs on a plan.",
+		},
+		func() float64 {
+			if r.Hash() == "" {
+				return 0
+			}
+			return 1
+		},
+	)
 	for _, c := range []prometheus.Collector{m.applied, m.refused, loaded} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("registering the metrics of the plan: %w", err)

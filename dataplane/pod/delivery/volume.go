@@ -23,7 +23,8 @@ const (
 	maxFile = 1 << 20               // a key of a Secret is not larger
 )
 
-// ReadVolume reads the Secrets of a Plan from a folder: a folder for each, named by its number, with a file for each key.
+// ReadVolume reads the Secrets of a Plan from a folder: a folder for each, named by its number, with a file for each
+// key.
 func ReadVolume(dir string) (Secrets, error) {
 	out := make(Secrets, contract.PlanChunks)
 	for n := range out {
@@ -55,8 +56,8 @@ func ReadVolume(dir string) (Secrets, error) {
 	return out, nil
 }
 
-// WatchVolume offers the Plan of a folder, again at each change, until the context ends. The kubelet changes all files at once by
-// swapping a link in the folder.
+// WatchVolume offers the Plan of a folder, again at each change, until the context ends. The kubelet changes all files
+// at once by swapping a link in the folder.
 func (r *Receiver) WatchVolume(ctx context.Context, dir string) {
 	changes, stop := notify(dir, r.opt.Log)
 	defer stop()
@@ -93,7 +94,8 @@ func quiet(ctx context.Context, changes <-chan struct{}) bool {
 	}
 }
 
-// notify gives a signal when something happens in the folder or in those of the Secrets. Without notification the poll must do.
+// notify returns a signal when something happens in the folder or in those of the Secrets. Without notification the
+// poll must do.
 func notify(dir string, log logr.Logger) (<-chan struct{}, func()) {
 	changes := make(chan struct{}, 1)
 	w, err := fsnotify.NewWatcher()

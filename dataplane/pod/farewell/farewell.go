@@ -1,4 +1,5 @@
-// Package farewell is what runs in a pod beside a relay, in a container of its own, for the time when nothing is left of the relay.
+// Package farewell is what runs in a pod beside a relay, in a container of its own, for the time when nothing is left
+// of the relay.
 package farewell
 
 import (
@@ -37,17 +38,20 @@ type Options struct {
 }
 
 const (
-	tellLimit    = 10 * time.Second // most of it would be for tens of thousands of players
-	redirects    = 3 * time.Second  // the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
-	releaseLimit = time.Second      // some microseconds are expected
-	detourLimit  = time.Minute      // the pod is known not to be ready by then
-	maxConns     = 256              // of the detour, per port; others wait in the kernel, and are reset when the port is given up
-	lastOffers   = time.Second      // to come in on connections that were accepted before the next relay begins
-	lastAnswers  = 5 * time.Second  // for requests that are there when the next relay begins
+	tellLimit = 10 * time.Second // most of it would be for tens of thousands of players
+	// the kubelet takes 1.4 s and more until there is a relay again, and longer when it was killed before
+	redirects    = 3 * time.Second
+	releaseLimit = time.Second // some microseconds are expected
+	detourLimit  = time.Minute // the pod is known not to be ready by then
+	// of the detour, per port; others wait in the kernel, and are reset when the port is given up
+	maxConns    = 256
+	lastOffers  = time.Second     // to come in on connections that were accepted before the next relay begins
+	lastAnswers = 5 * time.Second // for requests that are there when the next relay begins
 )
 
-// Run waits for the end of all processes of the relay, tells the players that were left without a word to come again, and answers those who ask here until there is
-// a relay again. It returns when the context is done and the relay has ended.
+// Run waits for the end of all processes of the relay, tells the players that were left without a word to come again,
+// and answers those who ask here until there is a relay again. It returns when the context is done and the relay has
+// ended.
 func Run(ctx context.Context, o Options) error {
 	if o.StateDir == "" {
 		return errors.New("no state folder: want the one of the relay")
@@ -63,7 +67,8 @@ type beside struct {
 	active  atomic.Bool // the ports are answered, or about to be
 }
 
-// gone is called when there is no relay. At first that is because there was none yet, or because there was none like this to see it.
+// gone is called when there is no relay. At first that is because there was none yet, or because there was none like
+// this to see it.
 func (b *beside) gone(ctx context.Context, first bool) {
 	orphans, err := relay.Orphans(filepath.Join(b.StateDir, pod.FarewellsFile), b.MaxViewers)
 	if err != nil {
@@ -92,7 +97,8 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	if len(orphans) == 0 {
 		return
 	}
-	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit) // the relay may be killed while the pod ends
+	// the relay may be killed while the pod ends
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit)
 	defer cancel()
 	told, err := relay.Tell(telling, orphans)
 	if err != nil {
@@ -102,8 +108,8 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	b.Log.Info("Players of the relay, which was killed, were told to come again", "players", len(orphans), "told", told)
 }
 
-// released waits until the relay that has ended has let go of its last lock, too: the kernel takes them one after the other, and nobody is to take it for the next
-// relay, which cannot begin yet.
+// released waits until the relay that has ended has let go of its last lock, too: the kernel takes them one after the
+// other, and nobody is to take it for the next relay, which cannot begin yet.
 func (b *beside) released(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, releaseLimit)
 	defer cancel()
@@ -112,7 +118,8 @@ func (b *beside) released(ctx context.Context) {
 	}
 }
 
-// next waits until the next relay is about to open its ports. It may end while the last answers are given: then the ports are answered anew.
+// next waits until the next relay is about to open its ports. It may end while the last answers are given: then the
+// ports are answered anew.
 func (b *beside) next(turn context.Context) {
 	if err := alive.Await(turn, b.StateDir, alive.Ports, true); err != nil && turn.Err() == nil {
 		b.Log.Error(err, "Players who ask this pod while it has no relay are refused")
@@ -136,7 +143,9 @@ func (b *beside) answer(turn context.Context, port int, certs func() (*certifica
 	}
 	defer context.AfterFunc(turn, func() { _ = l.Close() })() // the port is free from then on, whatever is still done here
 	s := &http.Server{
-		Handler: relay.Detour(time.Now().Add(redirects)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
+		Handler: relay.Detour(
+			time.Now().Add(redirects),
+		), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
 	}
 	s.SetKeepAlivesEnabled(false)

@@ -27,7 +27,8 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// remember leaves a Plan of one domain, with a certificate of its own, in a folder, as a relay does. It gives who trusts that.
+// remember leaves a Plan of one domain, with a certificate of its own, in a folder, as a relay does. It gives who
+// trusts that.
 func remember(t *testing.T, dir, host string) *x509.CertPool {
 	t.Helper()
 	source := httptest.NewTLSServer(http.NotFoundHandler()) // its certificate is good for example.com
@@ -38,16 +39,27 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 		t.Fatal(err)
 	}
 	p := &plan.Plan{Class: "default", Play: []plan.PlayDomain{{
-		Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthA, Primary: "examplePrimary01"},
+		Hostname: host, Type: plan.RTS, Role: plan.Main, Space: host, Auth: plan.Auth{Type: plan.AuthA,
+			Primary: "examplePrimary01"},
 		TLS: &plan.KeyPair{
-			Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]}), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
+			Cert: pem.EncodeToMemory(
+				&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]},
+			), Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}),
 		},
 	}}}
 	secrets, _, err := bundle.Encode(p, bundle.Pool{Role: contract.Relay, Region: "local"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := delivery.New(delivery.Options{Current: plan.NewCurrent(), Class: "default", Role: contract.Relay, StateDir: dir, Log: logr.Discard()})
+	r, err := delivery.New(
+		delivery.Options{
+			Current:  plan.NewCurrent(),
+			Class:    "default",
+			Role:     contract.Relay,
+			StateDir: dir,
+			Log:      logr.Discard(),
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,15 +101,24 @@ func (b *beside) opened(t *testing.T, at string) {
 	t.Fatalf("nobody listens on %s", at)
 }
 
-// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay comes to its ports, who is being answered
-// gets the answer, and both ports are free at once.
+// By HTTPS it answers with the domain's certificate, which it has from what the relay remembered. When the next relay
+// comes to its ports, who is being answered gets the answer, and both ports are free at once.
 func TestADetourByHTTPS(t *testing.T) {
 	const host = "example.com"
 	dir := t.TempDir()
 	trust := remember(t, dir, host)
 	ports := freePorts(t, 2)
 	plain, secure := ports[0], ports[1]
-	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: plain, HTTPSPort: secure, Log: testr.New(t)}}
+	b := &beside{
+		Options: Options{
+			StateDir:  dir,
+			Class:     "default",
+			Address:   "127.0.0.1",
+			HTTPPort:  plain,
+			HTTPSPort: secure,
+			Log:       testr.New(t),
+		},
+	}
 	t.Cleanup(b.detours.Wait)
 	b.gone(t.Context(), false)
 	at := fmt.Sprintf("127.0.0.1:%d", secure)
@@ -105,7 +126,10 @@ func TestADetourByHTTPS(t *testing.T) {
 	b.opened(t, fmt.Sprintf("127.0.0.1:%d", plain))
 	client := &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true},
+		Transport: &http.Transport{
+			TLSClientConfig:   &tls.Config{RootCAs: trust, ServerName: host, MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2: true,
+		},
 	}
 	asking, content := io.Pipe() // the request is there until its content ends
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+at+"/live/one", asking)
@@ -136,7 +160,8 @@ func TestADetourByHTTPS(t *testing.T) {
 		}
 		defer next.Close()
 	}
-	for until := time.Now().Add(time.Minute); b.active.Load(); runtime.Gosched() { // the next end of a relay is answered, whoever is still here
+	// the next end of a relay is answered, whoever is still here
+	for until := time.Now().Add(time.Minute); b.active.Load(); runtime.Gosched() {
 		if time.Now().After(until) {
 			t.Fatal("the turn does not end")
 		}
@@ -147,13 +172,16 @@ func TestADetourByHTTPS(t *testing.T) {
 		t.Fatal("no answer")
 	}
 	_ = res.Body.Close() // it is not read
-	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" || res.ProtoMajor != 1 || !res.Close {
+	if res.StatusCode != http.StatusTemporaryRedirect || res.Header.Get("Location") != "/live/one" ||
+		res.ProtoMajor != 1 ||
+		!res.Close {
 		t.Errorf("an offer is answered %s %s, %v, connection closed %v", res.Proto, res.Status, res.Header, res.Close)
 	}
 	b.detours.Wait()
 }
 
-// The kernel takes the locks of a process that was killed one after the other. The one on its ports, when it is the last, is not the next relay's.
+// The kernel takes the locks of a process that was killed one after the other. The one on its ports, when it is the
+// last, is not the next relay's.
 func TestAPortThatIsGivenBackLast(t *testing.T) {
 	dir := t.TempDir()
 	port := freePorts(t, 1)[0]
@@ -163,12 +191,26 @@ func TestAPortThatIsGivenBackLast(t *testing.T) {
 	}
 	time.AfterFunc(50*time.Millisecond, func() { _ = dying.Close() })
 	ctx, stop := context.WithCancel(t.Context())
-	b := &beside{Options: Options{StateDir: dir, Class: "default", Address: "127.0.0.1", HTTPPort: port, HTTPSPort: -1, Log: logr.Discard()}}
+	b := &beside{
+		Options: Options{
+			StateDir:  dir,
+			Class:     "default",
+			Address:   "127.0.0.1",
+			HTTPPort:  port,
+			HTTPSPort: -1,
+			Log:       logr.Discard(),
+		},
+	}
 	t.Cleanup(b.detours.Wait)
 	b.gone(ctx, false)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for n := 0; n < 2; {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://127.0.0.1:%d/live/one", port), http.NoBody)
+		req, err := http.NewRequestWithContext(
+			t.Context(),
+			http.MethodPost,
+			fmt.Sprintf("http://127.0.0.1:%d/live/one", port),
+			http.NoBody,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,8 +14,9 @@ import (
 	"github.com/go-logr/logr"
 )
 
-// Run runs this program again as a child, with the arguments of this process, until it ends well, is asked to end, or may not be started
-// again. SIGTERM and SIGINT are passed on. It waits for all children of this process, those that it inherits included: it is made for the first process of a container.
+// Run runs this program again as a child, with the arguments of this process, until it ends well, is asked to end, or
+// may not be started again. SIGTERM and SIGINT are passed on. It waits for all children of this process, those that it
+// inherits included: it is made for the first process of a container.
 func Run(ctx context.Context, log logr.Logger) error {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -33,7 +34,8 @@ func Run(ctx context.Context, log logr.Logger) error {
 		child, err := os.StartProcess(path, os.Args, &os.ProcAttr{ //nolint:gosec // this program, as it was called
 			Env:   append(os.Environ(), EnvRestarts+"="+strconv.Itoa(restarts)),
 			Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
-			Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}, // what a terminal sends comes once, from here
+			// what a terminal sends comes once, from here
+			Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
 		})
 		if err != nil {
 			return fmt.Errorf("starting the process that serves: %w", err)
@@ -48,12 +50,20 @@ func Run(ctx context.Context, log logr.Logger) error {
 		case asked, !before.again(ran, time.Now()):
 			return fmt.Errorf("%w: %s after %.1f s", ErrEnded, how, ran.Seconds())
 		}
-		log.Info("The process that serves has ended and is started again", "how", how, "seconds", int(ran.Seconds()), "restarts", restarts+1)
+		log.Info(
+			"The process that serves has ended and is started again",
+			"how",
+			how,
+			"seconds",
+			int(ran.Seconds()),
+			"restarts",
+			restarts+1,
+		)
 	}
 	return nil
 }
 
-// wait passes signals on until the child has ended. asked tells whether there was one.
+// wait passes signals on until the child has ended. asked reports whether there was one.
 func wait(child *os.Process, signals <-chan os.Signal) (status syscall.WaitStatus, asked bool, err error) {
 	type end struct {
 		status syscall.WaitStatus

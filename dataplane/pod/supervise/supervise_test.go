@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Which ends of a child are answered with another start: each step is how long the child ran, right after the one before.
+// Which ends of a child are answered with another start: each step is how long the child ran, right after the one
+// before.
 func TestWhatIsStartedAgain(t *testing.T) {
 	for name, steps := range map[string][]struct {
 		ran  time.Duration
@@ -14,9 +15,11 @@ func TestWhatIsStartedAgain(t *testing.T) {
 		"it lasted":              {{time.Hour, true}, {lasted, true}},
 		"it ended at once":       {{lasted - 1, false}},
 		"and at once after that": {{time.Hour, true}, {time.Second, false}},
-		"too often":              {{lasted, true}, {lasted, true}, {lasted, true}, {lasted, true}, {lasted, true}, {lasted, false}},
+		"too often": {{lasted, true}, {lasted, true}, {lasted, true}, {lasted, true}, {lasted, true},
+			{lasted, false}},
 		"often, over a long time": {
-			{time.Hour, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true},
+			{time.Hour, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true}, {span / 4, true},
+			{span / 4, true}, {span / 4, true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

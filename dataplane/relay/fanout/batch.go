@@ -20,16 +20,16 @@ func NewDest(s *Socket, addr netip.AddrPort) *Dest {
 	return &Dest{Addr: addr, name: newSockaddr(addr, s.v6)}
 }
 
-// run is a message: packets of one viewer that stand side by side in the arena, all of the size seg but for the last, which may
-// be shorter.
+// run is a message: packets of one viewer that stand side by side in the arena, all of the size seg but for the last,
+// which may be shorter.
 type run struct {
 	dest             *Dest
 	start, end       int
 	seg, count, last int
 }
 
-// Batch collects sealed packets for one socket and sends them with as few system calls as the socket's rung allows. It belongs to
-// one worker.
+// Batch collects sealed packets for one socket and sends them with as few system calls as the socket's rung allows. It
+// belongs to one worker.
 type Batch struct {
 	sock  *Socket
 	arena []byte
@@ -53,7 +53,7 @@ func newBatch(s *Socket) *Batch {
 	return b
 }
 
-// room gives a buffer of at least n bytes for the next packet. It sends what is there when the batch is full.
+// room returns a buffer of at least n bytes for the next packet. It sends what is there when the batch is full.
 func (b *Batch) room(n int) []byte {
 	if len(b.arena)-b.used < n || len(b.runs) == maxRuns {
 		b.flush()
@@ -61,8 +61,8 @@ func (b *Batch) room(n int) []byte {
 	return b.arena[b.used:]
 }
 
-// commit adds the packet that was written at the start of the last room: to the viewer's open message when the rules for
-// segments allow it (all equal, but the last may be shorter and closes the message), else as a new one.
+// commit adds the packet that was written at the start of the last room: to the viewer's open message when the rules
+// for segments allow it (all equal, but the last may be shorter and closes the message), else as a new one.
 func (b *Batch) commit(d *Dest, size int) {
 	start := b.used
 	b.used += size

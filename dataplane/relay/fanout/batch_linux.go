@@ -63,7 +63,15 @@ func (s *batchSystem) init(*Batch) {
 
 // send is one sendmmsg(2) of the prepared messages.
 func (s *batchSystem) send(fd uintptr) {
-	n, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&s.msgs[0])), uintptr(s.count), unix.MSG_DONTWAIT, 0, 0)
+	n, _, errno := unix.Syscall6(
+		unix.SYS_SENDMMSG,
+		fd,
+		uintptr(unsafe.Pointer(&s.msgs[0])),
+		uintptr(s.count),
+		unix.MSG_DONTWAIT,
+		0,
+		0,
+	)
 	s.errno, s.sent = errno, 0
 	if errno == 0 {
 		s.sent = int(n)
@@ -91,8 +99,8 @@ func (s *batchSystem) set(i int, d *Dest, region []byte, seg int) {
 	}
 }
 
-// flushSystem sends the prepared messages and tells how many went out. A full send buffer is waited for; the error is that of the
-// first message that did not go.
+// flushSystem sends the prepared messages and tells how many went out. A full send buffer is waited for; the error is
+// that of the first message that did not go.
 func (b *Batch) flushSystem(count int) (int, syscall.Errno) {
 	s := &b.sys
 	s.count = count
@@ -193,9 +201,10 @@ func (s *Socket) probe() Rung {
 	return rung
 }
 
-// ignorePathMTU keeps ICMP messages about one path from touching the socket. The kernel refuses segments larger than a path's MTU
-// with EINVAL, and a forged message is all that it takes to lower that; our packets fit into every path anyway (MaxPayload), and
-// routers may cut them where they do not (IP_PMTUDISC_OMIT: Linux 3.15). It is a no-op for the family that the socket does not have.
+// ignorePathMTU keeps ICMP messages about one path from touching the socket. The kernel refuses segments larger than a
+// path's MTU with EINVAL, and a forged message is all that it takes to lower that; our packets fit into every path
+// anyway (MaxPayload), and routers may cut them where they do not (IP_PMTUDISC_OMIT: Linux 3.15). It is a no-op for the
+// family that the socket does not have.
 func ignorePathMTU(fd uintptr) {
 	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_OMIT)
 	_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_OMIT)

@@ -115,7 +115,11 @@ func BenchmarkFrameTo100Viewers(b *testing.B) {
 			key, salt := testKeys(AEADAES128GCM)
 			for i := range viewers {
 				viewers[i], err = NewViewer(ViewerConfig{
-					Video: LaneConfig{Codec: src.video.Codec, PayloadType: testVideoType, SSRC: 1}, Profile: AEADAES128GCM, Key: key, Salt: salt, Socket: sock,
+					Video: LaneConfig{
+						Codec:       src.video.Codec,
+						PayloadType: testVideoType,
+						SSRC:        1,
+					}, Profile: AEADAES128GCM, Key: key, Salt: salt, Socket: sock,
 					Dest: NewDest(sock, sink.LocalAddr().(*net.UDPAddr).AddrPort()), OnEnd: func(error) {},
 				})
 				if err != nil {

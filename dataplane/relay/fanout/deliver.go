@@ -7,7 +7,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// ErrCodecChanged ends a viewer whose stream goes on in a codec that it did not negotiate; a new offer gets the new one.
+// ErrCodecChanged ends a viewer whose stream goes on in a codec that it did not negotiate; a new offer gets the new
+// one.
 var ErrCodecChanged = errors.New("the stream's codec changed")
 
 // ErrStalled ends a viewer whose TCP connection has taken nothing for a while.
@@ -17,16 +18,18 @@ var ErrStalled = errors.New("the viewer's TCP connection takes no more")
 var ErrPanic = errors.New("a panic")
 
 const (
-	burstTime    = 0.15                   // seconds in which a join's backlog should leave
-	burstMinRate = 20e6 / 8               // bytes per second
-	burstMaxRate = 40e6 / 8               // bytes per second
-	burstFirst   = 32 << 10               // bytes that leave at once
-	rejoinSpan   = 1200                   // 90 kHz units into which a repeated GOP is squeezed: less than a frame at 60 fps
-	rejoinPause  = 500 * time.Millisecond // between two joins of a viewer
+	burstTime    = 0.15     // seconds in which a join's backlog should leave
+	burstMinRate = 20e6 / 8 // bytes per second
+	burstMaxRate = 40e6 / 8 // bytes per second
+	burstFirst   = 32 << 10 // bytes that leave at once
+	// 90 kHz units into which a repeated GOP is squeezed: less than a frame at 60 fps
+	rejoinSpan  = 1200
+	rejoinPause = 500 * time.Millisecond // between two joins of a viewer
 )
 
-// join puts a viewer at the newest key pack. The frames from there to the live edge get squeezed timestamps, so the picture comes at
-// once and stands at the edge at once; audio starts at the edge. Without a key pack the viewer waits for one.
+// join puts a viewer at the newest key pack. The frames from there to the live edge get squeezed timestamps, so the
+// picture comes at once and stands at the edge at once; audio starts at the edge. Without a key pack the viewer waits
+// for one.
 func (v *Viewer) join(now time.Time) {
 	f := v.feed
 	head := f.head.Load()
@@ -55,8 +58,8 @@ func (v *Viewer) join(now time.Time) {
 	v.burst = burst{active: true, since: now, rate: min(max(float64(backlog)/burstTime, burstMinRate), burstMaxRate)}
 }
 
-// squeeze makes the timestamps of the frames from key to edge: the edge keeps its own, those before it stand 1 ms apart. A viewer
-// that has seen later frames already gets them between its last frame and the next one.
+// squeeze makes the timestamps of the frames from key to edge: the edge keeps its own, those before it stand 1 ms
+// apart. A viewer that has seen later frames already gets them between its last frame and the next one.
 func squeeze(l *lane, key, edge *Pack) compression {
 	frames := uint32(edge.Ordinal - key.Ordinal)
 	c := compression{first: key.Ordinal, last: edge.Ordinal, ts: edge.TS, step: compressStep}
@@ -72,17 +75,18 @@ func squeeze(l *lane, key, edge *Pack) compression {
 	return c
 }
 
-// mayRejoin tells whether a viewer that lost its reference may start again at a cached key frame now.
+// mayRejoin reports whether a viewer that lost its reference may start again at a cached key frame now.
 func (v *Viewer) mayRejoin(now time.Time) bool {
 	return v.joined && !v.burst.active && now.Sub(v.lastJoin) >= rejoinPause
 }
 
-// held tells whether a burst must pause now, so that it keeps its rate.
+// held reports whether a burst must pause now, so that it keeps its rate.
 func (b *burst) held(now time.Time) bool {
 	return b.sent > burstFirst+b.rate*now.Sub(b.since).Seconds()
 }
 
-// deliver sends a viewer what it has not got yet. It gives true when the viewer is to be asked again soon, for it is being paced.
+// deliver sends a viewer what it has not got yet. It gives true when the viewer is to be asked again soon, for it is
+// being paced.
 func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 	if v.ended {
 		return false
@@ -115,8 +119,8 @@ func (w *Worker) deliver(v *Viewer, now time.Time) bool {
 	return false
 }
 
-// hold keeps a viewer whose TCP connection is full: it is asked again soon, and what it misses meanwhile is skipped up to a key
-// frame. One that takes nothing for long is ended.
+// hold keeps a viewer whose TCP connection is full: it is asked again soon, and what it misses meanwhile is skipped up
+// to a key frame. One that takes nothing for long is ended.
 func (v *Viewer) hold(now time.Time) bool {
 	if v.cfg.TCP.stalled(now) {
 		v.end(ErrStalled)
@@ -197,7 +201,7 @@ func (w *Worker) packet(v *Viewer, l *lane, p *Pack, i int, ext uint64, ts uint3
 	w.close(v, v.sealer.seal(buf, n, payload, l.cfg.SSRC, roc, seq))
 }
 
-// open gives a buffer for a packet of at most n bytes in the viewer's way out; close adds the packet.
+// open returns a buffer for a packet of at most n bytes in the viewer's way out; close adds the packet.
 func (w *Worker) open(v *Viewer, n int) []byte {
 	if v.cfg.TCP != nil {
 		w.opened = v.cfg.TCP

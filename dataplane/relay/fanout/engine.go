@@ -71,8 +71,8 @@ func (v *Viewer) NACK(ssrc uint32, pid, blp uint16) {
 	v.worker.post(event{kind: eventNACK, viewer: v, ssrc: ssrc, pid: pid, blp: blp})
 }
 
-// KeyFrame says that the viewer's decoder cannot go on (PLI; RFC 4585, 6.3.1). The viewer starts again at the cached key frame; the
-// source is not asked.
+// KeyFrame says that the viewer's decoder cannot go on (PLI; RFC 4585, 6.3.1). The viewer starts again at the cached
+// key frame; the source is not asked.
 func (v *Viewer) KeyFrame() { v.worker.post(event{kind: eventKeyFrame, viewer: v}) }
 
 // Move sends the viewer's packets to another address from now on; a viewer over TCP stays where it is.

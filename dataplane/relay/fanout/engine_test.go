@@ -33,7 +33,12 @@ var testKey = hub.Key{Space: "rts.example.com", App: "live", Name: "test"}
 
 func newSource(t testing.TB) *source {
 	t.Helper()
-	s := &source{t: t, hub: hub.New(hub.Options{}), video: &media.Track{Codec: media.H264}, audio: &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2}}
+	s := &source{
+		t:     t,
+		hub:   hub.New(hub.Options{}),
+		video: &media.Track{Codec: media.H264},
+		audio: &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2},
+	}
 	pub, err := s.hub.Publish(testKey, hub.Publisher{})
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +129,16 @@ func watch(t testing.TB, e *Engine, s *Socket, f *Feed, change func(*ViewerConfi
 	t.Cleanup(func() { _ = conn.Close() })
 	key, salt := testKeys(AEADAES128GCM)
 	cfg := ViewerConfig{
-		Video:   LaneConfig{Codec: media.H264, PayloadType: testVideoType, SSRC: testVideoSSRC, RTXType: testRTXType, RTXSSRC: testRTXSSRC, PlayoutDelayID: 5, MaxPlayoutDelay: 500, CaptureTimeID: 6},
+		Video: LaneConfig{
+			Codec:           media.H264,
+			PayloadType:     testVideoType,
+			SSRC:            testVideoSSRC,
+			RTXType:         testRTXType,
+			RTXSSRC:         testRTXSSRC,
+			PlayoutDelayID:  5,
+			MaxPlayoutDelay: 500,
+			CaptureTimeID:   6,
+		},
 		Audio:   LaneConfig{Codec: media.Opus, PayloadType: testAudioType, SSRC: testAudioSSRC},
 		Profile: AEADAES128GCM, Key: key, Salt: salt, CNAME: "test", Socket: s,
 		Dest: NewDest(s, conn.LocalAddr().(*net.UDPAddr).AddrPort()), OnEnd: func(error) {},
@@ -144,7 +158,7 @@ func watch(t testing.TB, e *Engine, s *Socket, f *Feed, change func(*ViewerConfi
 	return v, &screen{t: t, conn: conn, srtp: open, last: map[uint8]uint16{}}
 }
 
-// next gives the next RTP packet of the given payload types; reports are passed over.
+// next returns the next RTP packet of the given payload types; reports are passed over.
 func (s *screen) next(types ...uint8) *rtp.Packet {
 	s.t.Helper()
 	buf := make([]byte, 2048)
@@ -242,7 +256,8 @@ func TestHeaderExtensions(t *testing.T) {
 		if delay := p.GetExtension(5); !bytes.Equal(delay, []byte{0, 0x01, 0xf4}) {
 			t.Errorf("playout-delay is %v", delay)
 		}
-		if at := p.GetExtension(6); len(at) != 8 || binary.BigEndian.Uint64(at) < before || binary.BigEndian.Uint64(at) > ntpTime(time.Now()) {
+		if at := p.GetExtension(6); len(at) != 8 || binary.BigEndian.Uint64(at) < before ||
+			binary.BigEndian.Uint64(at) > ntpTime(time.Now()) {
 			t.Errorf("abs-capture-time is %v", at)
 		}
 	}
@@ -287,8 +302,10 @@ func TestNACKIsAnsweredByRTX(t *testing.T) {
 	v.NACK(testVideoSSRC, lost.SequenceNumber, 1<<1) // and the second packet behind it
 	for _, want := range []*rtp.Packet{lost, all[4]} {
 		p := screen.next(testRTXType)
-		if p.SSRC != testRTXSSRC || binary.BigEndian.Uint16(p.Payload) != want.SequenceNumber || string(p.Payload[2:]) != string(want.Payload) ||
-			p.Timestamp != want.Timestamp || p.Marker != want.Marker {
+		if p.SSRC != testRTXSSRC || binary.BigEndian.Uint16(p.Payload) != want.SequenceNumber ||
+			string(p.Payload[2:]) != string(want.Payload) ||
+			p.Timestamp != want.Timestamp ||
+			p.Marker != want.Marker {
 			t.Fatalf("RTX of %d: %v", want.SequenceNumber, p)
 		}
 	}
@@ -374,7 +391,7 @@ func TestKeyFrameRequestIsServedFromTheCache(t *testing.T) {
 	}
 }
 
-// waiting tells whether a media packet comes within d; it stays to be read.
+// waiting reports whether a media packet comes within d; it stays to be read.
 func (s *screen) waiting(d time.Duration) bool {
 	raw, err := s.conn.SyscallConn()
 	if err != nil {
@@ -407,7 +424,13 @@ func TestStreamEndAndCodecChange(t *testing.T) {
 		src.gop(3, 1000)
 		e, sock := newEngine(t, RungSegments)
 		ended := make(chan error, 1)
-		_, screen := watch(t, e, sock, newTestFeed(t, src), func(c *ViewerConfig) { c.OnEnd = func(err error) { ended <- err } })
+		_, screen := watch(
+			t,
+			e,
+			sock,
+			newTestFeed(t, src),
+			func(c *ViewerConfig) { c.OnEnd = func(err error) { ended <- err } },
+		)
 		for range 3 {
 			screen.frame()
 		}
@@ -491,7 +514,11 @@ func TestPanicEndsOneViewer(t *testing.T) {
 	ended := make(chan error, 1)
 	key, salt := testKeys(AEADAES128GCM)
 	bad, err := NewViewer(ViewerConfig{
-		Video: LaneConfig{Codec: media.H264, PayloadType: testVideoType, SSRC: 1}, Profile: AEADAES128GCM, Key: key, Salt: salt, Socket: sock,
+		Video: LaneConfig{
+			Codec:       media.H264,
+			PayloadType: testVideoType,
+			SSRC:        1,
+		}, Profile: AEADAES128GCM, Key: key, Salt: salt, Socket: sock,
 		Dest: NewDest(sock, netip.MustParseAddrPort("127.0.0.1:9")), OnEnd: func(err error) { ended <- err },
 	})
 	if err != nil {

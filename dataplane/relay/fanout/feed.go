@@ -20,8 +20,8 @@ const (
 	mappingLeak  = 500 * time.Microsecond // per second: how fast the clock mapping follows a drift towards later
 )
 
-// Feed turns one stream of the hub into packs, once for all viewers. One goroutine writes; readers take no lock: a slot either
-// holds the pack that is asked for, or it is gone.
+// Feed turns one stream of the hub into packs, once for all viewers. One goroutine writes; readers take no lock: a slot
+// either holds the pack that is asked for, or it is gone.
 type Feed struct {
 	Stream *hub.Stream
 
@@ -47,8 +47,8 @@ type Feed struct {
 	baseAt time.Time
 }
 
-// NewFeed starts to packetise a stream. The frames that the hub has from its newest key frame on are packetised before it
-// returns.
+// NewFeed starts to packetise a stream. The frames that the hub has from its newest key frame on are packetised before
+// it returns.
 func NewFeed(stream *hub.Stream) *Feed {
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Feed{Stream: stream, stop: cancel, done: make(chan struct{})}
@@ -100,7 +100,7 @@ func (f *Feed) failure() error {
 	return nil
 }
 
-// Ended tells whether the stream is over: there will be no more packs.
+// Ended reports whether the stream is over: there will be no more packs.
 func (f *Feed) Ended() bool { return f.ended.Load() }
 
 func (f *Feed) add(frame *media.Frame) {
@@ -140,8 +140,8 @@ func (f *Feed) trim(newest *Pack) {
 	}
 }
 
-// observe keeps the mapping of stream time to wall clock, which sender reports carry: the earliest arrival counts, since lateness is jitter; a slow leak
-// follows clocks that drift apart.
+// observe keeps the mapping of stream time to wall clock, which sender reports carry: the earliest arrival counts,
+// since lateness is jitter; a slow leak follows clocks that drift apart.
 func (f *Feed) observe(frame *media.Frame) {
 	base := frame.Ingest.Add(-frame.DTS)
 	leak := time.Duration(float64(mappingLeak) * frame.Ingest.Sub(f.baseAt).Seconds())
@@ -151,7 +151,7 @@ func (f *Feed) observe(frame *media.Frame) {
 	}
 }
 
-// pack gives the pack with a number, or nil when it is not there any more.
+// pack returns the pack with a number, or nil when it is not there any more.
 func (f *Feed) pack(seq uint64) *Pack {
 	p := f.slots[seq%feedSlots].Load()
 	if p == nil || p.Seq != seq {
@@ -160,13 +160,13 @@ func (f *Feed) pack(seq uint64) *Pack {
 	return p
 }
 
-// newestKey gives the Seq of the newest key pack.
+// newestKey returns the Seq of the newest key pack.
 func (f *Feed) newestKey() (uint64, bool) {
 	k := f.key.Load()
 	return k - 1, k > 0
 }
 
-// newestOf gives the newest pack of a kind below end and not below start.
+// newestOf returns the newest pack of a kind below end and not below start.
 func (f *Feed) newestOf(kind media.Kind, start, end uint64) *Pack {
 	for seq := end; seq > start; seq-- {
 		if p := f.pack(seq - 1); p == nil {

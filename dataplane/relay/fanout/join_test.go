@@ -7,13 +7,22 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Whatever the length of the GOP and wherever the viewer stands: timestamps of a repeated GOP rise, from beyond the last one sent.
+// Whatever the length of the GOP and wherever the viewer stands: timestamps of a repeated GOP rise, from beyond the
+// last one sent.
 func TestRepeatedGOPMovesForward(t *testing.T) {
 	for _, frames := range []uint64{1, 2, 50, 1199, 1200, 1201, 4000} {
-		for _, ahead := range []uint32{0, 1, 40, 1500, 3600, 90_000, 1<<32 - 500} { // of the edge before the viewer's last frame
+		// of the edge before the viewer's last frame
+		for _, ahead := range []uint32{0, 1, 40, 1500, 3600, 90_000, 1<<32 - 500} {
 			const lastTS = 1<<32 - 700 // wraps on the way
 			l := &lane{started: true, lastTS: lastTS}
-			key, edge := &Pack{Kind: media.Video, Ordinal: 7}, &Pack{Kind: media.Video, Ordinal: 7 + frames - 1, TS: lastTS + ahead}
+			key, edge := &Pack{
+				Kind:    media.Video,
+				Ordinal: 7,
+			}, &Pack{
+				Kind:    media.Video,
+				Ordinal: 7 + frames - 1,
+				TS:      lastTS + ahead,
+			}
 			c := squeeze(l, key, edge)
 			last := uint32(lastTS)
 			for o := key.Ordinal; o <= edge.Ordinal; o++ {
@@ -27,20 +36,32 @@ func TestRepeatedGOPMovesForward(t *testing.T) {
 	}
 }
 
-// A join that finds no key frame drops the squeezed timestamps; packets that were sent with them must not be repeated with others, for
-// that would use an SRTP nonce twice.
+// A join that finds no key frame drops the squeezed timestamps; packets that were sent with them must not be repeated
+// with others, for that would use an SRTP nonce twice.
 func TestNothingSentBeforeAJoinIsSealedAgain(t *testing.T) {
 	f := &Feed{}
 	at := time.Duration(0)
 	add := func(key bool) {
-		f.add(&media.Frame{Track: &media.Track{Codec: media.H264}, Key: key, DTS: at, PTS: at, Ingest: time.Unix(1, 0), Units: [][]byte{nal(0x41, 20)}, Size: 20})
+		f.add(
+			&media.Frame{
+				Track:  &media.Track{Codec: media.H264},
+				Key:    key,
+				DTS:    at,
+				PTS:    at,
+				Ingest: time.Unix(1, 0),
+				Units:  [][]byte{nal(0x41, 20)},
+				Size:   20,
+			},
+		)
 		at += time.Millisecond
 	}
 	for i := range 100 {
 		add(i == 0)
 	}
 	key, salt := testKeys(AEADAES128GCM)
-	v, err := NewViewer(ViewerConfig{Video: LaneConfig{Codec: media.H264, SSRC: 1}, Profile: AEADAES128GCM, Key: key, Salt: salt})
+	v, err := NewViewer(
+		ViewerConfig{Video: LaneConfig{Codec: media.H264, SSRC: 1}, Profile: AEADAES128GCM, Key: key, Salt: salt},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,15 +9,16 @@ import (
 
 // keystream is AES in counter mode, as SRTP counts (RFC 3711, 4.1.1), without an allocation per packet.
 //
-// cipher.NewCTR copies the key schedule, half a kilobyte, for each new counter, and a stream cannot be moved to the next packet's
-// counter, which lies 2^16 blocks ahead. GCM takes a counter with each call, and encrypts as fast; but it makes the counter of the
-// nonce: of 16 bytes N it makes N*H^2 + L*H in GF(2^128), where H is the block cipher's output for zeros and L a constant
-// (NIST SP 800-38D, 7.1). We know H, so we give it the N that leads to the counter we want; the tag that GCM adds is written over by SRTP's own.
-// N is linear in the counter, whose upper part changes only with the SSRC and the roll-over counter: per packet it costs 16
-// additions.
+// cipher.NewCTR copies the key schedule, half a kilobyte, for each new counter, and a stream cannot be moved to the
+// next packet's counter, which lies 2^16 blocks ahead. GCM takes a counter with each call, and encrypts as fast; but it
+// makes the counter of the nonce: of 16 bytes N it makes N*H^2 + L*H in GF(2^128), where H is the block cipher's output
+// for zeros and L a constant (NIST SP 800-38D, 7.1). We know H, so we give it the N that leads to the counter we want;
+// the tag that GCM adds is written over by SRTP's own. N is linear in the counter, whose upper part changes only with
+// the SSRC and the roll-over counter: per packet it costs 16 additions.
 type keystream struct {
 	block cipher.Block
-	aead  cipher.AEAD // nil: GCM does not count as we expect, such as in FIPS 140-only mode; then the library's CTR is used
+	// nil: GCM does not count as we expect, such as in FIPS 140-only mode; then the library's CTR is used
+	aead  cipher.AEAD
 	nonce [aes.BlockSize]byte
 
 	factor element     // H^-2
@@ -74,8 +75,8 @@ func (k *keystream) agrees() bool {
 	return true
 }
 
-// xor appends src, encrypted with the key stream that begins at iv, to dst, which has room for tagSize bytes more. The first 12 bytes of
-// iv depend on ssrc and roc alone; the last two are zero.
+// xor appends src, encrypted with the key stream that begins at iv, to dst, which has room for tagSize bytes more. The
+// first 12 bytes of iv depend on ssrc and roc alone; the last two are zero.
 func (k *keystream) xor(dst, src []byte, iv *[aes.BlockSize]byte, ssrc, roc uint32) {
 	if k.aead == nil {
 		cipher.NewCTR(k.block, iv[:]).XORKeyStream(dst[:len(src)], src)
@@ -110,7 +111,8 @@ func (k *keystream) base(iv *[aes.BlockSize]byte, ssrc, roc uint32) *base {
 	return b
 }
 
-// element is one of GF(2^128) as GCM writes it: the first bit, the highest of hi, is the coefficient of x^0 (NIST SP 800-38D, 6.3).
+// element is one of GF(2^128) as GCM writes it: the first bit, the highest of hi, is the coefficient of x^0 (NIST SP
+// 800-38D, 6.3).
 type element struct{ hi, lo uint64 }
 
 func elementOf(b []byte) element {
@@ -132,7 +134,7 @@ func (a element) times(b element) (z element) {
 	return z
 }
 
-// inverse gives a^(2^128-2), which is the product of a^2, a^4 and so on up to a^(2^127).
+// inverse returns a^(2^128-2), which is the product of a^2, a^4 and so on up to a^(2^127).
 func (a element) inverse() element {
 	z, power := element{hi: 1 << 63}, a
 	for range 127 {

@@ -44,10 +44,11 @@ func (v *Viewer) Full() { v.worker.post(event{kind: eventFull, viewer: v}) }
 // Skip leaves out all video up to the next key frame.
 func (v *Viewer) Skip(cause Cause) { v.worker.post(event{kind: eventSkip, viewer: v, cause: cause}) }
 
-// lateTCP is how many packs a viewer over TCP may be behind before it gets only those that others refer to: half a second.
+// lateTCP is how many packs a viewer over TCP may be behind before it gets only those that others refer to: half a
+// second.
 const lateTCP = 40
 
-// drops tells whether a pack of video that nobody refers to is left out.
+// drops reports whether a pack of video that nobody refers to is left out.
 func (v *Viewer) drops(p *Pack) (Cause, bool) {
 	switch {
 	case !p.Disposable || v.burst.active:

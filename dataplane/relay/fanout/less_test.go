@@ -12,7 +12,15 @@ import (
 // spare writes a frame that no other refers to.
 func (s *source) spare(size int) {
 	s.t.Helper()
-	f := &media.Frame{Track: s.video, Disposable: true, DTS: s.at, PTS: s.at, Ingest: time.Now(), Units: [][]byte{nal(0x01, size)}, Size: size}
+	f := &media.Frame{
+		Track:      s.video,
+		Disposable: true,
+		DTS:        s.at,
+		PTS:        s.at,
+		Ingest:     time.Now(),
+		Units:      [][]byte{nal(0x01, size)},
+		Size:       size,
+	}
 	if err := s.pub.Write(f); err != nil {
 		s.t.Fatal(err)
 	}
@@ -24,7 +32,9 @@ func isSpare(packets []*rtp.Packet) bool { return packets[0].Payload[0]&0x60 == 
 // settled waits until the worker has done what was asked of it.
 func settled(t *testing.T, e *Engine, f *Feed) {
 	t.Helper()
-	v, err := NewViewer(ViewerConfig{Profile: AEADAES128GCM, Key: make([]byte, 16), Salt: make([]byte, 12), OnEnd: func(error) {}})
+	v, err := NewViewer(
+		ViewerConfig{Profile: AEADAES128GCM, Key: make([]byte, 16), Salt: make([]byte, 12), OnEnd: func(error) {}},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +42,8 @@ func settled(t *testing.T, e *Engine, f *Feed) {
 	e.Remove(v)
 }
 
-// A thinned viewer misses only frames that nobody refers to, and its sequence numbers have no gap; later it gets all again.
+// A thinned viewer misses only frames that nobody refers to, and its sequence numbers have no gap; later it gets all
+// again.
 func TestThinnedViewerMissesOnlyWhatNobodyRefersTo(t *testing.T) {
 	src := newSource(t)
 	src.gop(1, 3000)

@@ -1,5 +1,5 @@
-// Package fanout carries streams to WebRTC viewers: a frame is packetised once per stream (Feed, Pack), and each viewer's share of
-// the work is a header, a seal and a place in a batch (Viewer, Worker, Batch).
+// Package fanout carries streams to WebRTC viewers: a frame is packetised once per stream (Feed, Pack), and each
+// viewer's share of the work is a header, a seal and a place in a batch (Viewer, Worker, Batch).
 package fanout
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// MaxPayload is the largest RTP payload in bytes. With header, extensions, SRTP tag, UDP and IPv6 headers a packet stays below the
-// 1,280 bytes that every IPv6 path carries (RFC 8200, 5).
+// MaxPayload is the largest RTP payload in bytes. With header, extensions, SRTP tag, UDP and IPv6 headers a packet
+// stays below the 1,280 bytes that every IPv6 path carries (RFC 8200, 5).
 const MaxPayload = 1160
 
 // Pack is one frame as RTP payloads, made once per stream and shared by all viewers. It is immutable.
@@ -32,7 +32,7 @@ type Pack struct {
 // Packets is the number of RTP packets of the frame.
 func (p *Pack) Packets() int { return len(p.ends) }
 
-// Payload gives the i-th RTP payload.
+// Payload returns the i-th RTP payload.
 func (p *Pack) Payload(i int) []byte {
 	start := uint32(0)
 	if i > 0 {

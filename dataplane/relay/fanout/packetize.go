@@ -2,8 +2,9 @@ package fanout
 
 import "github.com/millrace/millrace/dataplane/media"
 
-// packetize cuts a frame into RTP payloads of at most MaxPayload bytes. Fragments of a NAL unit have equal size, but the last
-// may be shorter, so that they can leave as segments of one UDP message. A nil result means that the codec has no RTP form here.
+// packetize cuts a frame into RTP payloads of at most MaxPayload bytes. Fragments of a NAL unit have equal size, but
+// the last may be shorter, so that they can leave as segments of one UDP message. A nil result means that the codec has
+// no RTP form here.
 func packetize(f *media.Frame) *Pack {
 	p := &Pack{
 		Kind: f.Kind(), Codec: f.Track.Codec, Key: f.Key, Disposable: f.Disposable, Ingest: f.Ingest, NTP: ntpTime(f.Ingest),

@@ -56,14 +56,15 @@ func (w *Worker) repeat(v *Viewer, l *lane, seq uint16, now time.Time) {
 	w.close(v, v.sealer.seal(buf, n, w.scratch, l.cfg.RTXSSRC, rtxROC, rtxSeq))
 }
 
-// find gives the pack that holds the packet of a kind with the given number, or nil.
+// find returns the pack that holds the packet of a kind with the given number, or nil.
 func (f *Feed) find(kind media.Kind, number uint64) *Pack {
 	head := f.head.Load()
 	low := uint64(0)
 	if head > feedSlots {
 		low = head - feedSlots
 	}
-	// The first position at which the newest pack of this kind at or before it lies behind number, or that is still in the feed.
+	// The first position at which the newest pack of this kind at or before it lies behind number, or that is still in the
+	// feed.
 	n := sort.Search(int(head-low), func(i int) bool {
 		p := f.at(kind, low+uint64(i))
 		return p != nil && p.First+uint64(p.Packets()) > number
@@ -75,7 +76,7 @@ func (f *Feed) find(kind media.Kind, number uint64) *Pack {
 	return p
 }
 
-// at gives the newest pack of a kind at or before a position; nil when there is none in the feed.
+// at returns the newest pack of a kind at or before a position; nil when there is none in the feed.
 func (f *Feed) at(kind media.Kind, seq uint64) *Pack {
 	for {
 		p := f.pack(seq)

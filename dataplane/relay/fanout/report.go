@@ -20,8 +20,8 @@ func sdesChunkItems(cname string) []byte {
 	return b
 }
 
-// report sends the viewer's sender reports: for each lane the wall clock at which the stream's timeline stands now, so that a player
-// can keep audio and video together and knows how old a frame is.
+// report sends the viewer's sender reports: for each lane the wall clock at which the stream's timeline stands now, so
+// that a player can keep audio and video together and knows how old a frame is.
 func (w *Worker) report(v *Viewer, now time.Time) {
 	defer w.survive(v)
 	zero := v.feed.zero.Load()

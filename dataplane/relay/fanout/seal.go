@@ -19,7 +19,7 @@ const (
 	AEADAES128GCM       Profile = 0x0007
 )
 
-// KeySizes gives the lengths in bytes of the profile's master key and master salt.
+// KeySizes returns the lengths in bytes of the profile's master key and master salt.
 func (p Profile) KeySizes() (key, salt int, err error) {
 	switch p {
 	case AES128CMHMACSHA1_80:
@@ -27,13 +27,16 @@ func (p Profile) KeySizes() (key, salt int, err error) {
 	case AEADAES128GCM:
 		return 16, 12, nil
 	}
-	return 0, 0, fmt.Errorf("SRTP protection profile 0x%04x is not supported; offer AEAD_AES_128_GCM or AES_CM_128_HMAC_SHA1_80", uint16(p))
+	return 0, 0, fmt.Errorf(
+		"SRTP protection profile 0x%04x is not supported; offer AEAD_AES_128_GCM or AES_CM_128_HMAC_SHA1_80",
+		uint16(p),
+	)
 }
 
 // sealer turns RTP packets into SRTP packets for one viewer. It is not safe for concurrent use, and allocates nothing.
 type sealer interface {
-	// seal protects a packet. The header stands in buf[:n]; the payload is taken from payload and lands, encrypted, behind the
-	// header, followed by the tag. roc and seq make the packet index. The result is the packet's length; up to
+	// seal protects a packet. The header stands in buf[:n]; the payload is taken from payload and lands, encrypted, behind
+	// the header, followed by the tag. roc and seq make the packet index. The result is the packet's length; up to
 	// overhead bytes behind the payload are written to.
 	seal(buf []byte, n int, payload []byte, ssrc, roc uint32, seq uint16) int
 	overhead() int
@@ -58,7 +61,8 @@ const (
 	labelRTPSalt       = 2
 )
 
-// derive is the key derivation of SRTP with key derivation rate 0 (RFC 3711, 4.3.1 and 4.3.3; RFC 7714, 11 for 12-byte salts).
+// derive is the key derivation of SRTP with key derivation rate 0 (RFC 3711, 4.3.1 and 4.3.3; RFC 7714, 11 for 12-byte
+// salts).
 func derive(masterKey, masterSalt []byte, label byte, size int) ([]byte, error) {
 	block, err := aes.NewCipher(masterKey)
 	if err != nil {
@@ -151,8 +155,8 @@ const authTag = 10
 
 func (s *cmSealer) overhead() int { return tagSize }
 
-// seal encrypts with the counter block (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) and appends the first 80 bits of the
-// HMAC over header, ciphertext and ROC.
+// seal encrypts with the counter block (salt * 2^16) XOR (SSRC * 2^64) XOR (index * 2^16) and appends the first 80 bits
+// of the HMAC over header, ciphertext and ROC.
 func (s *cmSealer) seal(buf []byte, n int, payload []byte, ssrc, roc uint32, seq uint16) int {
 	s.iv = s.salt
 	binary.BigEndian.PutUint32(s.iv[4:], binary.BigEndian.Uint32(s.iv[4:])^ssrc)

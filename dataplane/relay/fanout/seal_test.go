@@ -39,7 +39,14 @@ func TestSealedPacketsOpen(t *testing.T) {
 			t.Fatal(err)
 		}
 		for index := uint64(0xfff0); index < 0x10010; index++ {
-			h := rtp.Header{Version: 2, PayloadType: 102, SequenceNumber: uint16(index), Timestamp: 90 * uint32(index), SSRC: 0xdeadbeef, Extension: index%2 == 0}
+			h := rtp.Header{
+				Version:        2,
+				PayloadType:    102,
+				SequenceNumber: uint16(index),
+				Timestamp:      90 * uint32(index),
+				SSRC:           0xdeadbeef,
+				Extension:      index%2 == 0,
+			}
 			if h.Extension {
 				h.ExtensionProfile = 0xbede
 				if err := h.SetExtension(3, []byte{0, 0, 0}); err != nil {
@@ -87,7 +94,8 @@ func BenchmarkSeal(b *testing.B) {
 	}
 }
 
-// The key stream is the library's, whatever the key, the counter and the length: where the lower 32 bits of the counter overflow, too.
+// The key stream is the library's, whatever the key, the counter and the length: where the lower 32 bits of the counter
+// overflow, too.
 func TestKeystreamIsCounterMode(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	fill := func(b []byte) {

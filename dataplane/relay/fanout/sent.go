@@ -7,14 +7,15 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// SentTick is the unit in which times of sending are kept: that of transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1.5).
+// SentTick is the unit in which times of sending are kept: that of transport-wide feedback
+// (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1.5).
 const SentTick = 250 * time.Microsecond
 
 // sentPackets is for how many packets the time of sending is kept: of 6 Mbit/s it is most of a second.
 const sentPackets = 512
 
-// sentTimes keeps when packets were sent: the worker writes, whoever reads the player's reports reads. An entry is a sequence number in the
-// upper 16 bits and a time in ticks, modulo 2^32, in the lower ones; 1<<32 marks it as written.
+// sentTimes keeps when packets were sent: the worker writes, whoever reads the player's reports reads. An entry is a
+// sequence number in the upper 16 bits and a time in ticks, modulo 2^32, in the lower ones; 1<<32 marks it as written.
 type sentTimes []atomic.Uint64
 
 func newSentTimes() sentTimes { return make(sentTimes, sentPackets) }

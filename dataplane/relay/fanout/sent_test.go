@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Packets carry the number that transport-wide feedback names, which is their sequence number; those of RTX carry none. When a packet left is
-// known until as many others have left.
+// Packets carry the number that transport-wide feedback names, which is their sequence number; those of RTX carry none.
+// When a packet left is known until as many others have left.
 func TestTransportWideNumbers(t *testing.T) {
 	src := newSource(t)
 	src.gop(3, 5000)

@@ -48,7 +48,12 @@ func newSocket(conn *net.UDPConn, index int, highest Rung) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing media socket %s: %w", conn.LocalAddr(), err)
 	}
-	s := &Socket{Conn: conn, raw: raw, index: index, v6: conn.LocalAddr().(*net.UDPAddr).IP.To4() == nil} //nolint:forcetypeassert // of a UDPConn
+	s := &Socket{
+		Conn:  conn,
+		raw:   raw,
+		index: index,
+		v6:    conn.LocalAddr().(*net.UDPAddr).IP.To4() == nil,
+	} //nolint:forcetypeassert // of a UDPConn
 	growBuffers(conn, raw)
 	s.rung.Store(int32(max(highest, s.probe())))
 	return s, nil

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// TCPPath carries a viewer's packets over ICE-TCP, each with its length in front (RFC 4571, 2). Writing never waits: what the
-// connection does not take stays until it does, and meanwhile the viewer gets nothing new. It is safe for concurrent use: the worker
-// sends media, others STUN and DTLS.
+// TCPPath carries a viewer's packets over ICE-TCP, each with its length in front (RFC 4571, 2). Writing never waits:
+// what the connection does not take stays until it does, and meanwhile the viewer gets nothing new. It is safe for
+// concurrent use: the worker sends media, others STUN and DTLS.
 type TCPPath struct {
 	raw syscall.RawConn
 
@@ -27,7 +27,7 @@ type TCPPath struct {
 // maxStall is how long a connection may take nothing while bytes wait for it.
 const maxStall = 10 * time.Second
 
-// stalled tells whether the connection has taken nothing for maxStall.
+// stalled reports whether the connection has taken nothing for maxStall.
 func (t *TCPPath) stalled(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -57,7 +57,7 @@ func NewTCPPath(conn *net.TCPConn) (*TCPPath, error) {
 // maxQueued bounds in bytes what waits for a connection beside media: STUN and DTLS beyond are dropped, as UDP would.
 const maxQueued = 256 << 10
 
-// full tells whether so much waits already that nothing is added but media.
+// full reports whether so much waits already that nothing is added but media.
 func (t *TCPPath) full() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,7 +95,7 @@ func (t *TCPPath) close(size int) {
 	t.mu.Unlock()
 }
 
-// flush writes what is there and tells whether all of it went.
+// flush writes what is there and reports whether all of it went.
 func (t *TCPPath) flush() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// tcpPair gives both ends of a TCP connection with small kernel buffers.
+// tcpPair returns both ends of a TCP connection with small kernel buffers.
 func tcpPair(t *testing.T) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
@@ -46,8 +46,8 @@ func (t *TCPPath) held() int {
 	return cap(t.buf)
 }
 
-// A viewer behind ICE-TCP that does not read costs a bounded buffer and nobody else anything. When it reads again it goes on at a key
-// frame, and what it missed is counted.
+// A viewer behind ICE-TCP that does not read costs a bounded buffer and nobody else anything. When it reads again it
+// goes on at a key frame, and what it missed is counted.
 func TestTCPViewerThatDoesNotRead(t *testing.T) {
 	const frameSize, gopFrames = 20_000, 25
 	src := newSource(t)
@@ -77,7 +77,11 @@ func TestTCPViewerThatDoesNotRead(t *testing.T) {
 		}
 	}
 	if slow.Counts.Repeats.Load() != 0 || quick.Counts.SkippedFrames.Load() != 0 {
-		t.Errorf("%d repeats, %d frames of the other viewer skipped", slow.Counts.Repeats.Load(), quick.Counts.SkippedFrames.Load())
+		t.Errorf(
+			"%d repeats, %d frames of the other viewer skipped",
+			slow.Counts.Repeats.Load(),
+			quick.Counts.SkippedFrames.Load(),
+		)
 	}
 
 	key, salt := testKeys(AEADAES128GCM)

@@ -20,10 +20,12 @@ type LaneConfig struct {
 	RTXType     uint8 // payload type of RTX (RFC 4588); 0: packets are repeated as they were
 	RTXSSRC     uint32
 	// Ids of RTP header extensions (RFC 8285), 0 when not negotiated.
-	CaptureTimeID   uint8  // abs-capture-time
-	PlayoutDelayID  uint8  // playout-delay
-	MaxPlayoutDelay uint16 // of playout-delay: what the receiver may hold pictures back for, in units of 10 ms; at most 4095
-	TransportCCID   uint8  // transport-wide congestion control; its number is the packet's sequence number, packets of RTX have none
+	CaptureTimeID  uint8 // abs-capture-time
+	PlayoutDelayID uint8 // playout-delay
+	// of playout-delay: what the receiver may hold pictures back for, in units of 10 ms; at most 4095
+	MaxPlayoutDelay uint16
+	// transport-wide congestion control; its number is the packet's sequence number, packets of RTX have none
+	TransportCCID uint8
 }
 
 // ViewerConfig makes a viewer.
@@ -38,8 +40,8 @@ type ViewerConfig struct {
 	Dest   *Dest
 	TCP    *TCPPath
 
-	// OnEnd is called once, from the worker, when the viewer got all of a stream that ended (nil), or cannot go on (an error). It
-	// must not block.
+	// OnEnd is called once, from the worker, when the viewer got all of a stream that ended (nil), or cannot go on (an
+	// error). It must not block.
 	OnEnd func(error)
 }
 
@@ -88,7 +90,8 @@ type lane struct {
 	joinAt  uint64 // of the first packet since the last join
 	lastTS  uint32 // RTP timestamp of the last frame
 
-	shifts [32]shift // where the run of sequence numbers stands against the feed's; newest last: a frame left out makes one
+	// where the run of sequence numbers stands against the feed's; newest last: a frame left out makes one
+	shifts [32]shift
 	used   int
 
 	sent sentTimes // with TransportCCID
@@ -154,7 +157,7 @@ func NewViewer(cfg ViewerConfig) (*Viewer, error) {
 
 func (v *Viewer) lane(kind media.Kind) *lane { return v.lanes[kind] }
 
-// place gives the sequence number of a pack's first packet and moves the lane behind the pack.
+// place returns the sequence number of a pack's first packet and moves the lane behind the pack.
 func (l *lane) place(p *Pack) uint64 {
 	if by := l.next - p.First; l.used == 0 || l.shifts[l.used-1].by != by {
 		if l.used == len(l.shifts) {
@@ -170,8 +173,8 @@ func (l *lane) place(p *Pack) uint64 {
 	return first
 }
 
-// number finds the feed's packet number for a sequence number that a viewer named, or false when it was never sent, is from before
-// the last join, or is too long ago.
+// number finds the feed's packet number for a sequence number that a viewer named, or false when it was never sent, is
+// from before the last join, or is too long ago.
 func (l *lane) number(seq uint16) (ext, number uint64, ok bool) {
 	back := uint64(uint16(l.next) - seq)
 	if back == 0 {
@@ -195,8 +198,8 @@ func (l *lane) number(seq uint16) (ext, number uint64, ok bool) {
 // playoutDelayPackets is for how many packets playout-delay is sent: the receiver keeps what it heard.
 const playoutDelayPackets = 600
 
-// header writes the RTP header of a packet and gives its length. It is the same each time it is asked for the same packet, so that
-// a repeat does not use a nonce for other bytes.
+// header writes the RTP header of a packet and gives its length. It is the same each time it is asked for the same
+// packet, so that a repeat does not use a nonce for other bytes.
 func (l *lane) header(b []byte, pt uint8, ssrc uint32, seq uint16, ext uint64, ts uint32, ntp uint64, marker bool) int {
 	b[0], b[1] = 0x80, pt
 	if marker {
@@ -246,7 +249,8 @@ type bucket struct {
 	sent                uint64 // bytes that the viewer had been sent by then
 }
 
-// repairShare is what each byte sent earns for repeats: at 30 % loss 0.43 bytes are repeated for each, with repeats of repeats.
+// repairShare is what each byte sent earns for repeats: at 30 % loss 0.43 bytes are repeated for each, with repeats of
+// repeats.
 const repairShare = 0.5
 
 func newRepairBucket() bucket { return bucket{tokens: 512 << 10, rate: 256 << 10, limit: 512 << 10} }

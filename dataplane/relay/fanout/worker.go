@@ -80,7 +80,12 @@ const (
 )
 
 func newWorker() *Worker {
-	return &Worker{wakeup: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}), scratch: make([]byte, 0, 2048)}
+	return &Worker{
+		wakeup:  make(chan struct{}, 1),
+		quit:    make(chan struct{}),
+		done:    make(chan struct{}),
+		scratch: make([]byte, 0, 2048),
+	}
 }
 
 // signal wakes the worker; a signal that finds one pending adds nothing.
@@ -224,7 +229,7 @@ func (w *Worker) serve(v *Viewer, now time.Time) (paced bool) {
 	return w.deliver(v, now)
 }
 
-// walk gives every viewer what is new; it tells whether some are being paced.
+// walk returns every viewer what is new; it reports whether some are being paced.
 func (w *Worker) walk(now time.Time) bool {
 	anyPaced := false
 	for _, g := range w.groups {
@@ -258,7 +263,7 @@ func (w *Worker) reports(now time.Time) {
 	}
 }
 
-// sends tells whether the viewer has been sent anything yet.
+// sends reports whether the viewer has been sent anything yet.
 func (v *Viewer) sends() bool {
 	for _, kind := range []media.Kind{media.Video, media.Audio} {
 		if l := v.lane(kind); l != nil && l.started {

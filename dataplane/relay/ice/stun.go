@@ -1,5 +1,5 @@
-// Package ice is the responding half of ICE for an agent that is always lite (RFC 8445, 2.5): it answers connectivity checks and
-// consent checks, and starts none. Parsing and answering allocate nothing.
+// Package ice is the responding half of ICE for an agent that is always lite (RFC 8445, 2.5): it answers connectivity
+// checks and consent checks, and starts none. Parsing and answering allocate nothing.
 package ice
 
 import (
@@ -36,7 +36,7 @@ const (
 // ErrNotBinding says that a packet is not a well-formed STUN binding request.
 var ErrNotBinding = errors.New("not a STUN binding request")
 
-// IsSTUN tells whether a packet looks like STUN (RFC 7983, 7: first byte 0 to 3; RFC 8489, 5: the magic cookie).
+// IsSTUN reports whether a packet looks like STUN (RFC 7983, 7: first byte 0 to 3; RFC 8489, 5: the magic cookie).
 func IsSTUN(b []byte) bool {
 	return len(b) >= headerSize && b[0] < 4 && binary.BigEndian.Uint32(b[4:]) == magicCookie
 }
@@ -107,7 +107,7 @@ func NewAuthenticator(password string) *Authenticator {
 	return &Authenticator{mac: hmac.New(sha1.New, []byte(password))}
 }
 
-// Verify tells whether the request carries the right MESSAGE-INTEGRITY (RFC 8489, 14.5).
+// Verify reports whether the request carries the right MESSAGE-INTEGRITY (RFC 8489, 14.5).
 func (a *Authenticator) Verify(r *Request) bool {
 	if r.integrity == 0 {
 		return false
@@ -116,7 +116,8 @@ func (a *Authenticator) Verify(r *Request) bool {
 	return hmac.Equal(a.sum[:], r.packet[r.integrity+4:r.integrity+4+integritySize])
 }
 
-// hmac computes the HMAC of a message that ends where MESSAGE-INTEGRITY begins, with the length field that it has with it.
+// hmac computes the HMAC of a message that ends where MESSAGE-INTEGRITY begins, with the length field that it has with
+// it.
 func (a *Authenticator) hmac(upTo []byte) {
 	copy(a.header[:], upTo)
 	binary.BigEndian.PutUint16(a.header[2:], uint16(len(upTo)-headerSize+4+integritySize))

@@ -77,8 +77,9 @@ func TestRefusesWhatIsNotABindingRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, b := range map[string][]byte{
-		"empty": nil, "cut": good[:len(good)-1], "longer": append(append([]byte{}, good...), 0, 0, 0, 0), "indication": indication.Raw,
-		"RTP": {0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8},
+		"empty": nil, "cut": good[:len(good)-1], "longer": append(append([]byte{}, good...), 0, 0, 0, 0),
+		"indication": indication.Raw,
+		"RTP":        {0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8},
 	} {
 		var req Request
 		if req.Parse(b) == nil {

@@ -19,7 +19,8 @@ type Local struct {
 	UDP, TCP    []netip.AddrPort // where media can be reached, best first
 }
 
-// Answer writes the answer: ICE-lite, all candidates inside, DTLS passive, every accepted section sends (RFC 8829, 5.3).
+// Answer writes the answer: ICE-lite, all candidates inside, DTLS passive, every accepted section sends (RFC 8829,
+// 5.3).
 func Answer(o *Offer, sel *Selection, l Local) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
@@ -141,7 +142,8 @@ func codec(line func(string, ...any), c *Choice, rtx bool) {
 	}
 }
 
-// candidates lists where media can be reached: host candidates over UDP, then over TCP (RFC 8445, 5.1.2.1; RFC 6544, 4.2).
+// candidates lists where media can be reached: host candidates over UDP, then over TCP (RFC 8445, 5.1.2.1; RFC 6544,
+// 4.2).
 func candidates(line func(string, ...any), l *Local) {
 	n := 1
 	for i, a := range l.UDP {

@@ -34,8 +34,8 @@ type Choice struct {
 // Selection is what a player gets: at most one section of each kind.
 type Selection struct {
 	Video, Audio *Choice
-	// Silent: the audio section is answered so that the player's transports are all there, but the stream has no audio that the
-	// player can decode.
+	// Silent: the audio section is answered so that the player's transports are all there, but the stream has no audio
+	// that the player can decode.
 	Silent bool
 }
 
@@ -75,8 +75,8 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 	return sel, nil
 }
 
-// shares tells whether a section can have the transport of those chosen before: there is one transport, so all are in the group
-// (RFC 8843, 7.3).
+// shares reports whether a section can have the transport of those chosen before: there is one transport, so all are in
+// the group (RFC 8843, 7.3).
 func (o *Offer) shares(sel *Selection, section int) bool {
 	for _, c := range []*Choice{sel.Video, sel.Audio} {
 		if c != nil && (!o.bundle[o.Sections[c.Section].Mid] || !o.bundle[o.Sections[section].Mid]) {
@@ -95,7 +95,7 @@ func (o *Offer) has(kind string) bool {
 	return false
 }
 
-// Accepts tells whether the player offers a video codec at all.
+// Accepts reports whether the player offers a video codec at all.
 func (o *Offer) Accepts(codec media.Codec) bool {
 	for i := range o.Sections {
 		for j := range o.Sections[i].Codecs {
@@ -107,7 +107,7 @@ func (o *Offer) Accepts(codec media.Codec) bool {
 	return false
 }
 
-// AcceptsBFrames tells whether the player says that it orders frames by composition time (fmtp bframe-enabled=1).
+// AcceptsBFrames reports whether the player says that it orders frames by composition time (fmtp bframe-enabled=1).
 func (o *Offer) AcceptsBFrames() bool {
 	for i := range o.Sections {
 		for j := range o.Sections[i].Codecs {
@@ -119,7 +119,7 @@ func (o *Offer) AcceptsBFrames() bool {
 	return false
 }
 
-// AcceptsAAC tells whether the player offers AAC, by any of the names that it has in RTP.
+// AcceptsAAC reports whether the player offers AAC, by any of the names that it has in RTP.
 func (o *Offer) AcceptsAAC() bool {
 	for i := range o.Sections {
 		for j := range o.Sections[i].Codecs {
@@ -168,8 +168,8 @@ func choose(s *Section, index int, codec media.Codec, score func(*Codec) int) *C
 	return c
 }
 
-// videoScore prefers, for H.264, packetization-mode 1 (RFC 6184, 6.3: we send fragments) and the source's own profile. A decoder
-// is not refused for its profile: browsers name only some of those that they decode.
+// videoScore prefers, for H.264, packetization-mode 1 (RFC 6184, 6.3: we send fragments) and the source's own profile.
+// A decoder is not refused for its profile: browsers name only some of those that they decode.
 func videoScore(t *media.Track) func(*Codec) int {
 	if t.Codec != media.H264 {
 		return func(*Codec) int { return 1 }

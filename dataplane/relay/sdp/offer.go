@@ -1,5 +1,5 @@
-// Package sdp reads the offers of players and writes our answers (RFC 8866, RFC 8829, RFC 8843). We only ever answer, with media
-// that we send.
+// Package sdp reads the offers of players and writes our answers (RFC 8866, RFC 8829, RFC 8843). We only ever answer,
+// with media that we send.
 package sdp
 
 import (
@@ -64,7 +64,12 @@ func ParseOffer(text string) (*Offer, error) {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if len(d.MediaDescriptions) == 0 || len(d.MediaDescriptions) > maxSections {
-		return nil, fmt.Errorf("%w: %d media sections, 1 to %d are answered", ErrInvalid, len(d.MediaDescriptions), maxSections)
+		return nil, fmt.Errorf(
+			"%w: %d media sections, 1 to %d are answered",
+			ErrInvalid,
+			len(d.MediaDescriptions),
+			maxSections,
+		)
 	}
 	o := &Offer{bundle: map[string]bool{}}
 	if group, ok := d.Attribute("group"); ok {
@@ -88,12 +93,16 @@ func ParseOffer(text string) (*Offer, error) {
 	case o.Fingerprint == "":
 		return nil, fmt.Errorf("%w: a=fingerprint is missing; media is sent over DTLS-SRTP only", ErrInvalid)
 	case o.Setup == "passive":
-		return nil, fmt.Errorf("%w: a=setup:passive; the player opens the DTLS connection, offer actpass or active", ErrInvalid)
+		return nil, fmt.Errorf(
+			"%w: a=setup:passive; the player opens the DTLS connection, offer actpass or active",
+			ErrInvalid,
+		)
 	}
 	return o, nil
 }
 
-// transport takes the transport attributes from the section, or the session, that has them first: all sections are bundled.
+// transport takes the transport attributes from the section, or the session, that has them first: all sections are
+// bundled.
 func (o *Offer) transport(d *pion.SessionDescription, m *pion.MediaDescription) {
 	find := func(key string) string {
 		if v, ok := m.Attribute(key); ok {
@@ -135,7 +144,13 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 		protocol: strings.Join(m.MediaName.Protos, "/"), formats: m.MediaName.Formats, Direction: "sendrecv",
 	}
 	if len(s.formats) > maxFormats {
-		return s, fmt.Errorf("%w: media section %d has %d formats, at most %d are read", ErrInvalid, index, len(s.formats), maxFormats)
+		return s, fmt.Errorf(
+			"%w: media section %d has %d formats, at most %d are read",
+			ErrInvalid,
+			index,
+			len(s.formats),
+			maxFormats,
+		)
 	}
 	byType := map[string]int{}
 	for _, f := range s.formats {

@@ -19,7 +19,8 @@ func h264(profile byte) *media.Track {
 func opus() *media.Track { return &media.Track{Codec: media.Opus, SampleRate: 48000, Channels: 2} }
 
 var local = Local{
-	SessionID: 7, Ufrag: "ours", Pwd: "ourpasswordourpasswordou", Fingerprint: "sha-256 AB:CD", CNAME: "cname", VideoSSRC: 11, VideoRTX: 12, AudioSSRC: 13,
+	SessionID: 7, Ufrag: "ours", Pwd: "ourpasswordourpasswordou", Fingerprint: "sha-256 AB:CD", CNAME: "cname",
+	VideoSSRC: 11, VideoRTX: 12, AudioSSRC: 13,
 	UDP: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:8000"), netip.MustParseAddrPort("[2001:db8::1]:8000")},
 	TCP: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:8000")},
 }
@@ -65,26 +66,39 @@ func TestOffersOfPlayers(t *testing.T) {
 		ufrag       string
 		audioFormat string
 	}{
-		"Chromium, Constrained Baseline": {chromiumOffer, Source{h264(0x42), opus()}, 102, 103, 111, false, "BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", "nack"},
-		"Chromium, Main":                 {chromiumOffer, Source{h264(0x4d), opus()}, 116, 117, 111, false, "BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
-		"Chromium, High":                 {chromiumOffer, Source{h264(0x64), opus()}, 108, 109, 111, false, "BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
-		"Chromium, SPS unknown":          {chromiumOffer, Source{&media.Track{Codec: media.H264}, nil}, 108, 109, 111, true, "BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
-		"Chromium, AAC":                  {chromiumOffer, Source{h264(0x42), &media.Track{Codec: media.AAC}}, 102, 103, 111, true, "BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
-		"Chromium, sound only":           {chromiumOffer, Source{nil, opus()}, 0, 0, 111, false, "BUNDLE 0", 0, 0, []int{1, 2}, "Zx3q", ""},
-		"Firefox":                        {firefoxOffer, Source{h264(0x64), opus()}, 126, 127, 109, false, "BUNDLE video0 audio1", 7, 0, nil, "9d4e9a4c", ""},
-		"Safari, High":                   {safariOffer, Source{h264(0x64), opus()}, 96, 97, 111, false, "BUNDLE 0 1", 5, 0, nil, "Saf1", ""},
-		"Safari, Baseline":               {safariOffer, Source{h264(0x42), opus()}, 98, 99, 111, false, "BUNDLE 0 1", 5, 0, nil, "Saf1", ""},
-		"Safari, H.265":                  {safariOffer, Source{&media.Track{Codec: media.H265}, opus()}, 100, 101, 111, false, "BUNDLE 0 1", 5, 0, nil, "Saf1", ""},
+		"Chromium, Constrained Baseline": {chromiumOffer, Source{h264(0x42), opus()}, 102, 103, 111, false, "BUNDLE 0 1", 5,
+			7, []int{2}, "Zx3q", "nack"},
+		"Chromium, Main": {chromiumOffer, Source{h264(0x4d), opus()}, 116, 117, 111, false, "BUNDLE 0 1", 5, 7,
+			[]int{2}, "Zx3q", ""},
+		"Chromium, High": {chromiumOffer, Source{h264(0x64), opus()}, 108, 109, 111, false, "BUNDLE 0 1", 5, 7,
+			[]int{2}, "Zx3q", ""},
+		"Chromium, SPS unknown": {chromiumOffer, Source{&media.Track{Codec: media.H264}, nil}, 108, 109, 111, true,
+			"BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
+		"Chromium, AAC": {chromiumOffer, Source{h264(0x42), &media.Track{Codec: media.AAC}}, 102, 103, 111, true,
+			"BUNDLE 0 1", 5, 7, []int{2}, "Zx3q", ""},
+		"Chromium, sound only": {chromiumOffer, Source{nil, opus()}, 0, 0, 111, false, "BUNDLE 0", 0, 0, []int{1, 2}, "Zx3q",
+			""},
+		"Firefox": {firefoxOffer, Source{h264(0x64), opus()}, 126, 127, 109, false, "BUNDLE video0 audio1", 7, 0,
+			nil, "9d4e9a4c", ""},
+		"Safari, High": {safariOffer, Source{h264(0x64), opus()}, 96, 97, 111, false, "BUNDLE 0 1", 5, 0, nil, "Saf1",
+			""},
+		"Safari, Baseline": {safariOffer, Source{h264(0x42), opus()}, 98, 99, 111, false, "BUNDLE 0 1", 5, 0, nil, "Saf1",
+			""},
+		"Safari, H.265": {safariOffer, Source{&media.Track{Codec: media.H265}, opus()}, 100, 101, 111, false, "BUNDLE 0 1", 5,
+			0, nil, "Saf1", ""},
 		"numbers moved": {
 			strings.NewReplacer("126", "35", "127", "36").Replace(firefoxOffer), Source{h264(0x42), opus()},
 			35, 36, 109, false, "BUNDLE video0 audio1", 7, 0, nil, "9d4e9a4c", "",
 		},
-		"no RTX": {strings.ReplaceAll(firefoxOffer, "rtx/", "xtr/"), Source{h264(0x42), opus()}, 126, 0, 109, false, "BUNDLE video0 audio1", 7, 0, nil, "9d4e9a4c", ""},
+		"no RTX": {strings.ReplaceAll(firefoxOffer, "rtx/", "xtr/"), Source{h264(0x42), opus()}, 126, 0, 109, false,
+			"BUNDLE video0 audio1", 7, 0, nil, "9d4e9a4c", ""},
 		"video closed": {
-			strings.Replace(firefoxOffer, "m=video 9", "m=video 0", 1), Source{nil, opus()}, 0, 0, 109, false, "BUNDLE audio1", 0, 0, []int{0}, "9d4e9a4c", "",
+			strings.Replace(firefoxOffer, "m=video 9", "m=video 0", 1), Source{nil, opus()}, 0, 0, 109, false, "BUNDLE audio1",
+			0, 0, []int{0}, "9d4e9a4c", "",
 		},
 		"sound not wanted": {
-			strings.Replace(chromiumOffer, "a=recvonly", "a=inactive", 1), Source{h264(0x42), opus()}, 102, 103, 0, false, "BUNDLE 1", 5, 7, []int{0, 2}, "Zx3q", "",
+			strings.Replace(chromiumOffer, "a=recvonly", "a=inactive", 1), Source{h264(0x42), opus()}, 102, 103, 0, false,
+			"BUNDLE 1", 5, 7, []int{0, 2}, "Zx3q", "",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -95,7 +109,9 @@ func TestOffersOfPlayers(t *testing.T) {
 			if bundle, _ := d.Attribute("group"); bundle != c.bundle {
 				t.Errorf("group %q, want %q", bundle, c.bundle)
 			}
-			if v := sel.Video; (v == nil) != (c.video == 0) || v != nil && (v.PayloadType != c.video || v.RTXType != c.rtx || v.PlayoutDelayID != c.playout || v.CaptureTimeID != c.capture) {
+			if v := sel.Video; (v == nil) != (c.video == 0) ||
+				v != nil &&
+					(v.PayloadType != c.video || v.RTXType != c.rtx || v.PlayoutDelayID != c.playout || v.CaptureTimeID != c.capture) {
 				t.Errorf("video %+v", v)
 			}
 			if a := sel.Audio; (a == nil) != (c.audio == 0) || a != nil && a.PayloadType != c.audio || sel.Silent != c.silent {
@@ -149,8 +165,10 @@ func TestAnswerTellsTheTransport(t *testing.T) {
 	text := Answer(o, sel, local)
 	for _, want := range []string{
 		"a=ice-ufrag:ours\r\na=ice-pwd:ourpasswordourpasswordou\r\na=fingerprint:sha-256 AB:CD\r\na=setup:passive\r\n",
-		"a=ssrc-group:FID 11 12\r\na=ssrc:11 cname:cname\r\n", "a=ssrc:13 msid:rts audio\r\n", "a=fmtp:103 apt=102\r\n", "profile-level-id=42001f",
-		" udp 2130706431 192.0.2.1 8000 typ host\r\n", " 2001:db8::1 8000 typ host\r\n", " tcp 1671430143 192.0.2.1 8000 typ host tcptype passive\r\n", "a=end-of-candidates\r\n",
+		"a=ssrc-group:FID 11 12\r\na=ssrc:11 cname:cname\r\n", "a=ssrc:13 msid:rts audio\r\n", "a=fmtp:103 apt=102\r\n",
+		"profile-level-id=42001f",
+		" udp 2130706431 192.0.2.1 8000 typ host\r\n", " 2001:db8::1 8000 typ host\r\n", " tcp 1671430143 192.0.2.1 8000 " +
+			"typ host tcptype passive\r\n", "a=end-of-candidates\r\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the answer lacks %q", want)
@@ -188,9 +206,11 @@ func TestNothingInCommon(t *testing.T) {
 		offer string
 		src   Source
 	}{
-		"packetization-mode 0 only": {strings.ReplaceAll(chromiumOffer, "packetization-mode=1", "packetization-mode=0"), Source{h264(0x42), opus()}},
-		"H.265 not offered":         {chromiumOffer, Source{&media.Track{Codec: media.H265}, opus()}},
-		"player sends":              {strings.ReplaceAll(safariOffer, "a=recvonly", "a=sendonly"), Source{h264(0x42), opus()}},
+		"packetization-mode 0 only": {strings.ReplaceAll(chromiumOffer, "packetization-mode=1", "packetization-mode=0"),
+			Source{h264(0x42), opus()}},
+		"H.265 not offered": {chromiumOffer, Source{&media.Track{Codec: media.H265}, opus()}},
+		"player sends": {strings.ReplaceAll(safariOffer, "a=recvonly", "a=sendonly"),
+			Source{h264(0x42), opus()}},
 		"sound only, none playable": {safariOffer, Source{nil, &media.Track{Codec: media.AAC}}},
 	} {
 		o, err := ParseOffer(c.offer)
@@ -222,7 +242,8 @@ func TestOffersThatAreRefused(t *testing.T) {
 }
 
 func TestBFramesAreAccepted(t *testing.T) {
-	for suffix, want := range map[string]bool{"": false, ";bframe-enabled=1": true, ";BFrame-enabled=1": true, ";bframe-enabled=0": false} {
+	for suffix, want := range map[string]bool{"": false, ";bframe-enabled=1": true, ";BFrame-enabled=1": true,
+		";bframe-enabled=0": false} {
 		o, err := ParseOffer(strings.ReplaceAll(safariOffer, "packetization-mode=1", "packetization-mode=1"+suffix))
 		if err != nil || o.AcceptsBFrames() != want || !o.Accepts(media.H265) {
 			t.Errorf("%q: %v", suffix, err)

@@ -27,9 +27,18 @@ func (ARTC) Read(body []byte, ask *Ask) *Refusal {
 	}
 	switch {
 	case b.PushStream != "":
-		return Refuse(http.StatusMethodNotAllowed, "PublishNotServed", "this domain plays; publish over RTMP to the push domain")
+		return Refuse(
+			http.StatusMethodNotAllowed,
+			"PublishNotServed",
+			"this domain plays; publish over RTMP to the push domain",
+		)
 	case len(b.PullStreams) > 1:
-		return Refuse(http.StatusBadRequest, "OneStream", "pull_streams has %d entries; one stream is served per connection", len(b.PullStreams))
+		return Refuse(
+			http.StatusBadRequest,
+			"OneStream",
+			"pull_streams has %d entries; one stream is served per connection",
+			len(b.PullStreams),
+		)
 	case b.JSEP.Type != "offer" || b.JSEP.SDP == "":
 		return Refuse(http.StatusBadRequest, "OfferMissing", `jsep must be {"type":"offer","sdp":"..."}`)
 	}

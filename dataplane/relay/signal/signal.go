@@ -1,5 +1,5 @@
-// Package signal is the signalling dialects of WebRTC players: how each asks for a stream, is answered, and is refused. It knows
-// nothing of sessions; one file is one dialect.
+// Package signal is the signalling dialects of WebRTC players: how each asks for a stream, is answered, and is refused.
+// It knows nothing of sessions; one file is one dialect.
 package signal
 
 import (
@@ -93,7 +93,12 @@ func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, *Refusal) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, Refuse(http.StatusRequestEntityTooLarge, "BodyTooLarge", "the request's body is larger than %d bytes", MaxBody)
+		return nil, Refuse(
+			http.StatusRequestEntityTooLarge,
+			"BodyTooLarge",
+			"the request's body is larger than %d bytes",
+			MaxBody,
+		)
 	case err != nil:
 		return nil, Refuse(http.StatusBadRequest, "BodyUnreadable", "the request's body could not be read")
 	}
@@ -103,7 +108,12 @@ func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, *Refusal) {
 // decode reads a JSON body.
 func decode(b []byte, v any) *Refusal {
 	if err := json.Unmarshal(b, v); err != nil {
-		return Refuse(http.StatusBadRequest, "InvalidJSON", "the request's body is not the JSON that this path expects: %v", err)
+		return Refuse(
+			http.StatusBadRequest,
+			"InvalidJSON",
+			"the request's body is not the JSON that this path expects: %v",
+			err,
+		)
 	}
 	return nil
 }
@@ -128,7 +138,11 @@ func (a *Ask) Locate(path, rawQuery string) {
 func (a *Ask) locateURL(text string) *Refusal {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || len(text) > 4096 {
-		return Refuse(http.StatusBadRequest, "InvalidStreamURL", "streamurl must be a URL such as webrtc://play.example.com/app/stream")
+		return Refuse(
+			http.StatusBadRequest,
+			"InvalidStreamURL",
+			"streamurl must be a URL such as webrtc://play.example.com/app/stream",
+		)
 	}
 	a.Host = strings.ToLower(u.Hostname())
 	a.Locate(u.EscapedPath(), u.RawQuery)

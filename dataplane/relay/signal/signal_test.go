@@ -29,8 +29,10 @@ func TestLocate(t *testing.T) {
 
 func TestStreamURLs(t *testing.T) {
 	for text, host := range map[string]string{
-		"webrtc://Play.Example.com:8443/live/a?txSecret=1": "play.example.com", "webrtc://[2001:db8::1]/live/a": "2001:db8::1",
-		"": "", "/live/a": "", "webrtc:///live/a": "", "webrtc://h/" + strings.Repeat("a", 5000): "", "%": "",
+		"webrtc://Play.Example.com:8443/live/a?txSecret=1": "play.example.com",
+		"webrtc://[2001:db8::1]/live/a":                    "2001:db8::1",
+		"":                                                 "", "/live/a": "", "webrtc:///live/a": "", "webrtc://h/" +
+			strings.Repeat("a", 5000): "", "%": "",
 	} {
 		var ask Ask
 		if r := ask.locateURL(text); (r == nil) != (host != "") || r == nil && (ask.Host != host || ask.Path != "/live/a") {
@@ -48,11 +50,14 @@ func TestRefusals(t *testing.T) {
 		dialect Dialect
 		status  int
 		code    string
-	}{{ARTC{}, 404, `"code":404`}, {WHEP{}, 409, `"code":409`}, {SRS{}, 404, `"code":404`}, {LEB{}, 404, `"errcode":100010`}} {
+	}{{ARTC{}, 404, `"code":404`}, {WHEP{}, 409, `"code":409`}, {SRS{}, 404, `"code":404`},
+		{LEB{}, 404, `"errcode":100010`}} {
 		w := httptest.NewRecorder()
 		c.dialect.Refuse(w, r, "trace")
 		body := w.Body.String()
-		if w.Code != c.status || !strings.Contains(body, c.code) || !strings.Contains(body, "StreamNotFound") || !strings.Contains(body, "artc://h/live/a_hd") || w.Header().Get("Retry-After") != "2" {
+		if w.Code != c.status || !strings.Contains(body, c.code) || !strings.Contains(body, "StreamNotFound") ||
+			!strings.Contains(body, "artc://h/live/a_hd") ||
+			w.Header().Get("Retry-After") != "2" {
 			t.Errorf("%s: %d %v %s", c.dialect.Name(), w.Code, w.Header(), body)
 		}
 	}
@@ -69,7 +74,8 @@ func TestRefusals(t *testing.T) {
 func TestBodyIsBounded(t *testing.T) {
 	for size, want := range map[int]int{MaxBody: 0, MaxBody + 1: http.StatusRequestEntityTooLarge} {
 		req := httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("a", size)))
-		if b, r := ReadBody(httptest.NewRecorder(), req); want == 0 && (r != nil || len(b) != size) || want != 0 && (r == nil || r.Status != want) {
+		if b, r := ReadBody(httptest.NewRecorder(), req); want == 0 && (r != nil || len(b) != size) ||
+			want != 0 && (r == nil || r.Status != want) {
 			t.Errorf("%d bytes: %v", size, r)
 		}
 	}
@@ -101,8 +107,13 @@ func fuzzRead(f *testing.F, read func([]byte, *Ask) *Refusal, seeds ...string) {
 }
 
 func FuzzARTC(f *testing.F) {
-	fuzzRead(f, ARTC{}.Read, `{"version":2,"sdk_version":"0.0.1","mode":"live","pull_streams":[{"url":"artc://h/a/b","amsid":["rts audio"]}],"jsep":{"type":"offer","sdp":"v=0"}}`,
-		`{"push_stream":"artc://h/a/b"}`, `{"pull_streams":[{},{}],"jsep":{}}`)
+	fuzzRead(
+		f,
+		ARTC{}.Read,
+		`{"version":2,"sdk_version":"0.0.1","mode":"live","pull_streams":[{"url":"artc://h/a/b","amsid":["rts audio"]}],"jsep":{"type":"offer","sdp":"v=0"}}`,
+		`{"push_stream":"artc://h/a/b"}`,
+		`{"pull_streams":[{},{}],"jsep":{}}`,
+	)
 }
 
 func FuzzSRS(f *testing.F) {
@@ -110,7 +121,11 @@ func FuzzSRS(f *testing.F) {
 }
 
 func FuzzLEB(f *testing.F) {
-	fuzzRead(f, LEB{}.Read, `{"streamurl":"webrtc://h/a/b?txSecret=1","sessionid":"1","localsdp":{"type":"offer","sdp":"v=0"}}`)
+	fuzzRead(
+		f,
+		LEB{}.Read,
+		`{"streamurl":"webrtc://h/a/b?txSecret=1","sessionid":"1","localsdp":{"type":"offer","sdp":"v=0"}}`,
+	)
 }
 
 func FuzzPatch(f *testing.F) {

@@ -62,8 +62,8 @@ func Options(w http.ResponseWriter, methods string) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// Patch judges a PATCH of a session (section 4.3; RFC 8840). Candidates of the player are not needed by a lite agent and are accepted
-// unread; an ICE restart is not supported.
+// Patch judges a PATCH of a session (section 4.3; RFC 8840). Candidates of the player are not needed by a lite agent
+// and are accepted unread; an ICE restart is not supported.
 func Patch(req *http.Request, body []byte, etag, playerUfrag string) *Refusal {
 	if MediaType(req) != ContentFragment {
 		return Refuse(http.StatusUnsupportedMediaType, "NotAFragment", "send Content-Type: %s", ContentFragment)
@@ -72,13 +72,21 @@ func Patch(req *http.Request, body []byte, etag, playerUfrag string) *Refusal {
 	case match == "":
 		return Refuse(http.StatusPreconditionRequired, "ETagMissing", "send If-Match with the ETag of the session")
 	case match == "*":
-		return Refuse(http.StatusUnprocessableEntity, "RestartNotSupported", "ICE restart is not supported; make a new session by POST")
+		return Refuse(
+			http.StatusUnprocessableEntity,
+			"RestartNotSupported",
+			"ICE restart is not supported; make a new session by POST",
+		)
 	case match != etag:
 		return Refuse(http.StatusPreconditionFailed, "ETagMismatch", "If-Match is not the ETag of the session")
 	}
 	for _, line := range strings.Split(string(body), "\n") {
 		if ufrag, ok := strings.CutPrefix(strings.TrimSpace(line), "a=ice-ufrag:"); ok && ufrag != playerUfrag {
-			return Refuse(http.StatusUnprocessableEntity, "RestartNotSupported", "ICE restart is not supported; make a new session by POST")
+			return Refuse(
+				http.StatusUnprocessableEntity,
+				"RestartNotSupported",
+				"ICE restart is not supported; make a new session by POST",
+			)
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package nut
 
-// crc is CRC-32 with the polynomial 0x04C11DB7, most significant bit first, starting at 0: not the one of package hash/crc32.
+// crc is CRC-32 with the polynomial 0x04C11DB7, most significant bit first, starting at 0: not the one of package
+// hash/crc32.
 func crc(table *[256]uint32, b []byte) uint32 {
 	var sum uint32
 	for _, v := range b {

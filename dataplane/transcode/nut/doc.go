@@ -1,7 +1,9 @@
-// Package nut reads and writes NUT, the container in which media goes to ffmpeg and comes back through pipes. It was chosen because a
-// frame is complete as soon as its last byte is there (no wait for the next one), carries any codec, and time stamps in any unit.
+// Package nut reads and writes NUT, the container in which media goes to ffmpeg and comes back through pipes. It was
+// chosen because a frame is complete as soon as its last byte is there (no wait for the next one), carries any codec,
+// and time stamps in any unit.
 //
-// The format is ffmpeg's documentation/nut.txt: https://git.ffmpeg.org/gitweb/nut.git, section numbers do not exist there.
+// The format is ffmpeg's documentation/nut.txt: https://git.ffmpeg.org/gitweb/nut.git, section numbers do not exist
+// there.
 package nut
 
 import "errors"

@@ -147,7 +147,15 @@ func (r *Reader) frameCodes(p *fields) {
 				r.codes[i].flags = flagInvalid
 				continue
 			}
-			r.codes[i] = frameCode{flags: flags, mul: mul, lsb: size + j, track: track, reserved: reserved, elided: elided, delta: delta}
+			r.codes[i] = frameCode{
+				flags:    flags,
+				mul:      mul,
+				lsb:      size + j,
+				track:    track,
+				reserved: reserved,
+				elided:   elided,
+				delta:    delta,
+			}
 			j++
 		}
 	}

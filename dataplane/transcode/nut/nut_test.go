@@ -30,8 +30,29 @@ func ffmpeg(t testing.TB, in []byte, args ...string) []byte {
 
 // sample is a NUT of ffmpeg's: 2 s of H.264 with B-frames and AAC.
 func sample(t testing.TB) []byte {
-	return ffmpeg(t, nil, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2", "-f", "lavfi", "-i", "sine=sample_rate=44100:duration=2",
-		"-c:v", "libx264", "-bf", "2", "-g", "25", "-c:a", "aac", "-f", "nut", "pipe:1")
+	return ffmpeg(
+		t,
+		nil,
+		"-f",
+		"lavfi",
+		"-i",
+		"testsrc2=size=320x180:rate=25:duration=2",
+		"-f",
+		"lavfi",
+		"-i",
+		"sine=sample_rate=44100:duration=2",
+		"-c:v",
+		"libx264",
+		"-bf",
+		"2",
+		"-g",
+		"25",
+		"-c:a",
+		"aac",
+		"-f",
+		"nut",
+		"pipe:1",
+	)
 }
 
 func readAll(t testing.TB, b []byte) (*Reader, []Frame) {
@@ -57,7 +78,8 @@ func readAll(t testing.TB, b []byte) (*Reader, []Frame) {
 func TestRoundTripByFFmpeg(t *testing.T) {
 	original := sample(t)
 	r, frames := readAll(t, original)
-	if len(r.Tracks()) != 2 || r.Tracks()[0].Width != 320 || r.Tracks()[1].SampleRate != 44100 || len(r.Tracks()[0].Extra) == 0 {
+	if len(r.Tracks()) != 2 || r.Tracks()[0].Width != 320 || r.Tracks()[1].SampleRate != 44100 ||
+		len(r.Tracks()[0].Extra) == 0 {
 		t.Fatalf("tracks %+v", r.Tracks())
 	}
 	var again bytes.Buffer
@@ -71,7 +93,9 @@ func TestRoundTripByFFmpeg(t *testing.T) {
 		}
 	}
 	sums := func(b []byte) string {
-		return string(ffmpeg(t, b, "-f", "nut", "-i", "pipe:0", "-copyts", "-vsync", "passthrough", "-f", "framemd5", "pipe:1"))
+		return string(
+			ffmpeg(t, b, "-f", "nut", "-i", "pipe:0", "-copyts", "-vsync", "passthrough", "-f", "framemd5", "pipe:1"),
+		)
 	}
 	if was, is := sums(original), sums(again.Bytes()); was != is || strings.Count(is, "\n") < 100 {
 		t.Errorf("ffmpeg reads something else in what the writer wrote:\n%s\nwant\n%s", is, was)
@@ -81,7 +105,8 @@ func TestRoundTripByFFmpeg(t *testing.T) {
 		t.Fatalf("%d frames, want %d", len(second), len(frames))
 	}
 	for i := range frames {
-		if a, b := frames[i], second[i]; a.Track != b.Track || a.PTS != b.PTS || a.Key != b.Key || !bytes.Equal(a.Data, b.Data) {
+		if a, b := frames[i], second[i]; a.Track != b.Track || a.PTS != b.PTS || a.Key != b.Key ||
+			!bytes.Equal(a.Data, b.Data) {
 			t.Fatalf("frame %d differs", i)
 		}
 	}
@@ -122,7 +147,13 @@ func TestDamageIsAnError(t *testing.T) {
 
 func FuzzReader(f *testing.F) {
 	var b bytes.Buffer
-	w, err := NewWriter(&b, []Track{{Class: Video, FourCC: "H264", Num: 1, Den: 90000, Width: 16, Height: 16}, {Class: Audio, FourCC: "Opus", Num: 1, Den: 48000, SampleRate: 48000, Channels: 2}})
+	w, err := NewWriter(
+		&b,
+		[]Track{
+			{Class: Video, FourCC: "H264", Num: 1, Den: 90000, Width: 16, Height: 16},
+			{Class: Audio, FourCC: "Opus", Num: 1, Den: 48000, SampleRate: 48000, Channels: 2},
+		},
+	)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func NewReader(in io.Reader) (*Reader, error) {
 // Tracks describes the tracks.
 func (r *Reader) Tracks() []*Track { return r.tracks }
 
-// Next gives the next frame with media, whose memory is the caller's; io.EOF at the end.
+// Next returns the next frame with media, whose memory is the caller's; io.EOF at the end.
 func (r *Reader) Next() (Frame, error) {
 	for {
 		first, err := r.in.ReadByte()

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// Writer writes frames as they come: each is one Write to the output, with a sync point in front, so that nothing is held back. It is
-// not safe for concurrent use.
+// Writer writes frames as they come: each is one Write to the output, with a sync point in front, so that nothing is
+// held back. It is not safe for concurrent use.
 type Writer struct {
 	out    io.Writer
 	table  *[256]uint32
@@ -83,7 +83,8 @@ func (w *Writer) mainHeader() {
 		p = appendUint(p, uint64(t.Num))
 		p = appendUint(p, uint64(t.Den))
 	}
-	// One entry for all frame codes: flags, 6 fields: pts 0, multiplier 1, stream 0, size 0, reserved 0, count 255 ('N' is passed over).
+	// One entry for all frame codes: flags, 6 fields: pts 0, multiplier 1, stream 0, size 0, reserved 0, count 255 ('N' is
+	// passed over).
 	for _, v := range []uint64{flagCoded, 6, 0, 1, 0, 0, 0, 255} {
 		p = appendUint(p, v)
 	}

@@ -1,4 +1,5 @@
-// Command echo is what test pods run: a server that says who it is over HTTP and UDP, and the small clients that a pod without a shell needs.
+// Command echo is what test pods run: a server that says who it is over HTTP and UDP, and the small clients that a pod
+// without a shell needs.
 //
 //	echo serve [http port] [udp port]
 //	echo get URL            prints the answer
@@ -84,9 +85,13 @@ func serve(ctx context.Context, httpPort, udpPort string) error {
 			packets.WriteTo([]byte(name+" "+string(buffer[:n])), from) //nolint:errcheck // the client asks again
 		}
 	}()
-	server := &http.Server{Addr: ":" + httpPort, ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, "%s %s", name, r.RemoteAddr)
-	})}
+	server := &http.Server{
+		Addr:              ":" + httpPort,
+		ReadHeaderTimeout: patience,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "%s %s", name, r.RemoteAddr)
+		}),
+	}
 	go func() {
 		<-ctx.Done()
 		packets.Close()

@@ -8,8 +8,8 @@ import (
 	"github.com/millrace/millrace/internal/compile"
 )
 
-// CompileDir loads manifests as Load does and compiles them. Findings hold both what the files and what the verdicts say. When the
-// files have no MediaClass, the built-in one named default is used, which grants RTS to all.
+// CompileDir loads manifests as Load does and compiles them. Findings hold both what the files and what the verdicts
+// say. When the files have no MediaClass, the built-in one named default is used, which grants RTS to all.
 //
 // Callers that run what they get should keep what they have when Broken(findings).
 func CompileDir(paths []string) (compile.Output, Set, []Finding) {
@@ -45,7 +45,10 @@ func (s Set) Compile() (compile.Output, []Finding) {
 	// While an association is wrong, what lacks one is no news.
 	unsettled := slices.ContainsFunc(out.Verdicts, func(v compile.Verdict) bool {
 		return v.Kind == v1alpha1.KindDomainAssociation && len(v.Problems) > 0
-	}) || slices.ContainsFunc(s.Objects, func(o Object) bool { return o.Kind == v1alpha1.KindDomainAssociation && !o.Valid })
+	}) || slices.ContainsFunc(s.Objects, func(o Object) bool {
+		return o.Kind == v1alpha1.KindDomainAssociation &&
+			!o.Valid
+	})
 	var b builder
 	for _, v := range out.Verdicts {
 		o, ok := byObject[compile.Object{Kind: v.Kind, Namespace: v.Namespace, Name: v.Name}]
@@ -59,15 +62,23 @@ func (s Set) Compile() (compile.Output, []Finding) {
 			b.report(o, p.Field, severity(p.Reason), p.Reason, p.Message)
 		}
 		for _, field := range v.IgnoredFields {
-			b.report(o, field, Warning, ReasonIgnoredField, "is void on a sub, which inherits it from its main: remove it, or set it on the main")
+			b.report(
+				o,
+				field,
+				Warning,
+				ReasonIgnoredField,
+				"is void on a sub, which inherits it from its main: remove it, or set it on the main",
+			)
 		}
 	}
 	return out, b.findings
 }
 
-// follows tells whether a problem only follows from another finding: from an object that is not valid or not accepted.
+// follows reports whether a problem only follows from another finding: from an object that is not valid or not
+// accepted.
 func follows(p compile.Problem, invalid map[compile.Object]bool) bool {
-	return p.Of != nil && invalid[*p.Of] || strings.HasSuffix(string(p.Reason), "NotAccepted") || p.Reason == v1alpha1.ReasonClassInvalid
+	return p.Of != nil && invalid[*p.Of] || strings.HasSuffix(string(p.Reason), "NotAccepted") ||
+		p.Reason == v1alpha1.ReasonClassInvalid
 }
 
 // severity is Warning for what is often so by intention: Secrets are seldom kept beside manifests.

@@ -31,7 +31,8 @@ func (d textDocument) last() int {
 	return d.offset + max(1, bytes.Count(bytes.TrimSuffix(d.text, []byte("\n")), []byte("\n"))+1)
 }
 
-// split cuts a file at the lines that end or begin a document. A document that begins on the line of its marker keeps that line.
+// split cuts a file at the lines that end or begin a document. A document that begins on the line of its marker keeps
+// that line.
 func split(text []byte) []textDocument {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	var out []textDocument
@@ -113,12 +114,17 @@ func located(err error, d textDocument) (int, error) {
 	return line, fmt.Errorf("is not YAML: %s", message)
 }
 
-// countsFromZero tells the errors of yaml.v3's parser from those of its scanner: it prints the lines of the former from zero.
+// countsFromZero tells the errors of yaml.v3's parser from those of its scanner: it prints the lines of the former from
+// zero.
 func countsFromZero(message string) bool {
 	_, expected, found := strings.Cut(message, "did not find expected ")
-	return found && slices.ContainsFunc([]string{"key", "node content", "'-' indicator", "',' or", "<document start>"}, func(what string) bool {
-		return strings.HasPrefix(expected, what)
-	})
+	return found &&
+		slices.ContainsFunc(
+			[]string{"key", "node content", "'-' indicator", "',' or", "<document start>"},
+			func(what string) bool {
+				return strings.HasPrefix(expected, what)
+			},
+		)
 }
 
 // items returns the objects of a document: itself, or what a List holds.

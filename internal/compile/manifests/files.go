@@ -28,7 +28,16 @@ func readFiles(paths []string) ([]file, []Finding) {
 	var files []file
 	var findings []Finding
 	fail := func(name, format string, args ...any) {
-		findings = append(findings, Finding{File: name, Severity: Error, Reason: ReasonUnreadable, Message: fmt.Sprintf(format, args...), order: len(files)})
+		findings = append(
+			findings,
+			Finding{
+				File:     name,
+				Severity: Error,
+				Reason:   ReasonUnreadable,
+				Message:  fmt.Sprintf(format, args...),
+				order:    len(files),
+			},
+		)
 	}
 	for _, path := range paths {
 		names, err := expand(path)
@@ -50,13 +59,16 @@ func readFiles(paths []string) ([]file, []Finding) {
 		}
 	}
 	if len(files) == 0 && len(findings) == 0 {
-		fail(strings.Join(paths, " "), "no *.yaml, *.yml or *.json here: give a file, or a folder that holds manifests directly")
+		fail(
+			strings.Join(paths, " "),
+			"no *.yaml, *.yml or *.json here: give a file, or a folder that holds manifests directly",
+		)
 	}
 	return files, findings
 }
 
-// expand lists the files that a path stands for, sorted by name. Names that begin with a dot are left out: mounted ConfigMaps keep
-// their data there.
+// expand lists the files that a path stands for, sorted by name. Names that begin with a dot are left out: mounted
+// ConfigMaps keep their data there.
 func expand(path string) ([]string, error) {
 	if path == "-" {
 		return []string{path}, nil
@@ -74,7 +86,8 @@ func expand(path string) ([]string, error) {
 	}
 	var names []string
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), ".") || !slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name())) {
+		if strings.HasPrefix(entry.Name(), ".") ||
+			!slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(entry.Name())) {
 			continue
 		}
 		name := filepath.Join(path, entry.Name())

@@ -1,5 +1,5 @@
-// Package manifests reads API objects from files, checks them by their CRDs and compiles them, with the line of every finding. It is
-// what "millrace validate" and "millrace standalone" have in common.
+// Package manifests reads API objects from files, checks them by their CRDs and compiles them, with the line of every
+// finding. It is what "millrace validate" and "millrace standalone" have in common.
 package manifests
 
 import (
@@ -81,8 +81,8 @@ func Errors(findings []Finding) int {
 	return n
 }
 
-// Broken tells whether a file could not be read or an object is not valid on its own, so that nobody should act on the set: the
-// objects that are missing from it would look deleted.
+// Broken reports whether a file could not be read or an object is not valid on its own, so that nobody should act on
+// the set: the objects that are missing from it would look deleted.
 func Broken(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool {
 		return f.Severity == Error && (f.Reason == ReasonUnreadable || f.Reason == ReasonSchema)

@@ -21,8 +21,9 @@ import (
 type Set struct {
 	// Files that were read, in order.
 	Files []string
-	// Input has the objects that passed their CRDs, with their defaults. Those that were never created, which is what manifests
-	// commonly are, have creation times that count up in the order of the files, after all that a dump of a cluster has.
+	// Input has the objects that passed their CRDs, with their defaults. Those that were never created, which is what
+	// manifests commonly are, have creation times that count up in the order of the files, after all that a dump of a
+	// cluster has.
 	Input compile.Input
 	// Objects are all objects of our kinds, Secrets and Namespaces, in the order of the files, valid or not.
 	Objects []Object
@@ -39,12 +40,16 @@ type Object struct {
 	order int
 }
 
-// Load reads manifests from files, from folders (the *.yaml, *.yml and *.json directly in them), and from standard input ("-").
+// Load reads manifests from files, from folders (the *.yaml, *.yml and *.json directly in them), and from standard
+// input ("-").
 func Load(paths []string) (Set, []Finding) {
 	files, findings := readFiles(paths)
 	loader, err := NewLoader()
 	if err != nil {
-		return Set{}, append(findings, Finding{File: strings.Join(paths, " "), Severity: Error, Reason: ReasonUnreadable, Message: err.Error()})
+		return Set{}, append(
+			findings,
+			Finding{File: strings.Join(paths, " "), Severity: Error, Reason: ReasonUnreadable, Message: err.Error()},
+		)
 	}
 	set, more := loader.load(files)
 	findings = append(findings, more...)
@@ -99,7 +104,10 @@ type builder struct {
 }
 
 func (b *builder) unreadable(line int, message string) {
-	b.findings = append(b.findings, Finding{File: b.file, Line: line, Severity: Error, Reason: ReasonUnreadable, Message: message, order: b.order})
+	b.findings = append(
+		b.findings,
+		Finding{File: b.file, Line: line, Severity: Error, Reason: ReasonUnreadable, Message: message, order: b.order},
+	)
 }
 
 func (b *builder) addDocument(text textDocument) {
@@ -128,7 +136,13 @@ func (b *builder) addDocument(text textDocument) {
 func (b *builder) addObject(doc *document) {
 	obj := &unstructured.Unstructured{Object: doc.content}
 	apiVersion, kind := stringAt(doc.content, "apiVersion"), stringAt(doc.content, "kind")
-	o := Object{Object: compile.Object{Kind: kind, Name: obj.GetName()}, File: b.file, Line: doc.line("kind"), doc: doc, order: b.order}
+	o := Object{
+		Object: compile.Object{Kind: kind, Name: obj.GetName()},
+		File:   b.file,
+		Line:   doc.line("kind"),
+		doc:    doc,
+		order:  b.order,
+	}
 	if apiVersion == "" || kind == "" {
 		b.report(o, "", Error, ReasonUnreadable, "is not an object: it needs apiVersion, kind and metadata")
 		return
@@ -140,7 +154,13 @@ func (b *builder) addObject(doc *document) {
 		case group != v1alpha1.Group:
 			b.report(o, "", Warning, ReasonNotOurs, "is not a Millrace object: it is not looked at")
 		case apiVersion != v1alpha1.GroupVersion.String():
-			b.report(o, "apiVersion", Error, ReasonSchema, fmt.Sprintf("%q is not served: use %s", apiVersion, v1alpha1.GroupVersion))
+			b.report(
+				o,
+				"apiVersion",
+				Error,
+				ReasonSchema,
+				fmt.Sprintf("%q is not served: use %s", apiVersion, v1alpha1.GroupVersion),
+			)
 		default:
 			b.report(o, "kind", Error, ReasonSchema, unknownKind(kind))
 		}
@@ -155,7 +175,13 @@ func (b *builder) addObject(doc *document) {
 	}
 	o.Namespace = obj.GetNamespace()
 	if first, twice := b.seen[o.Object]; twice && o.Name != "" {
-		b.report(o, "metadata.name", Error, ReasonSchema, fmt.Sprintf("is given twice: the first is at %s:%d", first.File, first.Line))
+		b.report(
+			o,
+			"metadata.name",
+			Error,
+			ReasonSchema,
+			fmt.Sprintf("is given twice: the first is at %s:%d", first.File, first.Line),
+		)
 		return
 	}
 	b.seen[o.Object] = o

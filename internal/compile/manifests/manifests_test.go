@@ -31,8 +31,10 @@ func lines(findings []Finding) string {
 }
 
 const (
-	pushDoc = "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata:\n  name: push\nspec:\n  hostname: push.example.com\n"
-	playDoc = "apiVersion: live.millrace.dev/v1alpha1\nkind: PlayDomain\nmetadata:\n  name: play\nspec:\n  hostname: play.example.com\n  type: RTS\n"
+	pushDoc = "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata:\n  name: push\nspec:\n  hostname: " +
+		"push.example.com\n"
+	playDoc = "apiVersion: live.millrace.dev/v1alpha1\nkind: PlayDomain\nmetadata:\n  name: play\nspec:\n  hostname: " +
+		"play.example.com\n  type: RTS\n"
 )
 
 // TestLinesOfFindings has files in all their forms, and the line of what is wrong in them.
@@ -49,7 +51,8 @@ func TestLinesOfFindings(t *testing.T) {
 			`f.yaml:15: PlayDomain/play: spec.state: "Up" is not supported: supported values: "Online", "Offline"`},
 		{"after comments and an empty document", "# a\n\n---\n---\n# b\n" + playDoc + "  stat: Online\n",
 			"f.yaml:13: PlayDomain/play: spec.stat: unknown field, did you mean state?"},
-		{"document on the line of its marker", "--- # first\n" + pushDoc + "--- {apiVersion: live.millrace.dev/v1alpha1, kind: PushDomain, metadata: {name: b}, spec: {}}\n",
+		{"document on the line of its marker", "--- # first\n" + pushDoc + "--- {apiVersion: live.millrace.dev/v1alpha1, " +
+			"kind: PushDomain, metadata: {name: b}, spec: {}}\n",
 			"f.yaml:8: PushDomain/b: spec.hostname: is required"},
 		{"end marker", pushDoc + "...\n" + playDoc + "  state: 7\n",
 			"f.yaml:15: PlayDomain/play: spec.state: must be of type string, not integer"},
@@ -57,41 +60,61 @@ func TestLinesOfFindings(t *testing.T) {
 			`f.yaml:11: PlayDomain/play: spec.access.ips[1]: "nonsense": must be an IP address or a CIDR range, such as 192.0.2.7 or 2001:db8::/32`},
 		{"flow style", playDoc + "  access: {ips: [10.0.0.0/8,\n    nonsense]}\n",
 			`f.yaml:9: PlayDomain/play: spec.access.ips[1]: "nonsense": must be an IP address or a CIDR range, such as 192.0.2.7 or 2001:db8::/32`},
-		{"anchor and alias", "apiVersion: live.millrace.dev/v1alpha1\nkind: PlayDomain\nmetadata:\n  name: play\nspec:\n  hostname: &h Bad\n  type: RTS\n  className: *h\n",
+		{"anchor and alias", "apiVersion: live.millrace.dev/v1alpha1\nkind: PlayDomain\nmetadata:\n  name: play\nspec:\n  " +
+			"hostname: &h Bad\n  type: RTS\n  className: *h\n",
 			`f.yaml:6: PlayDomain/play: spec.hostname: "Bad": must be a lower-case DNS name without port or path, such as live.example.com`},
-		{"json", `{"apiVersion":"live.millrace.dev/v1alpha1",` + "\n" + `"kind":"PushDomain","metadata":{"name":"p"},` + "\n" + `"spec":{"hostname":"p.example.com",` + "\n" + `"state":"Up"}}`,
+		{"json", `{"apiVersion":"live.millrace.dev/v1alpha1",` + "\n" + `"kind":"PushDomain","metadata":{"name":"p"},` +
+			"\n" + `"spec":{"hostname":"p.example.com",` + "\n" + `"state":"Up"}}`,
 			`f.yaml:4: PushDomain/p: spec.state: "Up" is not supported: supported values: "Online", "Offline"`},
-		{"list", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(pushDoc), "\n", "\n  ") + "\n- " +
+		{"list", "apiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(pushDoc), "\n", "\n  ") +
+			"\n- " +
 			strings.ReplaceAll(strings.TrimSpace(playDoc), "\n", "\n  ") + "\n    state: Up\n",
 			`f.yaml:17: PlayDomain/play: spec.state: "Up" is not supported: supported values: "Online", "Offline"`},
-		{"typed list", "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomainList\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(pushDoc), "\n", "\n  ") + "\n", ""},
+		{"typed list", "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomainList\nitems:\n- " +
+			strings.ReplaceAll(strings.TrimSpace(pushDoc), "\n", "\n  ") + "\n", ""},
 		{"list without items", "apiVersion: v1\nkind: List\n", "f.yaml:1: is a list without items"},
 		{"list of scalars", "apiVersion: v1\nkind: List\nitems: [1]\n", "f.yaml:1: has an item 0 that is not an object"},
 		{"scalar", "hello\n", "f.yaml:1: is not an object: it needs apiVersion, kind and metadata"},
 		{"sequence", pushDoc + "---\n- a\n", "f.yaml:8: is not an object: it needs apiVersion, kind and metadata"},
 		{"no kind", pushDoc + "---\nspec: {}\n", "f.yaml:8: is not an object: it needs apiVersion, kind and metadata"},
 		{"tab", pushDoc + "---\nspec:\n\tx: y\n", "f.yaml:9: is not YAML: found character that cannot start any token"},
-		{"flow not closed", pushDoc + "---\n" + playDoc + "  access: {ips: [10.0.0.0/8}\n", "f.yaml:15: is not YAML: did not find expected ',' or ']'"},
+		{"flow not closed", pushDoc + "---\n" + playDoc + "  access: {ips: [10.0.0.0/8}\n", "f.yaml:15: is not YAML: did " +
+			"not find expected ',' or ']'"},
 		{"indentation", pushDoc + "---\n" + playDoc + " type: RTS\n", "f.yaml:15: is not YAML: did not find expected key"},
-		{"key twice", pushDoc + "---\n" + playDoc + "  type: Standard\n", `f.yaml:15: is not YAML: key "type" already set in map`},
-		{"no metadata", "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nspec:\n  hostname: a.example.com\n", "f.yaml:1: PushDomain: metadata: is required: it needs a name"},
-		{"no name", strings.Replace(pushDoc, "  name: push\n", "  labels: {a: b}\n", 1), "f.yaml:3: PushDomain: metadata.name: name or generateName is required"},
-		{"unknown metadata", strings.Replace(pushDoc, "  name: push\n", "  name: push\n  lables: {}\n", 1), `f.yaml:3: PushDomain/push: metadata: unknown field "lables"`},
-		{"metadata of another type", strings.Replace(pushDoc, "  name: push\n", "  name: push\n  labels: [a]\n", 1), "f.yaml:3: PushDomain/push: metadata: cannot restore map from slice"},
-		{"yes is true, as kubectl reads it", strings.Replace(pushDoc, "push.example.com", "yes", 1), "f.yaml:6: PushDomain/push: spec.hostname: must be of type string, not boolean"},
-		{"other version", strings.Replace(pushDoc, "v1alpha1", "v1", 1), `f.yaml:1: PushDomain/push: apiVersion: "live.millrace.dev/v1" is not served: use live.millrace.dev/v1alpha1`},
+		{"key twice", pushDoc + "---\n" + playDoc + "  type: Standard\n",
+			`f.yaml:15: is not YAML: key "type" already set in map`},
+		{"no metadata", "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nspec:\n  hostname: a.example.com\n",
+			"f.yaml:1: PushDomain: metadata: is required: it needs a name"},
+		{"no name", strings.Replace(pushDoc, "  name: push\n", "  labels: {a: b}\n", 1), "f.yaml:3: PushDomain: " +
+			"metadata.name: name or generateName is required"},
+		{"unknown metadata", strings.Replace(pushDoc, "  name: push\n", "  name: push\n  lables: {}\n", 1),
+			`f.yaml:3: PushDomain/push: metadata: unknown field "lables"`},
+		{"metadata of another type", strings.Replace(pushDoc, "  name: push\n", "  name: push\n  labels: [a]\n", 1),
+			"f.yaml:3: PushDomain/push: metadata: cannot restore map from slice"},
+		{"yes is true, as kubectl reads it", strings.Replace(pushDoc, "push.example.com", "yes", 1),
+			"f.yaml:6: PushDomain/push: spec.hostname: must be of type string, not boolean"},
+		{"other version", strings.Replace(pushDoc, "v1alpha1", "v1", 1),
+			`f.yaml:1: PushDomain/push: apiVersion: "live.millrace.dev/v1" is not served: use live.millrace.dev/v1alpha1`},
 		{"other kind of ours", strings.Replace(pushDoc, "PushDomain", "Stream", 1),
-			"f.yaml:2: Stream/push: kind: unknown kind, there are DomainAssociation, DomainClaim, MediaClass, PlayDomain, PushDomain, RTSTranscodeTemplate"},
-		{"other kind", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n", "f.yaml:2: Deployment/d: warning: is not a Millrace object: it is not looked at"},
-		{"cluster kind in a namespace", "apiVersion: live.millrace.dev/v1alpha1\nkind: DomainClaim\nmetadata:\n  name: a.example.com\n  namespace: x\nspec:\n  namespace: x\n",
+			"f.yaml:2: Stream/push: kind: unknown kind, there are DomainAssociation, DomainClaim, MediaClass, PlayDomain, " +
+				"PushDomain, RTSTranscodeTemplate"},
+		{"other kind", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n", "f.yaml:2: Deployment/d: warning: " +
+			"is not a Millrace object: it is not looked at"},
+		{"cluster kind in a namespace", "apiVersion: live.millrace.dev/v1alpha1\nkind: DomainClaim\nmetadata:\n  name: " +
+			"a.example.com\n  namespace: x\nspec:\n  namespace: x\n",
 			"f.yaml:5: DomainClaim/a.example.com: metadata.namespace: not allowed on this type"},
-		{"secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  primary: c2VjcmV0\nstringData: {backup: x}\ntype: Opaque\n", ""},
-		{"secret not base64", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  primary: '%%topsecret'\n", "f.yaml:2: Secret/s: illegal base64 data at input byte 0"},
-		{"secret unknown field", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringdata:\n  primary: topsecret\n", `f.yaml:2: Secret/s: unknown field "stringdata"`},
+		{"secret", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  primary: c2VjcmV0\nstringData: {backup: " +
+			"x}\ntype: Opaque\n", ""},
+		{"secret not base64", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata:\n  primary: '%%topsecret'\n",
+			"f.yaml:2: Secret/s: illegal base64 data at input byte 0"},
+		{"secret unknown field", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringdata:\n  primary: topsecret\n",
+			`f.yaml:2: Secret/s: unknown field "stringdata"`},
 		{"namespace", "apiVersion: v1\nkind: Namespace\nmetadata: {name: n1, labels: {a: b}}\n", ""},
 		{"ignored field of a sub", playDoc + "  billingMode: Traffic\n---\n" + strings.ReplaceAll(playDoc, "play", "main") +
-			"---\napiVersion: live.millrace.dev/v1alpha1\nkind: DomainAssociation\nmetadata: {name: a}\nspec: {type: MainToSub, subPlayDomainRef: {name: play}, mainPlayDomainRef: {name: main}}\n",
-			"f.yaml:8: PlayDomain/play: spec.billingMode: warning: is void on a sub, which inherits it from its main: remove it, or set it on the main"},
+			"---\napiVersion: live.millrace.dev/v1alpha1\nkind: DomainAssociation\nmetadata: {name: a}\nspec: {type: " +
+			"MainToSub, subPlayDomainRef: {name: play}, mainPlayDomainRef: {name: main}}\n",
+			"f.yaml:8: PlayDomain/play: spec.billingMode: warning: is void on a sub, which inherits it from its main: remove " +
+				"it, or set it on the main"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			set, findings := l.Parse("f.yaml", []byte(tc.text))
@@ -108,9 +131,12 @@ func TestLinesOfFindings(t *testing.T) {
 // TestOneMistakeOneFinding wants no findings that only follow from another one.
 func TestOneMistakeOneFinding(t *testing.T) {
 	l := newLoader(t)
-	association := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: DomainAssociation\nmetadata: {name: a}\nspec: {type: PushToPlay, pushDomainRef: {name: push}, mainPlayDomainRef: {name: play}}\n"
-	template := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: RTSTranscodeTemplate\nmetadata: {name: t}\nspec: {templateID: repair, type: H264Origin, video: {}, playDomainRef: {name: play}}\n"
-	class := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: MediaClass\nmetadata: {name: default}\nspec: {rts: {namespaceSelector: {}}, regoin: x}\n"
+	association := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: DomainAssociation\nmetadata: {name: a}\nspec: " +
+		"{type: PushToPlay, pushDomainRef: {name: push}, mainPlayDomainRef: {name: play}}\n"
+	template := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: RTSTranscodeTemplate\nmetadata: {name: t}\nspec: " +
+		"{templateID: repair, type: H264Origin, video: {}, playDomainRef: {name: play}}\n"
+	class := "---\napiVersion: live.millrace.dev/v1alpha1\nkind: MediaClass\nmetadata: {name: default}\nspec: {rts: " +
+		"{namespaceSelector: {}}, regoin: x}\n"
 	for _, text := range []string{
 		strings.Replace(pushDoc, "push.example.com", "BAD", 1) + "---\n" + playDoc + association + template,
 		pushDoc + "---\n" + strings.Replace(playDoc, "RTS", "RTM", 1) + association + template,
@@ -144,12 +170,18 @@ func TestLoadReadsFoldersAndFiles(t *testing.T) {
 	write("deeper/c.yaml", "not YAML: [")
 	set, findings := Load([]string{dir})
 	if len(findings) != 0 || len(set.Input.PushDomains) != 1 || len(set.Input.PlayDomains) != 1 {
-		t.Errorf("got %d push domains, %d play domains and %v", len(set.Input.PushDomains), len(set.Input.PlayDomains), findings)
+		t.Errorf(
+			"got %d push domains, %d play domains and %v",
+			len(set.Input.PushDomains),
+			len(set.Input.PlayDomains),
+			findings,
+		)
 	}
 	if want := []string{filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yml")}; !slices.Equal(set.Files, want) {
 		t.Errorf("read %q, want %q", set.Files, want)
 	}
-	if out, _, _ := CompileDir([]string{filepath.Join(dir, "b.yml"), filepath.Join(dir, "a.yaml")}); len(out.Plans) != 1 || out.Plans[0].Class != "default" {
+	if out, _, _ := CompileDir([]string{filepath.Join(dir, "b.yml"), filepath.Join(dir, "a.yaml")}); len(out.Plans) != 1 ||
+		out.Plans[0].Class != "default" {
 		t.Errorf("got plans %v", out.Plans)
 	}
 

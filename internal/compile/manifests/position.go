@@ -7,7 +7,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// line finds the line of a field such as spec.access.ips[3]; for a field that is not there, the line of the closest one above it.
+// line finds the line of a field such as spec.access.ips[3]; for a field that is not there, the line of the closest one
+// above it.
 func (d *document) line(field string) int {
 	node, line := d.node, d.node.Line
 	for _, step := range steps(field) {

@@ -53,7 +53,8 @@ func fieldsAt(s *structural.Structural, path string) []string {
 	return names
 }
 
-// Closest finds the candidate that a misspelt name most likely meant; "" when none is near. Candidates should be sorted.
+// Closest finds the candidate that a misspelt name most likely meant; "" when none is near. Candidates should be
+// sorted.
 func Closest(name string, candidates []string) string {
 	best, bestDistance := "", 1+max(1, len(name)/3)
 	for _, c := range candidates {
@@ -64,8 +65,8 @@ func Closest(name string, candidates []string) string {
 	return best
 }
 
-// distance is the number of letters to insert, delete, replace or swap with their neighbour that makes one name of another. Names are
-// cut at 64 bytes.
+// distance is the number of letters to insert, delete, replace or swap with their neighbour that makes one name of
+// another. Names are cut at 64 bytes.
 func distance(a, b string) int {
 	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)

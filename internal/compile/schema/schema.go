@@ -1,5 +1,5 @@
-// Package schema checks objects by the CRDs, offline: what the API server would say of an object on its own (defaults, bounds,
-// CEL rules), and unknown fields as errors.
+// Package schema checks objects by the CRDs, offline: what the API server would say of an object on its own (defaults,
+// bounds, CEL rules), and unknown fields as errors.
 package schema
 
 import (
@@ -73,7 +73,8 @@ func (v *Validator) add(crds fs.FS, path string) error {
 	}
 	for _, version := range crd.Spec.Versions {
 		var props apiextensions.JSONSchemaProps
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema, &props, nil); err != nil {
+		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema,
+			&props, nil); err != nil {
 			return err
 		}
 		s, err := structural.NewStructural(&props)
@@ -96,24 +97,29 @@ func (v *Validator) add(crds fs.FS, path string) error {
 
 func key(apiVersion, kind string) string { return apiVersion + "\x00" + kind }
 
-// Knows tells whether there is a CRD for the kind.
+// Knows reports whether there is a CRD for the kind.
 func (v *Validator) Knows(apiVersion, kind string) bool { return v.kinds[key(apiVersion, kind)] != nil }
 
-// Namespaced tells whether objects of the kind live in a namespace.
+// Namespaced reports whether objects of the kind live in a namespace.
 func (v *Validator) Namespaced(apiVersion, kind string) bool {
 	k := v.kinds[key(apiVersion, kind)]
 	return k != nil && k.namespaced
 }
 
-// Check sets the defaults of an object and returns what is wrong with it. Status is removed: only the operator writes it.
-// Unknown fields are errors, and are removed too. It panics when the kind is not known.
+// Check sets the defaults of an object and returns what is wrong with it. Status is removed: only the operator writes
+// it. Unknown fields are errors, and are removed too. It panics when the kind is not known.
 func (v *Validator) Check(ctx context.Context, obj *unstructured.Unstructured) field.ErrorList {
 	k := v.kinds[key(obj.GetAPIVersion(), obj.GetKind())]
 	content := obj.UnstructuredContent()
 	delete(content, "status")
 
 	var errs field.ErrorList
-	unknown := pruning.PruneWithOptions(content, k.structural, true, structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	unknown := pruning.PruneWithOptions(
+		content,
+		k.structural,
+		true,
+		structural.UnknownFieldPathOptions{TrackUnknownFieldPaths: true},
+	)
 	for _, path := range unknown {
 		errs = append(errs, unknownField(k.structural, path))
 	}
@@ -131,7 +137,8 @@ func (v *Validator) Check(ctx context.Context, obj *unstructured.Unstructured) f
 	return errs
 }
 
-// CheckUpdate returns what forbids the change from old to new: the transition rules of the CRD. Both must have passed Check.
+// CheckUpdate returns what forbids the change from old to new: the transition rules of the CRD. Both must have passed
+// Check.
 func (v *Validator) CheckUpdate(ctx context.Context, old, new *unstructured.Unstructured) field.ErrorList {
 	k := v.kinds[key(new.GetAPIVersion(), new.GetKind())]
 	errs, _ := k.cel.Validate(ctx, nil, k.structural, new.UnstructuredContent(), old.UnstructuredContent(), celPerObject)
@@ -139,6 +146,11 @@ func (v *Validator) CheckUpdate(ctx context.Context, old, new *unstructured.Unst
 }
 
 func metaErrors(obj *unstructured.Unstructured, namespaced bool) field.ErrorList {
-	errs := metav1validation.ValidateObjectMetaAccessor(obj, namespaced, metav1validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	errs := metav1validation.ValidateObjectMetaAccessor(
+		obj,
+		namespaced,
+		metav1validation.NameIsDNSSubdomain,
+		field.NewPath("metadata"),
+	)
 	return slices.DeleteFunc(errs, func(e *field.Error) bool { return e.Field == "metadata.finalizers" })
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/millrace/millrace/internal/compile/schema/cases"
 )
 
-// TestCRDsAreValid checks what the API server checks when a CRD is created: structure, and defaults that obey the rules of their
-// fields.
+// TestCRDsAreValid checks what the API server checks when a CRD is created: structure, and defaults that obey the rules
+// of their fields.
 func TestCRDsAreValid(t *testing.T) {
 	paths, err := fs.Glob(config.CRDs, "crd/bases/*.yaml")
 	if err != nil || len(paths) != 7 {
@@ -39,7 +39,8 @@ func TestCRDsAreValid(t *testing.T) {
 			t.Fatalf("%s: %v", path, err)
 		}
 		var props apiextensions.JSONSchemaProps
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &props, nil); err != nil {
+		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(
+			crd.Spec.Versions[0].Schema.OpenAPIV3Schema, &props, nil); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 		s, err := structural.NewStructural(&props)
@@ -129,10 +130,15 @@ func TestIdentityIsImmutable(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	v := newValidator(t)
 	for _, tc := range []struct{ text, want string }{
-		{cases.Push, "auth: {type: None, validitySeconds: 1800}\nclassName: default\nduplicatePublish: RejectNew\nhostname: push.example.com\nsource: {bFrames: Warn, h265: Warn, maxGOPMilliseconds: 3000}\nstate: Online\n"},
-		{cases.Play, "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: play.example.com\nstate: Online\ntype: RTS\n"},
-		{cases.Play + "  rts: {}\n", "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: play.example.com\nrts: {autoRepair: Disabled}\nstate: Online\ntype: RTS\n"},
-		{cases.Template, "audio: {codec: Opus}\nplayDomainRef: {name: m}\ntemplateID: low\ntrigger: OnDemand\ntype: H264Origin\nvideo: {bFrames: Drop, gopMilliseconds: 2000}\n"},
+		{cases.Push, "auth: {type: None, validitySeconds: 1800}\nclassName: default\nduplicatePublish: " +
+			"RejectNew\nhostname: push.example.com\nsource: {bFrames: Warn, h265: Warn, maxGOPMilliseconds: 3000}\nstate: " +
+			"Online\n"},
+		{cases.Play, "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: play.example.com\nstate: " +
+			"Online\ntype: RTS\n"},
+		{cases.Play + "  rts: {}\n", "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: " +
+			"play.example.com\nrts: {autoRepair: Disabled}\nstate: Online\ntype: RTS\n"},
+		{cases.Template, "audio: {codec: Opus}\nplayDomainRef: {name: m}\ntemplateID: low\ntrigger: OnDemand\ntype: " +
+			"H264Origin\nvideo: {bFrames: Drop, gopMilliseconds: 2000}\n"},
 	} {
 		obj := object(t, tc.text)
 		if errs := v.Check(t.Context(), obj); len(errs) > 0 {
@@ -163,8 +169,9 @@ func TestDefaults(t *testing.T) {
 func TestClosest(t *testing.T) {
 	fields := []string{"auth", "className", "duplicatePublish", "hostname", "limits", "tls"}
 	for name, want := range map[string]string{
-		"hostnam": "hostname", "hostName": "hostname", "duplicatepublish": "duplicatePublish", "classname": "className", "limit": "limits",
-		"tsl": "tls", "zzz": "", "": "", "somethingElseEntirely": "",
+		"hostnam": "hostname", "hostName": "hostname", "duplicatepublish": "duplicatePublish", "classname": "className",
+		"limit": "limits",
+		"tsl":   "tls", "zzz": "", "": "", "somethingElseEntirely": "",
 	} {
 		if got := schema.Closest(name, fields); got != want {
 			t.Errorf("Closest(%q) = %q, want %q", name, got, want)

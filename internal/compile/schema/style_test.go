@@ -11,8 +11,8 @@ import (
 	"github.com/millrace/millrace/config"
 )
 
-// TestFieldsAreBoundedAndDescribed walks all fields of all kinds: each has a description that begins with its name, each string a
-// maximum length or a set of values, each list a maximum and a list type, each number a range.
+// TestFieldsAreBoundedAndDescribed walks all fields of all kinds: each has a description that begins with its name,
+// each string a maximum length or a set of values, each list a maximum and a list type, each number a range.
 func TestFieldsAreBoundedAndDescribed(t *testing.T) {
 	paths, err := fs.Glob(config.CRDs, "crd/bases/*.yaml")
 	if err != nil || len(paths) == 0 {
@@ -27,8 +27,14 @@ func TestFieldsAreBoundedAndDescribed(t *testing.T) {
 		if err := yaml.UnmarshalStrict(text, &crd); err != nil {
 			t.Fatal(err)
 		}
-		if len(crd.Spec.Names.ShortNames) != 1 || len(crd.Spec.Names.Categories) != 1 || crd.Spec.Names.Categories[0] != "millrace" {
-			t.Errorf("%s: short names %v and categories %v: want one short name and the category millrace", crd.Name, crd.Spec.Names.ShortNames, crd.Spec.Names.Categories)
+		if len(crd.Spec.Names.ShortNames) != 1 || len(crd.Spec.Names.Categories) != 1 ||
+			crd.Spec.Names.Categories[0] != "millrace" {
+			t.Errorf(
+				"%s: short names %v and categories %v: want one short name and the category millrace",
+				crd.Name,
+				crd.Spec.Names.ShortNames,
+				crd.Spec.Names.Categories,
+			)
 		}
 		version := crd.Spec.Versions[0]
 		if version.Subresources == nil || version.Subresources.Status == nil {

@@ -1,5 +1,5 @@
-// Package bundle is the form in which a Plan travels: JSON, compressed, cut into the data of a fixed number of Secrets. Each piece
-// names the hash of the whole, so that pieces of two Plans are never mixed.
+// Package bundle is the form in which a Plan travels: JSON, compressed, cut into the data of a fixed number of Secrets.
+// Each piece names the hash of the whole, so that pieces of two Plans are never mixed.
 package bundle
 
 import (
@@ -51,8 +51,9 @@ type Meta struct {
 
 // Address is where a pod is reached for media.
 type Address struct {
-	Addresses []netip.AddrPort `json:"addresses"` // in the order in which players are told them; port 0: the pod's media port
-	Rule      string           `json:"rule"`      // which rule chose them
+	// in the order in which players are told them; port 0: the pod's media port
+	Addresses []netip.AddrPort `json:"addresses"`
+	Rule      string           `json:"rule"` // which rule chose them
 }
 
 // Bundle is what Decode gives.
@@ -70,14 +71,19 @@ var (
 	ErrMissing = errors.New("a piece of the plan is missing")
 )
 
-// Encode gives the data of all Secrets of a Plan, contract.PlanChunks of them, and the hash. Equal Plans give equal data.
+// Encode returns the data of all Secrets of a Plan, contract.PlanChunks of them, and the hash. Equal Plans give equal
+// data.
 func Encode(p *plan.Plan, pool Pool) ([]map[string][]byte, string, error) {
 	plain, err := json.Marshal(p)
 	if err != nil {
 		return nil, "", fmt.Errorf("encoding the plan: %w", err)
 	}
 	if len(plain) > maxPlain {
-		return nil, "", fmt.Errorf("the plan has %d bytes, more than %d; spread its domains over more classes", len(plain), maxPlain)
+		return nil, "", fmt.Errorf(
+			"the plan has %d bytes, more than %d; spread its domains over more classes",
+			len(plain),
+			maxPlain,
+		)
 	}
 	var packed bytes.Buffer
 	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
@@ -93,10 +99,21 @@ func Encode(p *plan.Plan, pool Pool) ([]map[string][]byte, string, error) {
 	data := packed.Bytes()
 	chunks := (len(data) + chunkBytes - 1) / chunkBytes
 	if chunks > contract.PlanChunks {
-		return nil, "", fmt.Errorf("the compressed plan has %d bytes, more than fit into %d Secrets of %d; spread its domains over more classes",
-			len(data), contract.PlanChunks, chunkBytes)
+		return nil, "", fmt.Errorf(
+			"the compressed plan has %d bytes, more than fit into %d Secrets of %d; spread its domains over more classes",
+			len(data),
+			contract.PlanChunks,
+			chunkBytes,
+		)
 	}
-	meta := Meta{Hash: Hash(plain), Chunks: chunks, Class: p.Class, Role: pool.Role, Region: pool.Region, AllowShrink: pool.AllowShrink}
+	meta := Meta{
+		Hash:        Hash(plain),
+		Chunks:      chunks,
+		Class:       p.Class,
+		Role:        pool.Role,
+		Region:      pool.Region,
+		AllowShrink: pool.AllowShrink,
+	}
 	out := make([]map[string][]byte, contract.PlanChunks)
 	for n := range out {
 		meta.Chunk = n
@@ -118,7 +135,7 @@ func Hash(plain []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// EncodeAddresses gives the value of KeyAddresses.
+// EncodeAddresses returns the value of KeyAddresses.
 func EncodeAddresses(addresses map[string]Address) ([]byte, error) {
 	text, err := json.Marshal(addresses)
 	if err != nil {
@@ -146,8 +163,9 @@ func ReadMeta(secret map[string][]byte) (Meta, error) {
 	return m, nil
 }
 
-// Decode puts the data of Secrets together, in order of their numbers; those that are not needed may be nil or left out at the end. It
-// gives a Plan only when all pieces are there, belong together and have the hash that they name. The Plan is not validated.
+// Decode puts the data of Secrets together, in order of their numbers; those that are not needed may be nil or left out
+// at the end. It gives a Plan only when all pieces are there, belong together and have the hash that they name. The
+// Plan is not validated.
 func Decode(secrets []map[string][]byte) (*Bundle, error) {
 	if len(secrets) == 0 {
 		return nil, fmt.Errorf("%w: there is none", ErrMissing)
@@ -169,7 +187,15 @@ func Decode(secrets []map[string][]byte) (*Bundle, error) {
 			return nil, fmt.Errorf("piece %d: %w", n, err)
 		}
 		if m.Hash != first.Hash || m.Chunks != first.Chunks || m.Chunk != n {
-			return nil, fmt.Errorf("%w: piece %d is number %d of %d of %.40q, not of %.40q", ErrMixed, n, m.Chunk, m.Chunks, m.Hash, first.Hash)
+			return nil, fmt.Errorf(
+				"%w: piece %d is number %d of %d of %.40q, not of %.40q",
+				ErrMixed,
+				n,
+				m.Chunk,
+				m.Chunks,
+				m.Hash,
+				first.Hash,
+			)
 		}
 		data = append(data, secret[KeyData]...)
 	}

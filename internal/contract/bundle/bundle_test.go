@@ -57,7 +57,8 @@ func TestAPlanComesBackAsItWas(t *testing.T) {
 			if len(s[KeyData]) > 700<<10 {
 				t.Errorf("piece %d has %d bytes", i, len(s[KeyData]))
 			}
-			if m, err := ReadMeta(s); err != nil || m.Hash != hash || m.Chunk != i || m.Role != contract.Relay || m.Region != "local" {
+			if m, err := ReadMeta(s); err != nil || m.Hash != hash || m.Chunk != i || m.Role != contract.Relay ||
+				m.Region != "local" {
 				t.Errorf("piece %d says %v, %v", i, m, err)
 			}
 			if len(s[KeyData]) > 0 {
@@ -118,7 +119,9 @@ func TestPiecesOfTwoPlansAreNotMixed(t *testing.T) {
 
 func TestAddressesAreNotPartOfTheHash(t *testing.T) {
 	secrets, hash := encode(t, big(3))
-	want := map[string]Address{"relay-1": {Addresses: []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:30000")}, Rule: "NodeExternalIP"}}
+	want := map[string]Address{
+		"relay-1": {Addresses: []netip.AddrPort{netip.MustParseAddrPort("203.0.113.7:30000")}, Rule: "NodeExternalIP"},
+	}
 	text, err := EncodeAddresses(want)
 	if err != nil {
 		t.Fatal(err)

@@ -42,7 +42,8 @@ func Check(f media.Facts, p Policies) []Violation {
 	}
 	if f.BFrames && p.BFrames != plan.Allow {
 		out = append(out, Violation{BFramesPresent,
-			"the video has B-frames, which make the picture jump in browsers; set B-frames to 0 in the encoder (ffmpeg: -bf 0; OBS: profile baseline or bframes=0)",
+			"the video has B-frames, which make the picture jump in browsers; set B-frames to 0 in the encoder (ffmpeg: -bf " +
+				"0; OBS: profile baseline or bframes=0)",
 			p.BFrames == plan.Reject})
 	}
 	if gop := f.LikelyGOP(); media.GOPExceeds(gop, p.MaxGOP) {
@@ -51,7 +52,13 @@ func Check(f media.Facts, p Policies) []Violation {
 			what = "the encoder is set to key frames"
 		}
 		out = append(out, Violation{GOPTooLong,
-			fmt.Sprintf("%s %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less", what, gop.Seconds(), p.MaxGOP, p.MaxGOP), false})
+			fmt.Sprintf(
+				"%s %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less",
+				what,
+				gop.Seconds(),
+				p.MaxGOP,
+				p.MaxGOP,
+			), false})
 	}
 	return out
 }

@@ -19,12 +19,15 @@ func TestCheck(t *testing.T) {
 		want     []check.Reason
 		reject   bool
 	}{
-		"fit":                      {avc, strict, nil, false},
-		"all wrong":                {hevc, strict, []check.Reason{check.H265Source, check.BFramesPresent, check.GOPTooLong}, true},
-		"warned":                   {hevc, check.Policies{BFrames: plan.Warn, H265: plan.Warn}, []check.Reason{check.H265Source, check.BFramesPresent}, false},
-		"allowed":                  {hevc, check.Policies{BFrames: plan.Allow, H265: plan.Allow}, nil, false},
-		"GOP at the limit":         {media.Facts{VideoCodec: media.H264, GOP: 3050 * time.Millisecond}, strict, nil, false},
-		"GOP beyond is shown only": {media.Facts{VideoCodec: media.H264, GOP: 3200 * time.Millisecond}, strict, []check.Reason{check.GOPTooLong}, false},
+		"fit": {avc, strict, nil, false},
+		"all wrong": {hevc, strict, []check.Reason{check.H265Source, check.BFramesPresent, check.GOPTooLong},
+			true},
+		"warned": {hevc, check.Policies{BFrames: plan.Warn, H265: plan.Warn},
+			[]check.Reason{check.H265Source, check.BFramesPresent}, false},
+		"allowed":          {hevc, check.Policies{BFrames: plan.Allow, H265: plan.Allow}, nil, false},
+		"GOP at the limit": {media.Facts{VideoCodec: media.H264, GOP: 3050 * time.Millisecond}, strict, nil, false},
+		"GOP beyond is shown only": {media.Facts{VideoCodec: media.H264, GOP: 3200 * time.Millisecond}, strict,
+			[]check.Reason{check.GOPTooLong}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := check.Check(c.facts, c.policies)

@@ -1,6 +1,6 @@
-// Package identity is mutual TLS between pods: each shows a certificate of the operator's authority, whose URI SAN says what it is,
-// and checks the other's. Host names and addresses say nothing. Certificates are read again when their files change; connections
-// that stand go on.
+// Package identity is mutual TLS between pods: each shows a certificate of the operator's authority, whose URI SAN says
+// what it is, and checks the other's. Host names and addresses say nothing. Certificates are read again when their
+// files change; connections that stand go on.
 package identity
 
 import (
@@ -19,7 +19,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// Files of a folder with an identity, as a Secret of type kubernetes.io/tls has them. FileCA may hold several certificates.
+// Files of a folder with an identity, as a Secret of type kubernetes.io/tls has them. FileCA may hold several
+// certificates.
 const (
 	FileCert = "tls.crt"
 	FileKey  = "tls.key"
@@ -38,7 +39,7 @@ var (
 	errForbidden = errors.New("the certificate is for a pod that has no business here")
 )
 
-// Allow tells whether a peer may connect, or be connected to.
+// Allow reports whether a peer may connect, or be connected to.
 type Allow func(contract.Identity) bool
 
 // Identity is what a pod shows and whom it trusts. It is safe for concurrent use.
@@ -119,7 +120,12 @@ func parse(cert, key, authorities []byte) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &state{cert: &pair, roots: roots, self: self, files: [3]string{string(cert), string(key), string(authorities)}}, nil
+	return &state{
+		cert:  &pair,
+		roots: roots,
+		self:  self,
+		files: [3]string{string(cert), string(key), string(authorities)},
+	}, nil
 }
 
 // named reads whom a certificate was issued to.
@@ -138,8 +144,8 @@ func (i *Identity) Self() contract.Identity { return i.state.Load().self }
 // Expires is when the certificate ends.
 func (i *Identity) Expires() time.Time { return i.state.Load().cert.Leaf.NotAfter }
 
-// Watch reads the files again when they change, until the context ends. Files that cannot be used are said once, and what was good
-// stays.
+// Watch reads the files again when they change, until the context ends. Files that cannot be used are said once, and
+// what was good stays.
 func (i *Identity) Watch(ctx context.Context, log logr.Logger) {
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
@@ -176,11 +182,13 @@ func (i *Identity) Server(allow Allow) *tls.Config {
 	}
 }
 
-// Client is the TLS configuration with which this pod goes to others. They are known by their URI SAN, not by a host name.
+// Client is the TLS configuration with which this pod goes to others. They are known by their URI SAN, not by a host
+// name.
 func (i *Identity) Client(allow Allow) *tls.Config {
 	return &tls.Config{
-		MinVersion:           tls.VersionTLS13,
-		InsecureSkipVerify:   true, //nolint:gosec // VerifyConnection verifies the chain and the URI; only the host name is passed over
+		MinVersion:         tls.VersionTLS13,
+		//nolint:gosec // VerifyConnection verifies the chain and the URI; only the host name is passed over
+		InsecureSkipVerify: true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return i.state.Load().cert, nil },
 		VerifyConnection:     func(s tls.ConnectionState) error { return i.verify(s, x509.ExtKeyUsageServerAuth, allow) },
 	}

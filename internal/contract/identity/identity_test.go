@@ -27,7 +27,12 @@ func authority(t *testing.T) *testca.Authority {
 	return a
 }
 
-func load(t *testing.T, by *testca.Authority, id contract.Identity, trust ...*testca.Authority) (*identity.Identity, string) {
+func load(
+	t *testing.T,
+	by *testca.Authority,
+	id contract.Identity,
+	trust ...*testca.Authority,
+) (*identity.Identity, string) {
 	t.Helper()
 	dir := t.TempDir()
 	if err := by.Write(dir, id, trust...); err != nil {

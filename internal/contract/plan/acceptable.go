@@ -18,8 +18,9 @@ var (
 // shrinkFloor is the number of domains below which a Plan may lose any of them: small services are often rebuilt whole.
 const shrinkFloor = 8
 
-// Acceptable tells whether a running process should take a new Plan in place of an old one (nil: none yet). A Plan that is empty, or
-// that lost more than half and at least 8 of its domains, is more likely a mistake on its way than a wish: the process keeps the old one.
+// Acceptable reports whether a running process should take a new Plan in place of an old one (nil: none yet). A Plan
+// that is empty, or that lost more than half and at least 8 of its domains, is more likely a mistake on its way than a
+// wish: the process keeps the old one.
 func Acceptable(old, new *Plan) error {
 	if new == nil {
 		return ErrEmpty

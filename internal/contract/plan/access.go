@@ -9,8 +9,9 @@ import (
 // RefererNone in a list of referers allows requests without the header.
 const RefererNone = "none"
 
-// AllowsReferer tells whether a list of hosts allows the value of a Referer header. An empty list allows all. An entry is a host, a
-// wildcard such as "*.example.com" (subdomains, not example.com itself), or RefererNone for a missing header.
+// AllowsReferer reports whether a list of hosts allows the value of a Referer header. An empty list allows all. An
+// entry is a host, a wildcard such as "*.example.com" (subdomains, not example.com itself), or RefererNone for a
+// missing header.
 func AllowsReferer(list []string, referer string) bool {
 	if len(list) == 0 {
 		return true
@@ -44,8 +45,8 @@ func refererHost(referer string) string {
 	return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 }
 
-// AllowsIP tells whether a list of addresses and CIDR ranges allows an address. An empty list allows all; an entry that is neither
-// allows nothing. An IPv4 address in IPv6 form is taken as IPv4.
+// AllowsIP reports whether a list of addresses and CIDR ranges allows an address. An empty list allows all; an entry
+// that is neither allows nothing. An IPv4 address in IPv6 form is taken as IPv4.
 func AllowsIP(list []string, addr netip.Addr) bool {
 	if len(list) == 0 {
 		return true

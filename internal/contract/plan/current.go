@@ -26,8 +26,8 @@ func NewCurrent() *Current {
 // Load returns the index of the Plan that holds now; never nil.
 func (c *Current) Load() *Index { return c.index.Load() }
 
-// Store makes a Plan the one that holds, then calls all subscribers, in the order in which they came, before it returns. A
-// subscriber must not call Store.
+// Store makes a Plan the one that holds, then calls all subscribers, in the order in which they came, before it
+// returns. A subscriber must not call Store.
 func (c *Current) Store(x *Index) {
 	c.storing.Lock()
 	defer c.storing.Unlock()
@@ -49,8 +49,8 @@ func (c *Current) calls() []func(old, new *Index) {
 	return out
 }
 
-// Subscribe has a function called on each Store, with the index before and after. After unsubscribe returns, a Store that begins
-// later does not call it.
+// Subscribe has a function called on each Store, with the index before and after. After unsubscribe returns, a Store
+// that begins later does not call it.
 func (c *Current) Subscribe(call func(old, new *Index)) (unsubscribe func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -51,7 +51,7 @@ type FieldChange struct {
 	Reason      string      `json:"reason,omitempty"`
 }
 
-// Empty tells whether nothing changes.
+// Empty reports whether nothing changes.
 func (d Difference) Empty() bool { return len(d.Changes) == 0 }
 
 // String prints one line for each change.

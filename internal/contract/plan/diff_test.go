@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestDiffSeesEveryField changes each field of each kind in turn, by reflection, and wants it in the Difference: a field that is
-// added to a Plan and forgotten in Diff fails here.
+// TestDiffSeesEveryField changes each field of each kind in turn, by reflection, and wants it in the Difference: a
+// field that is added to a Plan and forgotten in Diff fails here.
 func TestDiffSeesEveryField(t *testing.T) {
 	identity := map[string][]string{"push domain": {"Hostname"}, "play domain": {"Hostname"}, "template": {"ID", "Space"}}
 	for _, field := range exportedFields(reflect.TypeFor[PushDomain]()) {
@@ -59,7 +59,9 @@ func TestDiffSeesEveryField(t *testing.T) {
 func TestDiffHidesSecrets(t *testing.T) {
 	old, new := samplePlan(), samplePlan()
 	new.Push[0].Auth.Primary, new.Push[0].Auth.Backup = "secretsecret0001", "secretsecret0002"
-	new.Push[0].Notify.Key, new.Play[0].TLS.Key, new.Play[0].Auth.Primary = "secretsecret0003", []byte("secretsecret0004"), "secretsecret0005"
+	new.Push[0].Notify.Key, new.Play[0].TLS.Key, new.Play[0].Auth.Primary = "secretsecret0003", []byte(
+		"secretsecret0004",
+	), "secretsecret0005"
 	for _, printed := range []string{Diff(old, new).String(), Diff(new, old).String()} {
 		if strings.Contains(printed, "secretsecret") || strings.Contains(printed, "oldkey") {
 			t.Errorf("a key is printed:\n%s", printed)
@@ -83,7 +85,8 @@ func TestDiffSaysWhoIsDisconnected(t *testing.T) {
 		{"push offline", func(p *Plan) { p.Push[0].Offline = true },
 			"changed push domain push.example.com: Offline false -> true (publishers closed: the domain is offline)\n"},
 		{"push fed elsewhere", func(p *Plan) { p.Push[0].Space = "other.example.com" },
-			"changed push domain push.example.com: Space play.example.com -> other.example.com (publishers closed: the domain feeds another main play domain)\n"},
+			"changed push domain push.example.com: Space play.example.com -> other.example.com (publishers closed: the " +
+				"domain feeds another main play domain)\n"},
 		{"push key rotated", func(p *Plan) { p.Push[0].Auth.Primary = "another0another0" },
 			"changed push domain push.example.com: Auth A, 30m0s, with backup -> A, 30m0s, with backup (other)\n"},
 		{"push limit", func(p *Plan) { p.Push[0].MaxStreams = 1 },
@@ -91,7 +94,8 @@ func TestDiffSaysWhoIsDisconnected(t *testing.T) {
 		{"play removed", func(p *Plan) { p.Play = p.Play[:0] },
 			"removed play domain play.example.com (viewers closed: the domain does not exist any more)\n"},
 		{"play added", func(p *Plan) {
-			p.Play = append(p.Play, PlayDomain{Hostname: "z.example.com", Type: RTS, Role: Unassociated, Space: "z.example.com", Auth: Auth{Type: AuthNone}})
+			p.Play = append(p.Play, PlayDomain{Hostname: "z.example.com", Type: RTS, Role: Unassociated, Space: "z.example.com",
+				Auth: Auth{Type: AuthNone}})
 		}, "added play domain z.example.com\n"},
 		{"protocol removed", func(p *Plan) { p.Play[0].Protocols = []Protocol{RTMP} },
 			"changed play domain play.example.com: Protocols [RTMP FLV] -> [RTMP] (viewers closed: those by FLV)\n"},
@@ -100,11 +104,13 @@ func TestDiffSaysWhoIsDisconnected(t *testing.T) {
 		{"addresses wider", func(p *Plan) { p.Play[0].IPs = []string{"10.0.0.0/8", "192.0.2.1"} },
 			"changed play domain play.example.com: IPs [10.1.0.0/16] -> [10.0.0.0/8 192.0.2.1]\n"},
 		{"addresses narrower", func(p *Plan) { p.Play[0].IPs = []string{"10.1.1.0/24"} },
-			"changed play domain play.example.com: IPs [10.1.0.0/16] -> [10.1.1.0/24] (viewers closed: those with an address that is not in the list)\n"},
+			"changed play domain play.example.com: IPs [10.1.0.0/16] -> [10.1.1.0/24] (viewers closed: those with an address " +
+				"that is not in the list)\n"},
 		{"addresses for all", func(p *Plan) { p.Play[0].IPs = nil },
 			"changed play domain play.example.com: IPs [10.1.0.0/16] -> (all)\n"},
 		{"referers narrower", func(p *Plan) { p.Play[0].Referers = []string{"b.example.com"} },
-			"changed play domain play.example.com: Referers [a.example.com] -> [b.example.com] (viewers closed: those with a referer that is not in the list)\n"},
+			"changed play domain play.example.com: Referers [a.example.com] -> [b.example.com] (viewers closed: those with a " +
+				"referer that is not in the list)\n"},
 		{"referers wider", func(p *Plan) { p.Play[0].Referers = []string{"a.example.com", "b.example.com"} },
 			"changed play domain play.example.com: Referers [a.example.com] -> [a.example.com b.example.com]\n"},
 		{"template removed", func(p *Plan) { p.Templates = nil },
@@ -114,7 +120,8 @@ func TestDiffSaysWhoIsDisconnected(t *testing.T) {
 		{"template for more apps", func(p *Plan) { p.Templates[0].Apps = nil },
 			"changed template tpl of play.example.com: Apps [live] -> (all)\n"},
 		{"template for other apps", func(p *Plan) { p.Templates[0].Apps = []string{"other"} },
-			"changed template tpl of play.example.com: Apps [live] -> [other] (viewers closed: those of this rendition in apps that do not have it any more)\n"},
+			"changed template tpl of play.example.com: Apps [live] -> [other] (viewers closed: those of this rendition in " +
+				"apps that do not have it any more)\n"},
 		{"template split over apps", func(p *Plan) {
 			second := p.Templates[0]
 			second.Apps = []string{"other"}
@@ -133,8 +140,16 @@ func TestDiffSaysWhoIsDisconnected(t *testing.T) {
 
 // TestDiffAndRightsAgree: when a Difference closes nobody, no session loses its right.
 func TestDiffAndRightsAgree(t *testing.T) {
-	viewer := PlayRight{Host: "play.example.com", Space: "play.example.com", RemoteIP: addr("10.1.2.3"), Referer: "https://a.example.com/x",
-		Template: "tpl", App: "live", Type: Standard, Protocol: FLV}
+	viewer := PlayRight{
+		Host:     "play.example.com",
+		Space:    "play.example.com",
+		RemoteIP: addr("10.1.2.3"),
+		Referer:  "https://a.example.com/x",
+		Template: "tpl",
+		App:      "live",
+		Type:     Standard,
+		Protocol: FLV,
+	}
 	check := func(kind, field string, new *Plan) {
 		d, x := Diff(samplePlan(), new), NewIndex(new)
 		closed := slices.ContainsFunc(d.Changes, func(c Change) bool { return c.Consequence != ConsequenceNone })
@@ -168,7 +183,8 @@ func wantField(t *testing.T, d Difference, kind, field string, identity []string
 		}
 		return
 	}
-	if len(d.Changes) != 1 || d.Changes[0].Kind != kind || len(d.Changes[0].Fields) != 1 || d.Changes[0].Fields[0].Field != field {
+	if len(d.Changes) != 1 || d.Changes[0].Kind != kind || len(d.Changes[0].Fields) != 1 ||
+		d.Changes[0].Fields[0].Field != field {
 		t.Errorf("%s.%s: changed, and the Difference is %v", kind, field, d)
 	}
 }
@@ -183,7 +199,7 @@ func exportedFields(typ reflect.Type) []string {
 	return out
 }
 
-// mutate gives a field another value.
+// mutate returns a field another value.
 func mutate(t *testing.T, v reflect.Value) {
 	t.Helper()
 	switch v.Kind() {
@@ -215,14 +231,33 @@ func mutate(t *testing.T, v reflect.Value) {
 func samplePlan() *Plan {
 	return &Plan{
 		Class: "default",
-		Push: []PushDomain{{Hostname: "push.example.com", Space: "play.example.com", Auth: sampleAuth(), BFrames: Warn, H265: Reject,
-			MaxGOP: 3 * time.Second, Duplicate: RejectNew, MaxStreams: 10, MaxBitrateKbps: 8000, TLS: &KeyPair{Cert: []byte("c1"), Key: []byte("oldkey")},
-			Notify: &Notify{URL: "https://api.example.com/", Key: "oldkeyoldkey1234"}}},
-		Play: []PlayDomain{{Hostname: "play.example.com", Type: Standard, Role: Main, Space: "play.example.com", Protocols: []Protocol{RTMP, FLV},
-			Auth: sampleAuth(), Referers: []string{"a.example.com"}, IPs: []string{"10.1.0.0/16"}, TLS: &KeyPair{Cert: []byte("c2"), Key: []byte("oldkey")},
-			Billing: "Traffic", MaxViewers: 100, MaxEgressMbps: 10}},
-		Templates: []Template{{Space: "play.example.com", ID: "tpl", Type: TemplateH264, Apps: []string{"live"}, Width: 640, Height: 360, FPS: 25,
-			VideoKbps: 800, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus", AudioKbps: 96, Channels: 2, SampleRate: 48000}},
+		Push: []PushDomain{
+			{Hostname: "push.example.com", Space: "play.example.com", Auth: sampleAuth(), BFrames: Warn, H265: Reject,
+				MaxGOP: 3 * time.Second, Duplicate: RejectNew, MaxStreams: 10, MaxBitrateKbps: 8000,
+				TLS:    &KeyPair{Cert: []byte("c1"), Key: []byte("oldkey")},
+				Notify: &Notify{URL: "https://api.example.com/", Key: "oldkeyoldkey1234"}},
+		},
+		Play: []PlayDomain{
+			{
+				Hostname:      "play.example.com",
+				Type:          Standard,
+				Role:          Main,
+				Space:         "play.example.com",
+				Protocols:     []Protocol{RTMP, FLV},
+				Auth:          sampleAuth(),
+				Referers:      []string{"a.example.com"},
+				IPs:           []string{"10.1.0.0/16"},
+				TLS:           &KeyPair{Cert: []byte("c2"), Key: []byte("oldkey")},
+				Billing:       "Traffic",
+				MaxViewers:    100,
+				MaxEgressMbps: 10,
+			},
+		},
+		Templates: []Template{
+			{Space: "play.example.com", ID: "tpl", Type: TemplateH264, Apps: []string{"live"}, Width: 640, Height: 360, FPS: 25,
+				VideoKbps: 800, GOP: 2 * time.Second, DropB: true, AudioCodec: "Opus", AudioKbps: 96, Channels: 2,
+				SampleRate: 48000},
+		},
 	}
 }
 

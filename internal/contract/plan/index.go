@@ -26,7 +26,12 @@ type Index struct {
 
 // NewIndex indexes a Plan, which must not be changed afterwards.
 func NewIndex(p *Plan) *Index {
-	x := &Index{Plan: p, push: map[string]*PushDomain{}, play: map[string]*PlayDomain{}, templates: map[string][]*Template{}}
+	x := &Index{
+		Plan:      p,
+		push:      map[string]*PushDomain{},
+		play:      map[string]*PlayDomain{},
+		templates: map[string][]*Template{},
+	}
 	for i := range p.Push {
 		x.push[p.Push[i].Hostname] = &p.Push[i]
 	}
@@ -56,8 +61,9 @@ func (x *Index) Push(host string) *PushDomain { return x.push[host] }
 // Play finds a play domain by its hostname (lower case, no port); nil when there is none.
 func (x *Index) Play(host string) *PlayDomain { return x.play[host] }
 
-// SplitTemplate reads a requested name as stream and template: the longest template id of the space and app that the name
-// ends with behind "_". It returns the name and nil when no template matches. Callers look for the exact stream first.
+// SplitTemplate reads a requested name as stream and template: the longest template id of the space and app that the
+// name ends with behind "_". It returns the name and nil when no template matches. Callers look for the exact stream
+// first.
 func (x *Index) SplitTemplate(space, app, name string) (string, *Template) {
 	for _, t := range x.templates[space] {
 		if !t.Serves(app) {
@@ -81,7 +87,7 @@ func (x *Index) TemplatesFor(space, app string) []*Template {
 	return out
 }
 
-// Serves tells whether the template applies to an app.
+// Serves reports whether the template applies to an app.
 func (t *Template) Serves(app string) bool {
 	return len(t.Apps) == 0 || slices.Contains(t.Apps, app)
 }

@@ -16,7 +16,13 @@ func templates(ts ...Template) *Index {
 
 func TestSplitTemplate(t *testing.T) {
 	x := templates(
-		Template{ID: "hd1"}, Template{ID: "full_hd1"}, Template{ID: "lo", Apps: []string{"live"}}, Template{ID: "other", Space: "other.example.com"})
+		Template{
+			ID: "hd1",
+		},
+		Template{ID: "full_hd1"},
+		Template{ID: "lo", Apps: []string{"live"}},
+		Template{ID: "other", Space: "other.example.com"},
+	)
 	for _, tc := range []struct{ app, name, stream, id string }{
 		{"live", "room", "room", ""},
 		{"live", "room_hd1", "room", "hd1"},

@@ -1,11 +1,11 @@
-// Package plan holds the Plan: all that a data-plane process needs to know to serve a MediaClass. A Plan is a value without
-// references to Kubernetes; compile makes it, roles run on it.
+// Package plan holds the Plan: all that a data-plane process needs to know to serve a MediaClass. A Plan is a value
+// without references to Kubernetes; compile makes it, roles run on it.
 package plan
 
 import "time"
 
-// Plan is what the roles of one MediaClass run on. All lists are sorted by their identity, so that equal Plans have equal
-// encodings.
+// Plan is what the roles of one MediaClass run on. All lists are sorted by their identity, so that equal Plans have
+// equal encodings.
 type Plan struct {
 	Class     string       `json:"class"`
 	Push      []PushDomain `json:"push,omitempty"`
@@ -122,14 +122,15 @@ type PlayDomain struct {
 	// AutoRepair serves a shared repaired rendition under the plain URL to clients that cannot play the source (RTS only).
 	AutoRepair bool `json:"autoRepair,omitempty"`
 	// Fallback is where the page turns to when RTS does not play (RTS only).
-	Fallback      *Fallback `json:"fallback,omitempty"`
-	Auth          Auth      `json:"auth"`
-	Referers      []string  `json:"referers,omitempty"` // allowed hosts of the Referer, "*.example.com" and "none" (no header) allowed; empty: all
-	IPs           []string  `json:"ips,omitempty"`      // allowed addresses and CIDR ranges; empty: all
-	TLS           *KeyPair  `json:"tls,omitempty"`
-	Billing       string    `json:"billing,omitempty"`
-	MaxViewers    int       `json:"maxViewers,omitempty"`
-	MaxEgressMbps int       `json:"maxEgressMbps,omitempty"`
+	Fallback *Fallback `json:"fallback,omitempty"`
+	Auth     Auth      `json:"auth"`
+	// allowed hosts of the Referer, "*.example.com" and "none" (no header) allowed; empty: all
+	Referers      []string `json:"referers,omitempty"`
+	IPs           []string `json:"ips,omitempty"` // allowed addresses and CIDR ranges; empty: all
+	TLS           *KeyPair `json:"tls,omitempty"`
+	Billing       string   `json:"billing,omitempty"`
+	MaxViewers    int      `json:"maxViewers,omitempty"`
+	MaxEgressMbps int      `json:"maxEgressMbps,omitempty"`
 }
 
 // Fallback is the Standard main of an RTS domain, as far as browsers can play from it.
@@ -138,7 +139,7 @@ type Fallback struct {
 	Protocols []Protocol `json:"protocols"` // FLV, HLS or both, in this order
 }
 
-// InBrowsers gives those of the protocols that a browser plays: FLV and HLS.
+// InBrowsers returns those of the protocols that a browser plays: FLV and HLS.
 func InBrowsers(all []Protocol) []Protocol {
 	var out []Protocol
 	for _, p := range all {

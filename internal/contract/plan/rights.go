@@ -9,8 +9,8 @@ import (
 // RightReason says why a running session lost its right.
 type RightReason string
 
-// The reasons for which a session loses its right. Nothing else in a new Plan ends one: not a change of keys, limits, policies,
-// certificates or of a template.
+// The reasons for which a session loses its right. Nothing else in a new Plan ends one: not a change of keys, limits,
+// policies, certificates or of a template.
 const (
 	DomainRemoved      RightReason = "DomainRemoved"
 	DomainOffline      RightReason = "DomainOffline"
@@ -35,8 +35,8 @@ func lost(reason RightReason, format string, args ...any) error {
 	return &RightError{reason, fmt.Sprintf(format, args...)}
 }
 
-// MayKeepPublishing tells whether a publisher that was accepted by the push domain host for a space may go on. The error is a
-// *RightError.
+// MayKeepPublishing reports whether a publisher that was accepted by the push domain host for a space may go on. The
+// error is a *RightError.
 func (x *Index) MayKeepPublishing(host, space string) error {
 	d := x.Push(host)
 	switch {
@@ -70,7 +70,7 @@ type PlayRight struct {
 	Protocol Protocol
 }
 
-// MayKeepPlaying tells whether a viewer may go on. The error is a *RightError.
+// MayKeepPlaying reports whether a viewer may go on. The error is a *RightError.
 func (x *Index) MayKeepPlaying(s PlayRight) error {
 	d := x.Play(s.Host)
 	was := s.Type
@@ -99,5 +99,8 @@ func (x *Index) MayKeepPlaying(s PlayRight) error {
 }
 
 func (x *Index) hasTemplate(space, id, app string) bool {
-	return slices.ContainsFunc(x.templates[space], func(t *Template) bool { return t.ID == id && (app == "" || t.Serves(app)) })
+	return slices.ContainsFunc(
+		x.templates[space],
+		func(t *Template) bool { return t.ID == id && (app == "" || t.Serves(app)) },
+	)
 }

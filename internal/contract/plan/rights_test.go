@@ -49,7 +49,8 @@ func TestMayKeepPlaying(t *testing.T) {
 		{"referer excluded", func(p *Plan, _ *PlayRight) { p.Play[0].Referers = []string{"b.example.com"} }, RefererExcluded},
 		{"referer for all", func(p *Plan, _ *PlayRight) { p.Play[0].Referers = nil }, ""},
 		{"template removed", func(p *Plan, _ *PlayRight) { p.Templates = nil }, TemplateRemoved},
-		{"template for another app", func(p *Plan, _ *PlayRight) { p.Templates[0].Apps = []string{"other"} }, TemplateRemoved},
+		{"template for another app", func(p *Plan, _ *PlayRight) { p.Templates[0].Apps = []string{"other"} },
+			TemplateRemoved},
 		{"template changed", func(p *Plan, _ *PlayRight) { p.Templates[0].Width = 1280 }, ""},
 		{"template removed, source watched", func(p *Plan, s *PlayRight) { p.Templates, s.Template = nil, "" }, ""},
 		{"keys", func(p *Plan, _ *PlayRight) { p.Play[0].Auth = Auth{Type: AuthRefuse} }, ""},
@@ -63,8 +64,14 @@ func TestMayKeepPlaying(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			p := samplePlan()
 			p.Play[0].Type, p.Play[0].Protocols = RTS, nil
-			s := PlayRight{Host: "play.example.com", Space: "play.example.com", RemoteIP: addr("10.1.2.3"), Referer: "https://a.example.com:8443/page?x=1",
-				Template: "tpl", App: "live"}
+			s := PlayRight{
+				Host:     "play.example.com",
+				Space:    "play.example.com",
+				RemoteIP: addr("10.1.2.3"),
+				Referer:  "https://a.example.com:8443/page?x=1",
+				Template: "tpl",
+				App:      "live",
+			}
 			tc.change(p, &s)
 			wantRight(t, NewIndex(p).MayKeepPlaying(s), tc.want)
 		})

@@ -1,19 +1,20 @@
 package plan
 
-// ForIngest gives what ingest pods need of a Plan: who may publish. Like the next ones it shares its lists with the Plan.
+// ForIngest returns what ingest pods need of a Plan: who may publish. Like the next ones it shares its lists with the
+// Plan.
 func (p *Plan) ForIngest() *Plan { return &Plan{Class: p.Class, Push: p.Push} }
 
-// ForRelay gives what relay pods need of a Plan: RTS domains and the templates that their viewers may ask for.
+// ForRelay returns what relay pods need of a Plan: RTS domains and the templates that their viewers may ask for.
 func (p *Plan) ForRelay() *Plan {
 	return &Plan{Class: p.Class, Play: p.of(RTS), Templates: p.Templates}
 }
 
-// ForEdge gives what edge pods need of a Plan: Standard domains and the templates that their viewers may ask for.
+// ForEdge returns what edge pods need of a Plan: Standard domains and the templates that their viewers may ask for.
 func (p *Plan) ForEdge() *Plan {
 	return &Plan{Class: p.Class, Play: p.of(Standard), Templates: p.Templates}
 }
 
-// ForTranscoder gives what transcoder pods need of a Plan: templates. Who may watch is for relays and edges to say.
+// ForTranscoder returns what transcoder pods need of a Plan: templates. Who may watch is for relays and edges to say.
 func (p *Plan) ForTranscoder() *Plan { return &Plan{Class: p.Class, Templates: p.Templates} }
 
 func (p *Plan) of(t PlayType) []PlayDomain {

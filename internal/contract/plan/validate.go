@@ -12,8 +12,8 @@ import (
 // maxEntries bounds each list of a Plan.
 const maxEntries = 100000
 
-// Validate checks what roles rely on: names that are there and unique, values that exist, keys that parse. Compile makes only
-// valid Plans; a Plan that came over a wire or a disk may be anything. The error joins all that is wrong.
+// Validate checks what roles rely on: names that are there and unique, values that exist, keys that parse. Compile
+// makes only valid Plans; a Plan that came over a wire or a disk may be anything. The error joins all that is wrong.
 func Validate(p *Plan) error {
 	c := &checker{hosts: map[string]bool{}}
 	c.check(p.Class != "", "the plan has no class")
@@ -53,7 +53,12 @@ func (c *checker) check(ok bool, format string, args ...any) {
 }
 
 func (c *checker) host(kind, name string) {
-	c.check(name != "" && len(name) <= 253 && name == strings.ToLower(name) && !strings.ContainsAny(name, " /:?#@*"), "%s %q: not a hostname", kind, name)
+	c.check(
+		name != "" && len(name) <= 253 && name == strings.ToLower(name) && !strings.ContainsAny(name, " /:?#@*"),
+		"%s %q: not a hostname",
+		kind,
+		name,
+	)
 	c.check(!c.hosts[name], "%s %s: the hostname is given twice", kind, name)
 	c.hosts[name] = true
 }
@@ -70,7 +75,11 @@ func (c *checker) pushDomain(d *PushDomain) {
 	c.check(d.MaxGOP >= 0 && d.MaxStreams >= 0 && d.MaxBitrateKbps >= 0, "%s: a limit is negative", at)
 	if d.Notify != nil {
 		u, err := url.Parse(d.Notify.URL)
-		c.check(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "", "%s: the callback is not an http URL", at)
+		c.check(
+			err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "",
+			"%s: the callback is not an http URL",
+			at,
+		)
 	}
 }
 
@@ -84,10 +93,18 @@ func (c *checker) playDomain(d *PlayDomain) {
 		c.check(len(d.Protocols) == 0, "%s: an RTS domain has no other protocols", at)
 		if f := d.Fallback; f != nil {
 			c.check(d.Role == Sub && f.Hostname == d.Space, "%s: its fallback %s is not its main", at, f.Hostname)
-			c.check(len(f.Protocols) > 0 && slices.Equal(f.Protocols, InBrowsers(f.Protocols)), "%s: its fallback is by FLV and HLS alone", at)
+			c.check(
+				len(f.Protocols) > 0 && slices.Equal(f.Protocols, InBrowsers(f.Protocols)),
+				"%s: its fallback is by FLV and HLS alone",
+				at,
+			)
 		}
 	case Standard:
-		c.check(len(d.Protocols) > 0 && !d.AutoRepair && d.Fallback == nil, "%s: a Standard domain has protocols, no repair and no fallback", at)
+		c.check(
+			len(d.Protocols) > 0 && !d.AutoRepair && d.Fallback == nil,
+			"%s: a Standard domain has protocols, no repair and no fallback",
+			at,
+		)
 		for _, p := range d.Protocols {
 			c.check(p == RTMP || p == FLV || p == HLS, "%s: protocol %q is not known", at, p)
 		}
@@ -141,13 +158,18 @@ func (c *checker) template(t *Template) {
 	default:
 		c.check(false, "%s: type %q is not known", at, t.Type)
 	}
-	c.check(slices.Contains([]string{"Opus", "AAC", "Copy"}, t.AudioCodec), "%s: audio codec %q is not known", at, t.AudioCodec)
+	c.check(
+		slices.Contains([]string{"Opus", "AAC", "Copy"}, t.AudioCodec),
+		"%s: audio codec %q is not known",
+		at,
+		t.AudioCodec,
+	)
 	for _, n := range []int{t.Width, t.Height, t.FPS, t.VideoKbps, t.AudioKbps, t.Channels, t.SampleRate, int(t.GOP)} {
 		c.check(n >= 0, "%s: a number is negative", at)
 	}
 }
 
-// overlap tells whether two templates serve an app in common.
+// overlap reports whether two templates serve an app in common.
 func overlap(a, b *Template) bool {
 	return len(a.Apps) == 0 || len(b.Apps) == 0 || slices.ContainsFunc(a.Apps, b.Serves)
 }

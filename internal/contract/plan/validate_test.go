@@ -46,9 +46,11 @@ func TestValidate(t *testing.T) {
 		{"template without size", func(p *Plan) { p.Templates[0].Width = 0 }, "needs a size"},
 		{"template of unknown type", func(p *Plan) { p.Templates[0].Type = "H266" }, "not known"},
 		{"origin template with a size", func(p *Plan) { p.Templates[0].Type = TemplateH264Origin }, "size of the source"},
-		{"audio template with AAC", func(p *Plan) { p.Templates[0].Type, p.Templates[0].AudioCodec = TemplateAudio, "AAC" }, "makes Opus"},
+		{"audio template with AAC", func(p *Plan) { p.Templates[0].Type, p.Templates[0].AudioCodec = TemplateAudio, "AAC" },
+			"makes Opus"},
 		{"unknown audio", func(p *Plan) { p.Templates[0].AudioCodec = "MP3" }, `"MP3" is not known`},
-		{"id twice for an app", func(p *Plan) { p.Templates = append(p.Templates, p.Templates[0]) }, "given twice for an app"},
+		{"id twice for an app", func(p *Plan) { p.Templates = append(p.Templates, p.Templates[0]) },
+			"given twice for an app"},
 		{"id twice, one for all apps", func(p *Plan) {
 			all := p.Templates[0]
 			all.Apps = nil
@@ -80,7 +82,10 @@ func TestAcceptable(t *testing.T) {
 		p := &Plan{Class: "default"}
 		for i := range n {
 			host := fmt.Sprintf("p%03d.example.com", i)
-			p.Play = append(p.Play, PlayDomain{Hostname: host, Type: RTS, Role: Unassociated, Space: host, Auth: Auth{Type: AuthNone}})
+			p.Play = append(
+				p.Play,
+				PlayDomain{Hostname: host, Type: RTS, Role: Unassociated, Space: host, Auth: Auth{Type: AuthNone}},
+			)
 		}
 		return p
 	}

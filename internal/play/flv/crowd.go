@@ -22,7 +22,8 @@ type Crowd struct {
 	running sync.WaitGroup
 }
 
-// NewCrowd makes a crowd without readers. The epoch is the wall clock at time stamp 0, for streams of which it is known.
+// NewCrowd makes a crowd without readers. The epoch is the wall clock at time stamp 0, for streams of which it is
+// known.
 func NewCrowd(ctx context.Context, t *Target, epoch time.Time) *Crowd {
 	c := &Crowd{target: t}
 	c.ledger.epoch = epoch
@@ -39,8 +40,8 @@ type Part struct {
 	running sync.WaitGroup
 }
 
-// Add lets n readers join, spread over a time. With a rate, in bits per second, they read no faster, and come again when the server ends
-// them; patience is how long a stream that is not there (404) is asked for again.
+// Add lets n readers join, spread over a time. With a rate, in bits per second, they read no faster, and come again
+// when the server ends them; patience is how long a stream that is not there (404) is asked for again.
 func (c *Crowd) Add(n, rate int, ramp, patience time.Duration) *Part {
 	p := &Part{crowd: c}
 	ctx, stop := context.WithCancel(c.ctx)
@@ -48,7 +49,15 @@ func (c *Crowd) Add(n, rate int, ramp, patience time.Duration) *Part {
 	until := time.Now().Add(patience)
 	c.ledger.mu.Lock()
 	for range n {
-		p.readers = append(p.readers, &Reader{crowd: c, rate: rate, group: &p.group, places: [2]*place{c.ledger.kinds[0].enter(), c.ledger.kinds[1].enter()}})
+		p.readers = append(
+			p.readers,
+			&Reader{
+				crowd:  c,
+				rate:   rate,
+				group:  &p.group,
+				places: [2]*place{c.ledger.kinds[0].enter(), c.ledger.kinds[1].enter()},
+			},
+		)
 	}
 	c.ledger.mu.Unlock()
 	for i, r := range p.readers {
@@ -112,17 +121,19 @@ type Stats struct {
 	Sessions     int     `json:"sessions"`
 }
 
-// Playing tells whether the reader had a picture.
+// Playing reports whether the reader had a picture.
 func (s *Stats) Playing() bool { return s.FirstFrameMs > 0 }
 
-// Look gives the figures of all readers of the part at this moment, and how late their tags came.
+// Look returns the figures of all readers of the part at this moment, and how late their tags came.
 func (p *Part) Look() ([]Stats, *meter.Histogram) {
 	p.crowd.ledger.mu.Lock()
 	defer p.crowd.ledger.mu.Unlock()
 	out := make([]Stats, 0, len(p.readers))
 	for _, r := range p.readers {
 		s := Stats{
-			AnswerMs: ms(r.answered), FirstFrameMs: ms(r.picture), VideoTags: r.places[0].tags, AudioTags: r.places[1].tags, Bytes: r.bytes,
+			AnswerMs: ms(
+				r.answered,
+			), FirstFrameMs: ms(r.picture), VideoTags: r.places[0].tags, AudioTags: r.places[1].tags, Bytes: r.bytes,
 			LongestGapMs: ms(r.gap), Sessions: r.sessions,
 		}
 		for _, at := range r.places {

@@ -10,7 +10,20 @@ import (
 
 // add appends a tag to a stream.
 func add(b []byte, typ byte, at uint32, body string) []byte {
-	b = append(b, typ, byte(len(body)>>16), byte(len(body)>>8), byte(len(body)), byte(at>>16), byte(at>>8), byte(at), byte(at>>24), 0, 0, 0)
+	b = append(
+		b,
+		typ,
+		byte(len(body)>>16),
+		byte(len(body)>>8),
+		byte(len(body)),
+		byte(at>>16),
+		byte(at>>8),
+		byte(at),
+		byte(at>>24),
+		0,
+		0,
+		0,
+	)
 	b = append(b, body...)
 	return binary.BigEndian.AppendUint32(b, uint32(len(body)+tagHeader))
 }

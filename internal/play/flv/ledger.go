@@ -8,12 +8,13 @@ import (
 	"github.com/millrace/millrace/internal/play/meter"
 )
 
-// ledgerMost bounds the tags of a kind that are remembered: minutes of a stream. A reader that is further behind is not compared.
+// ledgerMost bounds the tags of a kind that are remembered: minutes of a stream. A reader that is further behind is not
+// compared.
 const ledgerMost = 16384
 
-// ledger is what all readers of a stream got together: every tag that came to any of them, in the order of time stamps, which rise within a
-// kind. A reader has lost the tags of it that lie between two that it got. So nothing has to be known of the server; only a tag that came to
-// no reader at all is not missed.
+// ledger is what all readers of a stream got together: every tag that came to any of them, in the order of time stamps,
+// which rise within a kind. A reader has lost the tags of it that lie between two that it got. So nothing has to be
+// known of the server; only a tag that came to no reader at all is not missed.
 type ledger struct {
 	mu    sync.Mutex
 	kinds [2]series // video, audio
@@ -91,7 +92,7 @@ func (s *series) note(p *place, e entry) {
 	}
 }
 
-// find gives the place of a time stamp; readers are near the end.
+// find returns the place of a time stamp; readers are near the end.
 func (s *series) find(at uint32) (int, bool) {
 	for i := len(s.entries) - 1; i >= max(len(s.entries)-8, 0); i-- {
 		if s.entries[i].at == at {
@@ -104,7 +105,8 @@ func (s *series) find(at uint32) (int, bool) {
 	return slices.BinarySearchFunc(s.entries, at, func(e entry, at uint32) int { return int(int64(e.at) - int64(at)) })
 }
 
-// late gives how late a tag came: after it was made, where the epoch is known; else by how much later than the one that came fastest so far.
+// late returns how late a tag came: after it was made, where the epoch is known; else by how much later than the one
+// that came fastest so far.
 func (l *ledger) late(at uint32, now time.Time) time.Duration {
 	behind := now.Sub(l.epoch) - time.Duration(at)*time.Millisecond
 	if !l.epoch.IsZero() && !l.based {

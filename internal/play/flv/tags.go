@@ -31,7 +31,8 @@ type tag struct {
 	sum   uint32 // CRC-32 of the body
 }
 
-// parser takes a stream apart as it comes, without keeping bodies. Every byte is looked at: signature, header fields, PreviousTagSize.
+// parser takes a stream apart as it comes, without keeping bodies. Every byte is looked at: signature, header fields,
+// PreviousTagSize.
 type parser struct {
 	part  func(*parser) error // what to do with the small part that is complete
 	small [fileHeader]byte    // of the header or trailer that is being read
@@ -71,12 +72,13 @@ func (p *parser) feed(b []byte) error {
 	return nil
 }
 
-// between tells whether the stream may end here.
+// between reports whether the stream may end here.
 func (p *parser) between() bool { return p.have == 0 && p.body == 0 && p.need == tagHeader }
 
 func (p *parser) file() error {
 	b := p.small[:]
-	if string(b[:3]) != "FLV" || b[3] != 1 || b[4]&^5 != 0 || binary.BigEndian.Uint32(b[5:]) != 9 || binary.BigEndian.Uint32(b[9:]) != 0 {
+	if string(b[:3]) != "FLV" || b[3] != 1 || b[4]&^5 != 0 || binary.BigEndian.Uint32(b[5:]) != 9 ||
+		binary.BigEndian.Uint32(b[9:]) != 0 {
 		return fmt.Errorf("not an FLV header: %x", b)
 	}
 	p.sound = b[4]&1 == 0

@@ -1,5 +1,5 @@
-// Package flv is the viewer of FLV streams without a screen, many of them in one process: over HTTP and over WebSocket. It checks every tag
-// that comes, and compares what its readers got with each other.
+// Package flv is the viewer of FLV streams without a screen, many of them in one process: over HTTP and over WebSocket.
+// It checks every tag that comes, and compares what its readers got with each other.
 package flv
 
 import (
@@ -38,7 +38,7 @@ type Target struct {
 	insecure bool
 }
 
-// Is tells whether a play URL is for this package: http, https, ws or wss with a path that ends in .flv.
+// Is reports whether a play URL is for this package: http, https, ws or wss with a path that ends in .flv.
 func Is(raw string) bool {
 	u, err := url.Parse(raw)
 	if err != nil || !strings.HasSuffix(u.Path, ".flv") {
@@ -115,7 +115,12 @@ func (t *Target) ask(conn net.Conn) (io.Reader, error) {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: millrace-play\r\nAccept: */*\r\n", t.url.RequestURI(), t.url.Host)
+	fmt.Fprintf(
+		&b,
+		"GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: millrace-play\r\nAccept: */*\r\n",
+		t.url.RequestURI(),
+		t.url.Host,
+	)
 	if t.protocol == WebSocket {
 		var key [16]byte
 		_, _ = rand.Read(key[:]) // it does not fail
@@ -127,7 +132,10 @@ func (t *Target) ask(conn net.Conn) (io.Reader, error) {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
 	r := bufio.NewReaderSize(conn, 4096)
-	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodGet}) //nolint:bodyclose // it ends with the connection, which the caller closes
+	res, err := http.ReadResponse(
+		r,
+		&http.Request{Method: http.MethodGet},
+	) //nolint:bodyclose // it ends with the connection, which the caller closes
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the answer: %w", err)
 	}
@@ -137,7 +145,10 @@ func (t *Target) ask(conn net.Conn) (io.Reader, error) {
 	}
 	if res.StatusCode != want {
 		said, _ := io.ReadAll(io.LimitReader(res.Body, 300))
-		return nil, &AnswerError{Status: res.StatusCode, text: strings.TrimSpace(res.Status + ": " + strings.TrimSpace(string(said)))}
+		return nil, &AnswerError{
+			Status: res.StatusCode,
+			text:   strings.TrimSpace(res.Status + ": " + strings.TrimSpace(string(said))),
+		}
 	}
 	if t.protocol == WebSocket {
 		return newMessages(r, conn), nil

@@ -11,8 +11,9 @@ import (
 	"github.com/millrace/millrace/internal/play/socket"
 )
 
-// sockets is the network as the viewer's ICE agent sees it. It gives UDP sockets a large receive buffer and knows what they
-// have dropped. (One socket behind a mux would not do: the agent reads it once per local candidate, which reorders packets.)
+// sockets is the network as the viewer's ICE agent sees it. It gives UDP sockets a large receive buffer and knows what
+// they have dropped. (One socket behind a mux would not do: the agent reads it once per local candidate, which reorders
+// packets.)
 type sockets struct {
 	transport.Net
 	bufferSize int
@@ -42,7 +43,8 @@ func (s *sockets) ListenUDP(network string, local *net.UDPAddr) (transport.UDPCo
 	return conn, nil
 }
 
-// drops is how many datagrams the sockets have thrown away because they were not read in time. A closed socket counts no more.
+// drops is how many datagrams the sockets have thrown away because they were not read in time. A closed socket counts
+// no more.
 func (s *sockets) drops() (n uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

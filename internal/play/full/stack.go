@@ -21,8 +21,8 @@ const (
 	extPlayout     = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 )
 
-// newAPI puts pion's stack together: a browser's codecs and extensions, receiver reports and transport-wide feedback. Missing
-// packets are asked for by the meter, which then knows which packets were repaired.
+// newAPI puts pion's stack together: a browser's codecs and extensions, receiver reports and transport-wide feedback.
+// Missing packets are asked for by the meter, which then knows which packets were repaired.
 func (v *viewer) newAPI(o Options) (*webrtc.API, error) {
 	engine := &webrtc.MediaEngine{}
 	if err := registerCodecs(engine); err != nil {
@@ -53,14 +53,20 @@ func (v *viewer) newAPI(o Options) (*webrtc.API, error) {
 		return nil, err
 	}
 	settings.SetNet(v.sockets)
-	return webrtc.NewAPI(webrtc.WithMediaEngine(engine), webrtc.WithInterceptorRegistry(registry), webrtc.WithSettingEngine(settings)), nil
+	return webrtc.NewAPI(
+		webrtc.WithMediaEngine(engine),
+		webrtc.WithInterceptorRegistry(registry),
+		webrtc.WithSettingEngine(settings),
+	), nil
 }
 
 func registerCodecs(engine *webrtc.MediaEngine) error {
-	errs := []error{engine.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
-		MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
-		RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}},
-	}}, webrtc.RTPCodecTypeAudio)}
+	errs := []error{
+		engine.RegisterCodec(webrtc.RTPCodecParameters{PayloadType: 111, RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1",
+			RTCPFeedback: []webrtc.RTCPFeedback{{Type: "nack"}},
+		}}, webrtc.RTPCodecTypeAudio),
+	}
 	feedback := []webrtc.RTCPFeedback{{Type: "nack"}, {Type: "nack", Parameter: "pli"}, {Type: "ccm", Parameter: "fir"}}
 	for i, profile := range []string{"42001f", "42e01f", "4d001f", "640c1f"} {
 		pt := webrtc.PayloadType(102 + 2*i)

@@ -1,5 +1,6 @@
-// Package full is a WebRTC viewer on pion's whole stack, as close to a browser as a program without a screen comes: ICE, DTLS,
-// SRTP, retransmissions, transport-wide feedback. It costs more per packet than package lean, which loads servers.
+// Package full is a WebRTC viewer on pion's whole stack, as close to a browser as a program without a screen comes:
+// ICE, DTLS, SRTP, retransmissions, transport-wide feedback. It costs more per packet than package lean, which loads
+// servers.
 package full
 
 import (
@@ -44,8 +45,9 @@ type viewer struct {
 	failed  chan struct{} // ICE gave up
 }
 
-// Watch joins the target, feeds m, and returns when the server ends the play, when the connection is lost, or when ctx is
-// done. An error means that the viewer could not join. How the play ended is noted in m; for ctx it is the text of its cause.
+// Watch joins the target, feeds m, and returns when the server ends the play, when the connection is lost, or when ctx
+// is done. An error means that the viewer could not join. How the play ended is noted in m; for ctx it is the text of
+// its cause.
 func Watch(ctx context.Context, o Options, target *join.Target, m *meter.Viewer) error {
 	v := &viewer{meter: m, up: make(chan struct{}), ended: make(chan struct{}), failed: make(chan struct{})}
 	api, err := v.newAPI(o)
@@ -71,7 +73,8 @@ func Watch(ctx context.Context, o Options, target *join.Target, m *meter.Viewer)
 		return err
 	}
 	m.Signalled(session.Took, codecs)
-	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: session.Answer}); err != nil {
+	if err := v.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer,
+		SDP: session.Answer}); err != nil {
 		return fmt.Errorf("taking the SDP answer: %w", err)
 	}
 	select {
@@ -115,11 +118,13 @@ func (v *viewer) play(ctx context.Context) {
 	}
 }
 
-// offer makes the local description. It is sent before candidates are gathered, as browsers' pages do with this signalling.
+// offer makes the local description. It is sent before candidates are gathered, as browsers' pages do with this
+// signalling.
 func (v *viewer) offer(without media.Kind) (string, error) {
 	receive := webrtc.RTPTransceiverInit{Direction: webrtc.RTPTransceiverDirectionRecvonly}
 	for _, kind := range []webrtc.RTPCodecType{webrtc.RTPCodecTypeAudio, webrtc.RTPCodecTypeVideo} {
-		if (without == media.Audio && kind == webrtc.RTPCodecTypeAudio) || (without == media.Video && kind == webrtc.RTPCodecTypeVideo) {
+		if (without == media.Audio && kind == webrtc.RTPCodecTypeAudio) ||
+			(without == media.Video && kind == webrtc.RTPCodecTypeVideo) {
 			continue
 		}
 		if _, err := v.pc.AddTransceiverFromKind(kind, receive); err != nil {
@@ -149,7 +154,8 @@ func (v *viewer) offer(without media.Kind) (string, error) {
 	return offer.SDP, nil
 }
 
-// closeOnce closes a channel that only one goroutine at a time may close; pion calls state handlers one after the other.
+// closeOnce closes a channel that only one goroutine at a time may close; pion calls state handlers one after the
+// other.
 func closeOnce(c chan struct{}) {
 	select {
 	case <-c:
@@ -218,7 +224,7 @@ func (v *viewer) readReports(receiver *webrtc.RTPReceiver) {
 	}
 }
 
-// profile gives the negotiated SRTP protection profile.
+// profile returns the negotiated SRTP protection profile.
 func (v *viewer) profile() string {
 	for _, stats := range v.pc.GetStats() {
 		if transport, ok := stats.(webrtc.TransportStats); ok && transport.SRTPCipher != "" {

@@ -23,18 +23,52 @@ func TestParseFindsDialectSchemeAndStream(t *testing.T) {
 		url     string
 		without media.Kind
 	}{
-		{raw: "artc://rts.example.com/live/s?auth_key=1-0-0-x", dialect: ARTC, url: "https://rts.example.com/live/s?auth_key=1-0-0-x"},
+		{
+			raw:     "artc://rts.example.com/live/s?auth_key=1-0-0-x",
+			dialect: ARTC,
+			url:     "https://rts.example.com/live/s?auth_key=1-0-0-x",
+		},
 		{raw: "artc://rts.example.com:8080/live/s", dialect: ARTC, url: "http://rts.example.com:8080/live/s"},
 		{raw: "artc://rts.example.com:8443/live/s", dialect: ARTC, url: "https://rts.example.com:8443/live/s"},
 		{raw: "artc://rts.example.com:31443/live/s", dialect: ARTC, url: "https://rts.example.com:31443/live/s"},
 		{raw: "artc://127.0.0.1:40443/live/s", dialect: ARTC, url: "http://127.0.0.1:40443/live/s"},
-		{raw: "artc://rts.example.com:9000/live/s", options: Options{TLS: true}, dialect: ARTC, url: "https://rts.example.com:9000/live/s"},
-		{raw: "artc://rts.example.com/live/s", options: Options{Plain: true}, dialect: ARTC, url: "http://rts.example.com/live/s"},
-		{raw: "artc://rts.example.com/live/s", options: Options{Connect: "127.0.0.1:8080"}, dialect: ARTC, url: "http://rts.example.com/live/s"},
-		{raw: "artc://rts.example.com/live/s@subaudio=no", dialect: ARTC, url: "https://rts.example.com/live/s", without: media.Audio},
-		{raw: "artc://rts.example.com/live/s?a=b@subvideo=no", dialect: ARTC, url: "https://rts.example.com/live/s?a=b", without: media.Video},
+		{
+			raw:     "artc://rts.example.com:9000/live/s",
+			options: Options{TLS: true},
+			dialect: ARTC,
+			url:     "https://rts.example.com:9000/live/s",
+		},
+		{
+			raw:     "artc://rts.example.com/live/s",
+			options: Options{Plain: true},
+			dialect: ARTC,
+			url:     "http://rts.example.com/live/s",
+		},
+		{
+			raw:     "artc://rts.example.com/live/s",
+			options: Options{Connect: "127.0.0.1:8080"},
+			dialect: ARTC,
+			url:     "http://rts.example.com/live/s",
+		},
+		{
+			raw:     "artc://rts.example.com/live/s@subaudio=no",
+			dialect: ARTC,
+			url:     "https://rts.example.com/live/s",
+			without: media.Audio,
+		},
+		{
+			raw:     "artc://rts.example.com/live/s?a=b@subvideo=no",
+			dialect: ARTC,
+			url:     "https://rts.example.com/live/s?a=b",
+			without: media.Video,
+		},
 		{raw: "https://rts.example.com/live/s_720p", dialect: WHEP, url: "https://rts.example.com/live/s_720p"},
-		{raw: "http://rts.example.com/live/s", options: Options{Dialect: ARTC}, dialect: ARTC, url: "http://rts.example.com/live/s"},
+		{
+			raw:     "http://rts.example.com/live/s",
+			options: Options{Dialect: ARTC},
+			dialect: ARTC,
+			url:     "http://rts.example.com/live/s",
+		},
 	}
 	for _, test := range tests {
 		got, err := Parse(test.raw, test.options)
@@ -43,7 +77,16 @@ func TestParseFindsDialectSchemeAndStream(t *testing.T) {
 			continue
 		}
 		if got.Dialect != test.dialect || got.URL.String() != test.url || got.Without != test.without {
-			t.Errorf("%s: got %s %s without %v, want %s %s without %v", test.raw, got.Dialect, got.URL, got.Without, test.dialect, test.url, test.without)
+			t.Errorf(
+				"%s: got %s %s without %v, want %s %s without %v",
+				test.raw,
+				got.Dialect,
+				got.URL,
+				got.Without,
+				test.dialect,
+				test.url,
+				test.without,
+			)
 		}
 		if strings.Contains(got.String(), "auth_key") {
 			t.Errorf("%s: shown as %s, with its signature", test.raw, got)
@@ -67,7 +110,10 @@ func serve(t *testing.T, scheme string, handle http.HandlerFunc) *Target {
 	t.Helper()
 	server := httptest.NewServer(handle)
 	t.Cleanup(server.Close)
-	target, err := Parse(scheme+"://rts.example.com/live/s?auth_key=secret", Options{Connect: strings.TrimPrefix(server.URL, "http://")})
+	target, err := Parse(
+		scheme+"://rts.example.com/live/s?auth_key=secret",
+		Options{Connect: strings.TrimPrefix(server.URL, "http://")},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +135,8 @@ func TestARTCSendsWhatTheOfficialSDKSends(t *testing.T) {
 	if session.Answer != "v=0 answer" || session.TraceID != "t1" {
 		t.Errorf("session %+v", session)
 	}
-	if contentType != "application/x-www-form-urlencoded; charset=UTF-8" || host != "rts.example.com" || path != "/live/s?auth_key=secret" {
+	if contentType != "application/x-www-form-urlencoded; charset=UTF-8" || host != "rts.example.com" ||
+		path != "/live/s?auth_key=secret" {
 		t.Errorf("content type %q, host %q, path %q", contentType, host, path)
 	}
 	pull := got["pull_streams"].([]any)[0].(map[string]any)
@@ -137,7 +184,14 @@ func TestRefusalCarriesTheServersWords(t *testing.T) {
 		message string
 		wait    time.Duration
 	}{
-		{403, "", `{"code":403,"message":"the signature has expired"}`, "artc", "403 Forbidden: the signature has expired", 0},
+		{
+			403,
+			"",
+			`{"code":403,"message":"the signature has expired"}`,
+			"artc",
+			"403 Forbidden: the signature has expired",
+			0,
+		},
 		{404, "", "no such stream", "artc", "404 Not Found: no such stream", time.Second},
 		{409, "7", `{"error":"nobody publishes"}`, "http", "409 Conflict: nobody publishes", 7 * time.Second},
 		{503, "2", "", "http", "503 Service Unavailable", 2 * time.Second},

@@ -40,7 +40,7 @@ type StatusError struct {
 	Want       int
 }
 
-// Error gives status, the server's words and, where the status is no plain refusal, what was expected.
+// Error returns status, the server's words and, where the status is no plain refusal, what was expected.
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("the server answered %d %s", e.Status, http.StatusText(e.Status))
 	if e.Message != "" {
@@ -52,7 +52,7 @@ func (e *StatusError) Error() string {
 	return text
 }
 
-// Waitable tells whether the stream may come later (404 or 409, or 503 with a time), and when to ask again.
+// Waitable reports whether the stream may come later (404 or 409, or 503 with a time), and when to ask again.
 func Waitable(err error) (time.Duration, bool) {
 	var status *StatusError
 	if !errors.As(err, &status) {
@@ -90,8 +90,8 @@ func (t *Target) Offer(ctx context.Context, sdp string) (*Session, error) {
 	return s, nil
 }
 
-// Close ends the session at the server where the dialect has a request for it. It is safe to call with a context that is
-// over.
+// Close ends the session at the server where the dialect has a request for it. It is safe to call with a context that
+// is over.
 func (s *Session) Close(ctx context.Context) error {
 	if s.resource == nil {
 		return nil
@@ -110,7 +110,10 @@ func (s *Session) Close(ctx context.Context) error {
 	defer func() { _ = response.Body.Close() }()
 	// A session that is gone already is as good as ended.
 	if response.StatusCode >= 300 && response.StatusCode != http.StatusNotFound {
-		return fmt.Errorf("ending the session: %w", statusError(&reply{status: response.StatusCode, header: response.Header}, http.StatusOK))
+		return fmt.Errorf(
+			"ending the session: %w",
+			statusError(&reply{status: response.StatusCode, header: response.Header}, http.StatusOK),
+		)
 	}
 	return nil
 }

@@ -1,4 +1,5 @@
-// Package join asks a server for a stream by HTTP: it sends an SDP offer and gets the answer, as ARTC (JSON) or as WHEP.
+// Package join asks a server for a stream by HTTP: it sends an SDP offer and gets the answer, as ARTC (JSON) or as
+// WHEP.
 package join
 
 import (
@@ -43,8 +44,8 @@ type Target struct {
 
 // Parse reads a play URL: artc://host[:port]/app/stream[?query][@subaudio=no|@subvideo=no] or http(s)://.
 //
-// ARTC goes to https unless the port (the URL's, else that of Connect) says otherwise: every port that does not end in 443
-// means http, and so do those from 32768 on, which systems hand out by chance.
+// ARTC goes to https unless the port (the URL's, else that of Connect) says otherwise: every port that does not end in
+// 443 means http, and so do those from 32768 on, which systems hand out by chance.
 func Parse(raw string, o Options) (*Target, error) {
 	t := &Target{Dialect: o.Dialect, connect: o.Connect, insecure: o.Insecure}
 	if o.TLS && o.Plain {
@@ -88,10 +89,11 @@ func Parse(raw string, o Options) (*Target, error) {
 	return t, nil
 }
 
-// firstEphemeral is the first port that Linux gives to who asks for any (net.ipv4.ip_local_port_range); NodePorts end below.
+// firstEphemeral is the first port that Linux gives to who asks for any (net.ipv4.ip_local_port_range); NodePorts end
+// below.
 const firstEphemeral = 32768
 
-// securePort tells whether the port of an ARTC URL means https.
+// securePort reports whether the port of an ARTC URL means https.
 func securePort(port, connect string) bool {
 	if port == "" && connect != "" {
 		_, port, _ = net.SplitHostPort(connect)

@@ -20,8 +20,8 @@ var errClosed = errors.New("the socket is closed")
 // maxRecords bounds the bytes of DTLS records that wait to be read; a handshake needs a few kB.
 const maxRecords = 256 << 10
 
-// records is the net.PacketConn that the DTLS connection works on: it writes to the viewer's wire and reads the records that
-// the viewer's receiving side picks out of all datagrams.
+// records is the net.PacketConn that the DTLS connection works on: it writes to the viewer's wire and reads the records
+// that the viewer's receiving side picks out of all datagrams.
 type records struct {
 	in   *packetio.Buffer
 	wire wire
@@ -60,7 +60,13 @@ type keys struct {
 }
 
 // handshake runs DTLS over r in the role that the answer leaves to this side.
-func handshake(ctx context.Context, r *records, cert *certificate, a *answer, profiles []dtls.SRTPProtectionProfile) (*dtls.Conn, *keys, error) {
+func handshake(
+	ctx context.Context,
+	r *records,
+	cert *certificate,
+	a *answer,
+	profiles []dtls.SRTPProtectionProfile,
+) (*dtls.Conn, *keys, error) {
 	verify := func(raw [][]byte, _ [][]*x509.Certificate) error {
 		if len(raw) == 0 || fingerprint(raw[0]) != a.fingerprint {
 			return errors.New("the server's certificate is not the one of the SDP answer")
@@ -129,7 +135,8 @@ func deriveKeys(conn *dtls.Conn, isClient bool) (*keys, error) {
 		srtp.SRTPNoReplayProtection(), srtp.SRTCPNoReplayProtection()); err != nil {
 		return nil, fmt.Errorf("making the SRTP context: %w", err)
 	}
-	if k.outbound, err = srtp.CreateContext(config.Keys.LocalMasterKey, config.Keys.LocalMasterSalt, config.Profile); err != nil {
+	if k.outbound, err = srtp.CreateContext(config.Keys.LocalMasterKey, config.Keys.LocalMasterSalt,
+		config.Profile); err != nil {
 		return nil, fmt.Errorf("making the SRTCP context: %w", err)
 	}
 	return k, nil

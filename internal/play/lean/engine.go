@@ -1,5 +1,6 @@
-// Package lean is a WebRTC viewer that costs little: own ICE checks, DTLS by pion, and no goroutine, timer or copy per packet.
-// All viewers' sockets are read by one goroutine, in batches. It is what loads a server from the machine the server runs on.
+// Package lean is a WebRTC viewer that costs little: own ICE checks, DTLS by pion, and no goroutine, timer or copy per
+// packet. All viewers' sockets are read by one goroutine, in batches. It is what loads a server from the machine the
+// server runs on.
 package lean
 
 import (
@@ -16,7 +17,8 @@ type Decrypt string
 
 // What can be decrypted.
 const (
-	// DecryptSample is one packet of 16, all of them until the first key frame is complete, and all while a packet is missing.
+	// DecryptSample is one packet of 16, all of them until the first key frame is complete, and all while a packet is
+	// missing.
 	DecryptSample Decrypt = "sample"
 	DecryptAll    Decrypt = "all"
 	// DecryptNone does not see key frames: the first complete frame counts as the first picture.
@@ -28,9 +30,10 @@ const tickEvery = 10 * time.Millisecond
 
 // Options of an Engine.
 type Options struct {
-	Decrypt    Decrypt
-	TCP        bool                         // ICE-TCP only
-	GRO        bool                         // let the kernel join datagrams (UDP_GRO); it makes the server's side cheaper on loopback as well
+	Decrypt Decrypt
+	TCP     bool // ICE-TCP only
+	// let the kernel join datagrams (UDP_GRO); it makes the server's side cheaper on loopback as well
+	GRO        bool
 	Profiles   []dtls.SRTPProtectionProfile // in order of preference
 	ReadBuffer int                          // bytes of receive buffer per socket
 }

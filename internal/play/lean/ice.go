@@ -29,8 +29,8 @@ type iceAgent struct {
 	lastHeard     time.Time
 }
 
-// check makes a connectivity check that nominates the pair at once (RFC 8445, section 8.1.1 allows it towards a lite agent,
-// and full agents take it as well).
+// check makes a connectivity check that nominates the pair at once (RFC 8445, section 8.1.1 allows it towards a lite
+// agent, and full agents take it as well).
 func (a *iceAgent) check(to netip.AddrPort) ([]byte, error) {
 	priority := binary.BigEndian.AppendUint32(nil, hostPriority)
 	message, err := stun.Build(stun.BindingRequest, stun.TransactionID,
@@ -88,7 +88,7 @@ func (a *iceAgent) handle(d datagram) (reply []byte, selected bool) {
 	return nil, false
 }
 
-// due tells whether a consent check has to be sent now, and whether consent is lost.
+// due reports whether a consent check has to be sent now, and whether consent is lost.
 func (a *iceAgent) due(now time.Time) (send, lost bool) {
 	if !a.selected.IsValid() {
 		return false, false

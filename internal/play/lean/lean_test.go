@@ -16,11 +16,13 @@ import (
 
 const goodAnswer = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-lite\r\n" +
 	"a=fingerprint:sha-256 aa:BB\r\na=ice-ufrag:u\r\na=ice-pwd:p\r\n" +
-	"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=setup:passive\r\na=sendonly\r\na=rtpmap:111 opus/48000/2\r\na=ssrc:7 cname:x\r\n" +
+	"m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:0\r\na=setup:passive\r\na=sendonly\r\na=rtpmap:111 " +
+	"opus/48000/2\r\na=ssrc:7 cname:x\r\n" +
 	"a=candidate:1 1 udp 2130706431 192.0.2.1 8000 typ host\r\n" +
 	"a=candidate:2 1 udp 2130706431 x.local 8000 typ host\r\n" +
 	"a=candidate:3 1 tcp 1671430143 192.0.2.1 8000 typ host tcptype passive\r\n" +
-	"m=video 9 UDP/TLS/RTP/SAVPF 108 109\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=setup:passive\r\na=sendonly\r\na=extmap:5 " + extCaptureTime + "\r\n" +
+	"m=video 9 UDP/TLS/RTP/SAVPF 108 109\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=setup:passive\r\na=sendonly\r\na=extmap:5 " +
+	extCaptureTime + "\r\n" +
 	"a=rtpmap:108 H264/90000\r\na=rtpmap:109 rtx/90000\r\na=fmtp:109 apt=108\r\na=rtpmap:96 VP8/90000\r\n" +
 	"a=ssrc-group:FID 8 9\r\na=ssrc:8 cname:x\r\na=ssrc:9 cname:x\r\n"
 
@@ -32,10 +34,15 @@ func TestAnswerSaysWhereAndWhat(t *testing.T) {
 	if a.remote != (credentials{"u", "p"}) || a.fingerprint != "AA:BB" || a.dtlsServer {
 		t.Errorf("transport %+v %s, DTLS server %v", a.remote, a.fingerprint, a.dtlsServer)
 	}
-	if len(a.candidates) != 2 || a.candidates[0].address.String() != "192.0.2.1:8000" || a.candidates[0].tcp || !a.candidates[1].tcp {
+	if len(a.candidates) != 2 || a.candidates[0].address.String() != "192.0.2.1:8000" || a.candidates[0].tcp ||
+		!a.candidates[1].tcp {
 		t.Errorf("candidates %+v", a.candidates)
 	}
-	want := map[int]route{111: {codec: media.Opus}, 108: {codec: media.H264, capture: 5}, 109: {codec: media.H264, capture: 5, repair: true}}
+	want := map[int]route{
+		111: {codec: media.Opus},
+		108: {codec: media.H264, capture: 5},
+		109: {codec: media.H264, capture: 5, repair: true},
+	}
 	for pt, got := range a.routes {
 		if got != want[pt] {
 			t.Errorf("payload type %d: %+v, want %+v", pt, got, want[pt])
@@ -126,7 +133,8 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(goodAnswer)
 	f.Add(strings.ReplaceAll(goodAnswer, "sendonly", "inactive"))
 	f.Fuzz(func(t *testing.T, raw string) {
-		if a, err := parseAnswer(raw); err == nil && (len(a.candidates) == 0 || len(a.candidates) > maxCandidates || len(a.codecs) == 0) {
+		if a, err := parseAnswer(raw); err == nil &&
+			(len(a.candidates) == 0 || len(a.candidates) > maxCandidates || len(a.codecs) == 0) {
 			t.Errorf("accepted %+v", a)
 		}
 	})
@@ -157,7 +165,13 @@ func sealedStream(tb testing.TB, n int) sealed {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	in, err := srtp.CreateContext(key, salt, srtp.ProtectionProfileAeadAes128Gcm, srtp.SRTPNoReplayProtection(), srtp.SRTCPNoReplayProtection())
+	in, err := srtp.CreateContext(
+		key,
+		salt,
+		srtp.ProtectionProfileAeadAes128Gcm,
+		srtp.SRTPNoReplayProtection(),
+		srtp.SRTCPNoReplayProtection(),
+	)
 	if err != nil {
 		tb.Fatal(err)
 	}

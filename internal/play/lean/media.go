@@ -81,7 +81,7 @@ func (p *peer) rtp(d datagram) {
 	p.viewer.PacketLocked(&packet)
 }
 
-// decrypts tells whether the next packet of the stream is decrypted.
+// decrypts reports whether the next packet of the stream is decrypted.
 func (p *peer) decrypts(ssrc uint32) bool {
 	switch p.engine.options.Decrypt {
 	case DecryptAll:
@@ -92,7 +92,8 @@ func (p *peer) decrypts(ssrc uint32) bool {
 	return false
 }
 
-// repaired gives the SSRC that the retransmissions on an SSRC belong to; a server that names none has one video stream.
+// repaired returns the SSRC that the retransmissions on an SSRC belong to; a server that names none has one video
+// stream.
 func (p *peer) repaired(ssrc uint32) uint32 {
 	if main, ok := p.answer.repairs[ssrc]; ok {
 		return main
@@ -152,8 +153,8 @@ func (p *peer) feedback(now time.Time) {
 	}
 }
 
-// captureTime finds the abs-capture-time extension among header extensions (RFC 8285, sections 4.2 and 4.3) and gives its
-// time as Unix ns; 0 when it is not there.
+// captureTime finds the abs-capture-time extension among header extensions (RFC 8285, sections 4.2 and 4.3) and gives
+// its time as Unix ns; 0 when it is not there.
 func captureTime(extensions []byte, profile uint16, want uint8) int64 {
 	twoBytes := profile&0xfff0 == 0x1000
 	if !twoBytes && profile != 0xbede {

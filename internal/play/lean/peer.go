@@ -53,8 +53,9 @@ type peer struct {
 	lastReport    time.Time
 }
 
-// Watch joins the target, feeds v, and returns when the server ends the play, when the connection is lost, or when ctx is done.
-// An error means that the viewer could not join. How the play ended is noted in v; for ctx it is the text of its cause.
+// Watch joins the target, feeds v, and returns when the server ends the play, when the connection is lost, or when ctx
+// is done. An error means that the viewer could not join. How the play ended is noted in v; for ctx it is the text of
+// its cause.
 func (e *Engine) Watch(ctx context.Context, target *join.Target, v *meter.Viewer) error {
 	local := newCredentials()
 	session, err := target.Offer(ctx, newOffer(local, e.cert, target.Without))

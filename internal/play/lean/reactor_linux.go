@@ -22,8 +22,8 @@ const (
 	ctrlBuffer  = 128
 )
 
-// reactor reads the sockets of all viewers: one goroutine waits for all of them (epoll) and reads each in batches (recvmmsg)
-// into buffers that all share, because what is read is dealt with before the next read.
+// reactor reads the sockets of all viewers: one goroutine waits for all of them (epoll) and reads each in batches
+// (recvmmsg) into buffers that all share, because what is read is dealt with before the next read.
 type reactor struct {
 	epoll, wake int
 	gro         bool
@@ -50,12 +50,14 @@ func newReactor(o Options) (*reactor, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("creating an event descriptor: %w", err)
 	}
-	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}); err != nil {
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN,
+		Fd: int32(wake)}); err != nil {
 		_, _ = unix.Close(epoll), unix.Close(wake)
 		return nil, fmt.Errorf("watching an event descriptor: %w", err)
 	}
 	r := &reactor{
-		epoll: epoll, wake: wake, gro: o.GRO, bufferSize: o.ReadBuffer, wires: map[int32]*udpWire{}, done: make(chan struct{}),
+		epoll: epoll, wake: wake, gro: o.GRO, bufferSize: o.ReadBuffer, wires: map[int32]*udpWire{},
+		done: make(chan struct{}),
 	}
 	go r.run()
 	return r, nil
@@ -112,7 +114,10 @@ type buffers struct {
 
 func newBuffers(size int) *buffers {
 	b := &buffers{
-		messages: make([]message, batchSize), vectors: make([]unix.Iovec, batchSize), names: make([]unix.RawSockaddrInet6, batchSize),
+		messages: make(
+			[]message,
+			batchSize,
+		), vectors: make([]unix.Iovec, batchSize), names: make([]unix.RawSockaddrInet6, batchSize),
 		control: make([][ctrlBuffer]byte, batchSize), data: make([]byte, batchSize*size), size: size,
 		batch: make([]datagram, 0, batchSize),
 	}
@@ -130,9 +135,10 @@ func newBuffers(size int) *buffers {
 
 // udpWire is the socket of one viewer.
 type udpWire struct {
-	reactor   *reactor
-	sink      sink
-	mu        sync.RWMutex // held for reading while the descriptor is used, so that it cannot be closed and given to another
+	reactor *reactor
+	sink    sink
+	// held for reading while the descriptor is used, so that it cannot be closed and given to another
+	mu        sync.RWMutex
 	fd        int
 	connected atomic.Bool
 	last      atomic.Uint64 // drops at the time of closing
@@ -158,7 +164,8 @@ func (r *reactor) listen(near netip.Addr, s sink) (wire, error) {
 	r.mu.Lock()
 	r.wires[int32(fd)] = w
 	r.mu.Unlock()
-	if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}); err != nil {
+	if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN,
+		Fd: int32(fd)}); err != nil {
 		w.close()
 		return nil, fmt.Errorf("watching a UDP socket: %w", err)
 	}
@@ -214,7 +221,8 @@ func (b *buffers) split(i int, now int64, connected bool) {
 			break
 		}
 		switch {
-		case header.Level == unix.SOL_SOCKET && header.Type == unix.SO_TIMESTAMPNS && len(value) >= int(unsafe.Sizeof(unix.Timespec{})):
+		case header.Level == unix.SOL_SOCKET && header.Type == unix.SO_TIMESTAMPNS &&
+			len(value) >= int(unsafe.Sizeof(unix.Timespec{})):
 			arrival = (*unix.Timespec)(unsafe.Pointer(&value[0])).Nano()
 		case header.Level == unix.SOL_UDP && header.Type == unix.UDP_GRO && len(value) >= 4:
 			segment = int(*(*int32)(unsafe.Pointer(&value[0])))

@@ -19,8 +19,8 @@ type clockMap struct {
 	latency     Histogram
 }
 
-// wall gives the capture time of a frame in Unix ns: its own, or reckoned from the newest one of the stream, because a sender
-// need not put it on every frame; without any, reckoned from the sender report.
+// wall returns the capture time of a frame in Unix ns: its own, or reckoned from the newest one of the stream, because
+// a sender need not put it on every frame; without any, reckoned from the sender report.
 func (s *stream) wall(ts uint32, capture int64) (int64, bool) {
 	switch {
 	case capture != 0:

@@ -16,8 +16,8 @@ const (
 	maxNACKs = 256 // packets asked for in one message
 )
 
-// Feedback gives the RTCP that a receiver owes the sender now: requests for missing packets (RFC 4585, section 6.2.1) and,
-// when nothing but a key frame helps, for one (section 6.3.1). ssrc is the receiver's own.
+// Feedback returns the RTCP that a receiver owes the sender now: requests for missing packets (RFC 4585, section 6.2.1)
+// and, when nothing but a key frame helps, for one (section 6.3.1). ssrc is the receiver's own.
 func (v *Viewer) Feedback(now time.Time, ssrc uint32) []rtcp.Packet {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -38,7 +38,7 @@ func (v *Viewer) Feedback(now time.Time, ssrc uint32) []rtcp.Packet {
 	return out
 }
 
-// expire gives up holes whose time is over, also when no packet comes any more.
+// expire returns up holes whose time is over, also when no packet comes any more.
 func (s *stream) expire(now int64) {
 	if s.codec.Kind() == media.Video {
 		s.advance(now)
@@ -63,7 +63,7 @@ func (s *stream) missing(now int64) []uint16 {
 	return out
 }
 
-// Report gives the receiver report (RFC 3550, section 6.4.2) over all streams.
+// Report returns the receiver report (RFC 3550, section 6.4.2) over all streams.
 func (v *Viewer) Report(now time.Time, ssrc uint32) *rtcp.ReceiverReport {
 	v.mu.Lock()
 	defer v.mu.Unlock()

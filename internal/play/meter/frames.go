@@ -68,8 +68,8 @@ func (s *stream) advance(now int64) {
 	}
 }
 
-// giveUp tells whether the missing packet at the cursor is no longer waited for: each has its time from when it was found missing, so that
-// many of them together take no longer than one.
+// giveUp reports whether the missing packet at the cursor is no longer waited for: each has its time from when it was
+// found missing, so that many of them together take no longer than one.
 func (s *stream) giveUp(now int64) bool {
 	if s.holeSince == 0 {
 		s.holeSince = now
@@ -83,8 +83,8 @@ func (s *stream) giveUp(now int64) bool {
 // take adds the next packet in order to its frame.
 func (s *stream) take(kept *slot, now int64) {
 	if s.open && kept.ts != s.ts {
-		// The frame had no marker. With one hole before this packet it was the lost one, the last of that frame; with more, this
-		// frame's beginning may be among them.
+		// The frame had no marker. With one hole before this packet it was the lost one, the last of that frame; with more,
+		// this frame's beginning may be among them.
 		lostStart := s.holes > 1
 		s.closeFrame(now)
 		s.damaged = lostStart

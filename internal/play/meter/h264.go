@@ -14,8 +14,8 @@ const (
 	nalFUA   = 28
 )
 
-// look reads the beginning of an H.264 payload: it tells whether the packet has a part of an IDR picture, and takes the
-// picture's size from a sequence parameter set.
+// look reads the beginning of an H.264 payload: it reports whether the packet has a part of an IDR picture, and takes
+// the picture's size from a sequence parameter set.
 func (s *stream) look(payload []byte) (key bool) {
 	if len(payload) < 2 {
 		return false

@@ -16,7 +16,8 @@ type Histogram struct {
 	negative uint64
 }
 
-// Add counts one duration. A negative one (the clocks of sender and receiver disagree) counts as 0 and is kept count of.
+// Add counts one duration. A negative one (the clocks of sender and receiver disagree) counts as 0 and is kept count
+// of.
 func (h *Histogram) Add(d time.Duration) {
 	if d < 0 {
 		h.negative++
@@ -37,7 +38,8 @@ func (h *Histogram) Merge(other *Histogram) {
 	h.max = max(h.max, other.max)
 }
 
-// Since gives what was added after earlier, a copy of this histogram from before; the longest duration is that of both.
+// Since returns what was added after earlier, a copy of this histogram from before; the longest duration is that of
+// both.
 func (h *Histogram) Since(earlier *Histogram) *Histogram {
 	out := *h
 	for i, n := range earlier.counts {
@@ -57,7 +59,7 @@ func (h *Histogram) Negative() uint64 { return h.negative }
 // Max is the longest duration added.
 func (h *Histogram) Max() time.Duration { return h.max }
 
-// Quantile gives the duration that a share q (0 to 1) of all does not exceed; 0 when empty.
+// Quantile returns the duration that a share q (0 to 1) of all does not exceed; 0 when empty.
 func (h *Histogram) Quantile(q float64) time.Duration {
 	if h.n == 0 {
 		return 0
@@ -84,7 +86,7 @@ func bucket(d time.Duration) int {
 	return min(i, len(Histogram{}.counts)-1)
 }
 
-// upper gives the longest duration of a bucket.
+// upper returns the longest duration of a bucket.
 func upper(i int) time.Duration {
 	if i < subBuckets {
 		return time.Duration(i) * time.Microsecond

@@ -29,7 +29,8 @@ func (s *source) frame(n int) []*Packet {
 			payload = []byte{0x65, 0}
 		}
 		out = append(out, &Packet{
-			Codec: media.H264, SSRC: 1, Seq: s.seq, Time: uint32(n) * 3600, Marker: i == perFrame-1, Size: 1000, Payload: payload,
+			Codec: media.H264, SSRC: 1, Seq: s.seq, Time: uint32(n) * 3600, Marker: i == perFrame-1, Size: 1000,
+			Payload: payload,
 			Arrival: s.start + int64(n)*interval + int64(i), Capture: s.start + int64(n)*interval - int64(30*time.Millisecond),
 		})
 		s.seq++
@@ -57,10 +58,22 @@ func play(frames int, edit func(n int, packets []*Packet) []*Packet) (*Viewer, S
 func TestPlainStreamHasNoLossAndTheSourceRate(t *testing.T) {
 	_, got := play(100, nil)
 	if got.Packets != 500 || got.Lost != 0 || got.Duplicates != 0 || got.Recovered != 0 {
-		t.Errorf("packets %d lost %d duplicates %d recovered %d, want 500 0 0 0", got.Packets, got.Lost, got.Duplicates, got.Recovered)
+		t.Errorf(
+			"packets %d lost %d duplicates %d recovered %d, want 500 0 0 0",
+			got.Packets,
+			got.Lost,
+			got.Duplicates,
+			got.Recovered,
+		)
 	}
 	if got.Frames != 100 || got.DecodableFrames != 100 || got.KeyFrames != 10 || got.Stalls != 0 {
-		t.Errorf("frames %d decodable %d key %d stalls %d, want 100 100 10 0", got.Frames, got.DecodableFrames, got.KeyFrames, got.Stalls)
+		t.Errorf(
+			"frames %d decodable %d key %d stalls %d, want 100 100 10 0",
+			got.Frames,
+			got.DecodableFrames,
+			got.KeyFrames,
+			got.Stalls,
+		)
 	}
 	if got.FPS < 24.99 || got.FPS > 25.01 {
 		t.Errorf("%f fps, want 25", got.FPS)
@@ -113,7 +126,13 @@ func TestRepairedDuplicateAndReorderedPacketsAreToldApart(t *testing.T) {
 		return packets
 	})
 	if got.Reordered != 1 || got.Duplicates != 1 || got.Recovered != 1 || got.Lost != 0 {
-		t.Errorf("reordered %d duplicates %d recovered %d lost %d, want 1 1 1 0", got.Reordered, got.Duplicates, got.Recovered, got.Lost)
+		t.Errorf(
+			"reordered %d duplicates %d recovered %d lost %d, want 1 1 1 0",
+			got.Reordered,
+			got.Duplicates,
+			got.Recovered,
+			got.Lost,
+		)
 	}
 	if got.DecodableFrames != 50 || got.DamagedFrames != 0 {
 		t.Errorf("decodable %d damaged %d, want 50 0", got.DecodableFrames, got.DamagedFrames)

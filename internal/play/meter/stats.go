@@ -14,7 +14,8 @@ type Stats struct {
 	SignallingMs  float64 `json:"signallingMs"`  // from the request to the answer
 	ConnectMs     float64 `json:"connectMs"`     // from the answer until ICE and DTLS are up
 	FirstPacketMs float64 `json:"firstPacketMs"` // from the request to the first RTP packet
-	FirstFrameMs  float64 `json:"firstFrameMs"`  // from the request to the first decodable frame: a complete IDR access unit
+	// from the request to the first decodable frame: a complete IDR access unit
+	FirstFrameMs float64 `json:"firstFrameMs"`
 
 	SRTP   string   `json:"srtp,omitempty"`   // negotiated protection profile
 	Codecs []string `json:"codecs,omitempty"` // in the answer
@@ -32,19 +33,22 @@ type Stats struct {
 	Duplicates uint64 `json:"duplicates"` // arrived again
 	Reordered  uint64 `json:"reordered"`  // arrived late by themselves
 
-	Frames          uint64  `json:"frames"`          // complete video frames
-	DecodableFrames uint64  `json:"decodableFrames"` // complete, and all that they refer to as well
-	DistinctFrames  uint64  `json:"distinctFrames"`  // decodable, each once: a restart at a key frame brings frames again
-	CaptureSpanMs   float64 `json:"captureSpanMs"`   // from the first decodable frame to the newest, by their capture times; 0 without those
-	DamagedFrames   uint64  `json:"damagedFrames"`   // with a packet missing for good
-	KeyFrames       uint64  `json:"keyFrames"`       // complete IDR frames; counts only those whose payload was decrypted
-	Stalls          uint64  `json:"stalls"`          // gaps between decodable frames over 3 frame intervals and over 200 ms
-	StalledMs       float64 `json:"stalledMs"`
-	LongestGapMs    float64 `json:"longestGapMs"`
-	KeyRequests     uint64  `json:"keyRequests"` // PLI sent
-	Asked           uint64  `json:"asked"`       // packets asked for (NACK), each time counted
+	Frames          uint64 `json:"frames"`          // complete video frames
+	DecodableFrames uint64 `json:"decodableFrames"` // complete, and all that they refer to as well
+	DistinctFrames  uint64 `json:"distinctFrames"`  // decodable, each once: a restart at a key frame brings frames again
+	// from the first decodable frame to the newest, by their capture times; 0 without those
+	CaptureSpanMs float64 `json:"captureSpanMs"`
+	DamagedFrames uint64  `json:"damagedFrames"` // with a packet missing for good
+	KeyFrames     uint64  `json:"keyFrames"`     // complete IDR frames; counts only those whose payload was decrypted
+	// gaps between decodable frames over 3 frame intervals and over 200 ms
+	Stalls       uint64  `json:"stalls"`
+	StalledMs    float64 `json:"stalledMs"`
+	LongestGapMs float64 `json:"longestGapMs"`
+	KeyRequests  uint64  `json:"keyRequests"` // PLI sent
+	Asked        uint64  `json:"asked"`       // packets asked for (NACK), each time counted
 
-	SocketDrops   uint64 `json:"socketDrops"`             // datagrams that this client's own socket dropped; contained in lost and recovered
+	// datagrams that this client's own socket dropped; contained in lost and recovered
+	SocketDrops   uint64 `json:"socketDrops"`
 	Undecryptable uint64 `json:"undecryptable,omitempty"` // packets that the negotiated keys do not open
 	UnknownType   uint64 `json:"unknownType,omitempty"`   // packets of a payload type that the answer does not name
 
@@ -63,7 +67,7 @@ type Quantiles struct {
 	Max float64 `json:"max"`
 }
 
-// Playing tells whether the viewer had a picture; of a stream without video, sound.
+// Playing reports whether the viewer had a picture; of a stream without video, sound.
 func (s *Stats) Playing() bool {
 	return s.Error == "" && (s.DecodableFrames > 0 || (!s.hasVideo() && s.Packets > 0))
 }
@@ -80,7 +84,7 @@ func (s *Stats) hasVideo() bool {
 // MergeLatency adds the latency of all frames to h.
 func (s *Stats) MergeLatency(h *Histogram) { h.Merge(&s.latency) }
 
-// Snapshot gives the figures up to now.
+// Snapshot returns the figures up to now.
 func (v *Viewer) Snapshot(now time.Time) Stats {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -88,7 +92,8 @@ func (v *Viewer) Snapshot(now time.Time) Stats {
 		now = v.stopped
 	}
 	out := Stats{
-		Ended: v.ended, SRTP: v.profile, SocketDrops: v.drops, KeyRequests: v.plis, Undecryptable: v.bad, UnknownType: v.unknown,
+		Ended: v.ended, SRTP: v.profile, SocketDrops: v.drops, KeyRequests: v.plis, Undecryptable: v.bad,
+		UnknownType:  v.unknown,
 		SignallingMs: milliseconds(v.signalling), ConnectMs: milliseconds(v.connect),
 		FirstPacketMs: milliseconds(v.firstPacket), FirstFrameMs: milliseconds(v.firstFrame),
 	}
@@ -155,7 +160,7 @@ func (s *stream) addTo(out *Stats, now time.Time, ended bool) {
 	}
 }
 
-// DurationQuantiles gives the quantiles of h in milliseconds.
+// DurationQuantiles returns the quantiles of h in milliseconds.
 func DurationQuantiles(h *Histogram) *Quantiles {
 	return &Quantiles{
 		P50: milliseconds(h.Quantile(0.50)), P95: milliseconds(h.Quantile(0.95)),

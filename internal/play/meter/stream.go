@@ -117,7 +117,7 @@ func (s *stream) add(p *Packet) {
 	}
 }
 
-// extend gives the sequence number without wrap-around: the one nearest to the newest.
+// extend returns the sequence number without wrap-around: the one nearest to the newest.
 func (s *stream) extend(seq uint16) int64 {
 	if !s.started {
 		return startCycle + int64(seq)

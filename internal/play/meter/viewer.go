@@ -1,5 +1,6 @@
-// Package meter measures what one viewer sees of a stream, from the RTP packets that reach it: loss and repair by sequence
-// number, complete and decodable frames, stalls and latency. It does no I/O; the clients in the sibling packages feed it.
+// Package meter measures what one viewer sees of a stream, from the RTP packets that reach it: loss and repair by
+// sequence number, complete and decodable frames, stalls and latency. It does no I/O; the clients in the sibling
+// packages feed it.
 package meter
 
 import (
@@ -9,8 +10,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// Settle is the time after the first picture that does not count for frame rate, bit rate and latency: a server that starts a
-// viewer at the last key frame sends the past in a burst.
+// Settle is the time after the first picture that does not count for frame rate, bit rate and latency: a server that
+// starts a viewer at the last key frame sends the past in a burst.
 const Settle = time.Second
 
 // maxStreams bounds the SSRCs that one viewer keeps count of; packets of further ones are ignored.
@@ -52,8 +53,8 @@ type Viewer struct {
 	plis        uint64
 }
 
-// NewViewer starts measuring at start. With opaque no packet will bring its payload: key frames cannot be told, and the first
-// complete frame counts as the first picture.
+// NewViewer starts measuring at start. With opaque no packet will bring its payload: key frames cannot be told, and the
+// first complete frame counts as the first picture.
 func NewViewer(start time.Time, opaque bool) *Viewer {
 	return &Viewer{start: start, opaque: opaque}
 }
@@ -86,7 +87,8 @@ func (v *Viewer) SocketDrops(n uint64) {
 	v.drops = n
 }
 
-// Unusable notes how many packets could not be decrypted so far, and how many had a payload type that the answer does not name.
+// Unusable notes how many packets could not be decrypted so far, and how many had a payload type that the answer does
+// not name.
 func (v *Viewer) Unusable(undecryptable, unknown uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -138,8 +140,8 @@ func (v *Viewer) PacketLocked(p *Packet) {
 	}
 }
 
-// WantsPayloadLocked tells whether the payload of the stream's next packets has to be seen, because the viewer waits for a key
-// frame or a hole may cost it one. For use between Lock and Unlock.
+// WantsPayloadLocked reports whether the payload of the stream's next packets has to be seen, because the viewer waits
+// for a key frame or a hole may cost it one. For use between Lock and Unlock.
 func (v *Viewer) WantsPayloadLocked(ssrc uint32) bool {
 	s := v.stream(ssrc)
 	return s == nil || s.broken || s.cursor <= s.highest
@@ -171,7 +173,7 @@ func NTPToUnix(ntp uint64) int64 {
 	return seconds*int64(time.Second) + int64((ntp&0xffffffff)*uint64(time.Second)>>32)
 }
 
-// Up tells whether the connection is or was up, or the viewer has ended.
+// Up reports whether the connection is or was up, or the viewer has ended.
 func (v *Viewer) Up() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

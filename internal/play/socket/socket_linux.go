@@ -7,15 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Enlarge gives the socket a receive buffer of the given bytes. Root may go beyond net.core.rmem_max; others get at most that.
+// Enlarge returns the socket a receive buffer of the given bytes. Root may go beyond net.core.rmem_max; others get at
+// most that.
 func Enlarge(fd, bytes int) {
 	if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes) != nil {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
 	}
 }
 
-// Drops gives the datagrams that found no room in the receive buffer since the socket was opened (SO_MEMINFO, sock_diag(7));
-// 0 where the kernel does not tell.
+// Drops returns the datagrams that found no room in the receive buffer since the socket was opened (SO_MEMINFO,
+// sock_diag(7)); 0 where the kernel does not tell.
 func Drops(fd int) uint64 {
 	const skMeminfoVars = 9 // include/uapi/linux/sock_diag.h: the last one is SK_MEMINFO_DROPS
 	var info [skMeminfoVars]uint32

@@ -5,7 +5,7 @@ package socket
 
 import "syscall"
 
-// Enlarge gives the socket a receive buffer of the given bytes, or what the system allows.
+// Enlarge returns the socket a receive buffer of the given bytes, or what the system allows.
 func Enlarge(fd, bytes int) {
 	_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, bytes)
 }

@@ -29,7 +29,9 @@ type Authority struct {
 // New makes an authority.
 func New() (*Authority, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(
+			time.Now().UnixNano(),
+		), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	a := &Authority{}
@@ -65,24 +67,36 @@ func block(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// Issue gives a certificate with its key, both PEM, valid for a time.
+// Issue returns a certificate with its key, both PEM, valid for a time.
 func (a *Authority) Issue(id contract.Identity, valid time.Duration) (cert, key []byte, err error) {
 	u, err := url.Parse(id.URI())
 	if err != nil {
 		return nil, nil, fmt.Errorf("naming the certificate: %w", err)
 	}
 	return a.leaf(&x509.Certificate{
-		URIs: []*url.URL{u}, NotAfter: time.Now().Add(valid), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		URIs: []*url.URL{
+			u,
+		}, NotAfter: time.Now().Add(valid), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth},
 	})
 }
 
-// ForHosts gives a certificate of servers with its key, both PEM.
+// ForHosts returns a certificate of servers with its key, both PEM.
 func (a *Authority) ForHosts(names ...string) (cert, key []byte, err error) {
-	return a.leaf(&x509.Certificate{DNSNames: names, NotAfter: time.Now().Add(24 * time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+	return a.leaf(
+		&x509.Certificate{
+			DNSNames:    names,
+			NotAfter:    time.Now().Add(24 * time.Hour),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		},
+	)
 }
 
 func (a *Authority) leaf(template *x509.Certificate) (cert, key []byte, err error) {
-	template.SerialNumber, template.KeyUsage, template.NotBefore = big.NewInt(time.Now().UnixNano()), x509.KeyUsageDigitalSignature, time.Now().Add(-time.Hour)
+	template.SerialNumber, template.KeyUsage, template.NotBefore = big.NewInt(
+		time.Now().UnixNano(),
+	), x509.KeyUsageDigitalSignature, time.Now().
+		Add(-time.Hour)
 	leaf, private, err := sign(template, a.cert, a.key)
 	if err != nil {
 		return nil, nil, err
@@ -107,7 +121,8 @@ func (a *Authority) Write(dir string, id contract.Identity, trust ...*Authority)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("writing an identity: %w", err)
 	}
-	for name, content := range map[string][]byte{identity.FileCert: cert, identity.FileKey: key, identity.FileCA: authorities} {
+	for name, content := range map[string][]byte{identity.FileCert: cert, identity.FileKey: key,
+		identity.FileCA: authorities} {
 		next := filepath.Join(dir, "."+name)
 		if err := os.WriteFile(next, content, 0o600); err != nil {
 			return fmt.Errorf("writing an identity: %w", err)

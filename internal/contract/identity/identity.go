@@ -186,9 +186,9 @@ func (i *Identity) Server(allow Allow) *tls.Config {
 // name.
 func (i *Identity) Client(allow Allow) *tls.Config {
 	return &tls.Config{
-		MinVersion:         tls.VersionTLS13,
+		MinVersion: tls.VersionTLS13,
 		//nolint:gosec // VerifyConnection verifies the chain and the URI; only the host name is passed over
-		InsecureSkipVerify: true,
+		InsecureSkipVerify:   true,
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return i.state.Load().cert, nil },
 		VerifyConnection:     func(s tls.ConnectionState) error { return i.verify(s, x509.ExtKeyUsageServerAuth, allow) },
 	}

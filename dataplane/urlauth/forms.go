@@ -10,7 +10,17 @@ import (
 // clock8 is the time zone of type B's time stamp, UTC+8 without daylight saving.
 func clock8() *time.Location { return time.FixedZone("UTC+8", 8*60*60) }
 
-const stampB = "200601021504"
+// stampB is type B's time stamp, stampC the number of hexadecimal digits of type C's. Neither form has a separator
+// between time stamp and path: were the width of the time stamp free, digits could move from one to the other under the
+// same hash.
+const (
+	stampB = "200601021504"
+	stampC = 8
+)
+
+// lastStamp is the last time stamp of types B and C, 2106-02-07T06:28:15Z, in Unix seconds: what eight hexadecimal
+// digits can say.
+const lastStamp = 1<<32 - 1
 
 func sumA(stamp, random, uid string) func(key, path string) string {
 	return func(key, path string) string {
@@ -35,7 +45,7 @@ func findA(path, rawQuery string) (signature, error) {
 	if count > 1 || len(parts) != 4 || len(parts[1]) > maxField || len(parts[2]) > maxField || !isHash(parts[3]) {
 		return signature{}, fmt.Errorf("%w: want one auth_key={timestamp}-{rand}-{uid}-{md5}", ErrMalformed)
 	}
-	stamp, err := unixSeconds(parts[0], 10)
+	stamp, err := decimalSeconds(parts[0])
 	if err != nil {
 		return signature{}, err
 	}
@@ -53,8 +63,11 @@ func findB(path string) (signature, error) {
 		return signature{}, fmt.Errorf("%w: put /{YYYYMMDDHHMM in UTC+8}/{md5} before the path", ErrMissing)
 	}
 	stamp, err := time.ParseInLocation(stampB, first, clock8())
-	if err != nil || len(first) != len(stampB) {
-		return signature{}, fmt.Errorf("%w: want a time YYYYMMDDHHMM in UTC+8", ErrMalformed)
+	if err != nil || len(first) != len(stampB) || stamp.Unix() < 0 || stamp.Unix() > lastStamp {
+		return signature{}, fmt.Errorf(
+			"%w: want a time of exactly twelve digits, YYYYMMDDHHMM in UTC+8, from 1970 to the beginning of 2106",
+			ErrMalformed,
+		)
 	}
 	return signature{path: rest, stamp: stamp, hash: strings.ToLower(second), sum: sumB(first)}, nil
 }
@@ -80,7 +93,7 @@ func findC(path, rawQuery string) (signature, error) {
 	if !isHash(hash) {
 		return signature{}, fmt.Errorf("%w: want an MD5 sum in 32 hexadecimal digits", ErrMalformed)
 	}
-	at, err := unixSeconds(stamp, 16)
+	at, err := hexSeconds(stamp)
 	if err != nil {
 		return signature{}, err
 	}
@@ -97,11 +110,21 @@ func twoSegments(path string) (first, second, rest string, ok bool) {
 	return first, second, "/" + tail, ok
 }
 
-// unixSeconds reads a time stamp of at most 11 digits (the year 5138; hexadecimal: 9 digits and more are as far).
-func unixSeconds(s string, base int) (time.Time, error) {
-	n, err := strconv.ParseUint(s, base, 63)
-	if err != nil || len(s) > 11 || n > 99_999_999_999 || s[0] == '+' {
+// decimalSeconds reads type A's time stamp: Unix seconds in at most 11 digits (the year 5138).
+func decimalSeconds(s string) (time.Time, error) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil || len(s) > 11 {
 		return time.Time{}, fmt.Errorf("%w: want a time stamp in Unix seconds", ErrMalformed)
+	}
+	return time.Unix(int64(n), 0), nil
+}
+
+// hexSeconds reads type C's time stamp: Unix seconds in exactly eight hexadecimal digits, either case.
+func hexSeconds(s string) (time.Time, error) {
+	n, err := strconv.ParseUint(s, 16, 32)
+	if err != nil || len(s) != stampC {
+		return time.Time{}, fmt.Errorf("%w: want a time stamp in Unix seconds of exactly eight hexadecimal digits",
+			ErrMalformed)
 	}
 	return time.Unix(int64(n), 0), nil
 }

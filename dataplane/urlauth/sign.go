@@ -15,7 +15,8 @@ import (
 // seconds (type B: to minutes); the URL is good until stamp + auth.Validity. An older signature in the query (auth_key,
 // KEY1, KEY2) is replaced. Type C is signed in the path.
 //
-// It fails when auth names no key or no known type, or when u has no path.
+// It fails when auth names no key or no known type, when u has no path or control bytes in it, or when the time stamp
+// lies before 1970 or, with types B and C, after 2106-02-07T06:28:15Z.
 func Sign(auth plan.Auth, u *url.URL, stamp time.Time) (*url.URL, error) {
 	signed := *u
 	if auth.Type == plan.AuthNone || auth.Type == "" {
@@ -25,11 +26,16 @@ func Sign(auth plan.Auth, u *url.URL, stamp time.Time) (*url.URL, error) {
 		return nil, errors.New("signing a URL: there is no key; give one of 16 to 32 letters and digits")
 	}
 	path := u.EscapedPath()
-	if !strings.HasPrefix(path, "/") || len(path) > maxPath {
-		return nil, fmt.Errorf("signing a URL: the path must begin with / and have at most %d bytes", maxPath)
+	if !strings.HasPrefix(path, "/") || len(path) > maxPath || hasControlBytes(path) {
+		return nil, fmt.Errorf(
+			"signing a URL: the path must begin with / and have at most %d bytes, none of them a control byte", maxPath)
 	}
 	if stamp.Unix() < 0 {
 		return nil, errors.New("signing a URL: the time stamp lies before 1970")
+	}
+	if auth.Type != plan.AuthA && stamp.Unix() > lastStamp {
+		return nil, fmt.Errorf("signing a URL: the time stamp lies after %s, the last of type %s; choose an earlier one",
+			time.Unix(lastStamp, 0).UTC().Format(time.RFC3339), auth.Type)
 	}
 	signed.RawQuery = without(u.RawQuery, "auth_key", "KEY1", "KEY2")
 	switch auth.Type {
@@ -44,7 +50,7 @@ func Sign(auth plan.Auth, u *url.URL, stamp time.Time) (*url.URL, error) {
 		at := stamp.In(clock8()).Format(stampB)
 		return prefixed(&signed, "/"+at+"/"+sumB(at)(auth.Primary, path), path)
 	case plan.AuthC:
-		at := strconv.FormatInt(stamp.Unix(), 16)
+		at := fmt.Sprintf("%0*x", stampC, stamp.Unix())
 		return prefixed(&signed, "/"+sumC(at)(auth.Primary, path)+"/"+at, path)
 	}
 	return nil, fmt.Errorf("signing a URL: type %q is not known; use A, B or C", auth.Type)

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -15,6 +16,16 @@ const MaxSide = 16384
 // maxParameterSet bounds a parameter set, in bytes. Larger than any in use; an SPS with all scaling lists has under 1
 // KiB.
 const maxParameterSet = 4096
+
+// SameTrack reports whether two tracks are decoded alike, so that a decoder that has one can go on with the other: the
+// same codec with the same configuration. nil is no track. It is the one rule for "the tracks have changed".
+func SameTrack(a, b *Track) bool {
+	if a == b || a == nil || b == nil {
+		return a == b
+	}
+	return a.Codec == b.Codec && a.SampleRate == b.SampleRate && a.Channels == b.Channels &&
+		bytes.Equal(a.Config, b.Config) && bytes.Equal(a.VPS, b.VPS) && bytes.Equal(a.SPS, b.SPS) && bytes.Equal(a.PPS, b.PPS)
+}
 
 // sequence is what a sequence parameter set says.
 type sequence struct {

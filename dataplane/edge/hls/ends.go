@@ -9,7 +9,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// endPart makes the part's bytes, shows it, and opens the next when the segment goes on.
+// endPart makes the part's bytes, shows it, and opens the next when one may come.
 func (m *Muxer) endPart(goesOn bool) error {
 	p := m.open()
 	data, err := m.pack.Flush()
@@ -17,7 +17,10 @@ func (m *Muxer) endPart(goesOn bool) error {
 		return err
 	}
 	m.bytes.Add(int64(len(data)))
-	m.change(func(*state) {
+	m.change(func(st *state) {
+		if m.before != nil {
+			m.turn(st)
+		}
 		p.data = data
 		m.seg.bytes += len(data)
 		m.seg.duration += p.duration
@@ -38,37 +41,31 @@ func (m *Muxer) newPart() *part {
 	return p
 }
 
-// next ends the segment and begins one with a key frame.
+// next ends the segment and begins one with a key frame. The last part is shown by itself, with the segment open behind
+// it: hls.js loads no part that it first sees in a segment that is whole.
 func (m *Muxer) next(f *media.Frame, discontinuity bool) error {
-	if err := m.endSegment(); err != nil {
+	if err := m.endLastPart(); err != nil {
 		return err
 	}
 	return m.begin(f, discontinuity)
 }
 
-func (m *Muxer) endSegment() error {
-	if err := m.endLastPart(); err != nil {
-		return err
-	}
-	m.change(m.close)
-	return nil
-}
-
-// endLastPart ends the segment's last part, or takes it away when there is nothing in it.
+// endLastPart ends the part that has begun. Those of low latency are followed by one that playlists hint at.
 func (m *Muxer) endLastPart() error {
-	if m.open().duration > 0 {
-		return m.endPart(false)
+	if m.open().duration == 0 {
+		return nil
 	}
-	m.parts = m.open().number // its number goes to the next segment's first part: the hint stays true
-	m.change(func(*state) { m.seg.parts = m.seg.parts[:len(m.seg.parts)-1] })
-	return nil
+	return m.endPart(m.Format == LowLatency)
 }
 
-// close makes the segment a whole one.
-func (m *Muxer) close(st *state) {
-	m.seg.whole = true
+// close makes a segment a whole one.
+func (m *Muxer) close(st *state, s *segment) {
+	if s.unmade() != nil {
+		s.parts = s.parts[:len(s.parts)-1]
+	}
+	s.whole = true
 	// A GOP that is longer than those before cannot be cut: the promise is changed, which players bear.
-	st.target = max(st.target, int(math.Round(m.seg.duration.Seconds())))
+	st.target = max(st.target, int(math.Round(s.duration.Seconds())))
 	m.trim(st)
 }
 
@@ -108,22 +105,20 @@ func (m *Muxer) finish(ctx context.Context) error {
 		}
 		m.pending = nil
 	}
+	if err := m.endLastPart(); err != nil {
+		return err
+	}
 	if m.Format == LowLatency {
-		if m.open().duration > 0 {
-			if err := m.endPart(true); err != nil {
-				return err
-			}
-		}
 		select {
 		case <-time.After(m.opt.EndHold):
 		case <-ctx.Done():
 		}
 	}
-	if err := m.endLastPart(); err != nil {
-		return err
-	}
 	m.change(func(st *state) {
-		m.close(st)
+		if m.before != nil {
+			m.turn(st)
+		}
+		m.close(st, m.seg)
 		st.ended = true
 	})
 	return nil

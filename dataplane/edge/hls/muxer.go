@@ -52,7 +52,14 @@ type Muxer struct {
 	epoch   uint64
 	wall    wallTime
 	seg     *segment // being written
+	before  *segment // has ended, and is shown as whole together with the first part of seg; nil: there is none
+	init    []byte   // of seg, until it is shown
 	parts   uint64   // all that were begun
+
+	// The tracks that the initialisation segment in force describes; nil for a kind that it lacks.
+	video, audio *media.Track
+	sound        *media.Track // of sound that waits for the next segment; nil: none does
+	changed      bool         // the tracks are not those of the stream any more: the next segment has new ones
 }
 
 // state is what playlists show.
@@ -131,10 +138,7 @@ func (m *Muxer) run(ctx context.Context) {
 // frames and GOPs are like. No playlist is given before it is done: a player would begin at what is the newest so far,
 // and stay seconds behind.
 func (m *Muxer) prefill(r *hub.Reader) error {
-	m.lead = media.Audio
-	if m.stream.Track(media.Video) != nil {
-		m.lead = media.Video
-	}
+	m.lead = m.leading()
 	var frames []*media.Frame
 	for {
 		f, err := r.TryNext()
@@ -153,6 +157,14 @@ func (m *Muxer) prefill(r *hub.Reader) error {
 		}
 	}
 	return nil
+}
+
+// leading is the kind whose frames decide where segments begin.
+func (m *Muxer) leading() media.Kind {
+	if m.stream.Track(media.Video) != nil {
+		return media.Video
+	}
+	return media.Audio
 }
 
 // plan decides on the durations that a playlist promises for good.
@@ -178,12 +190,7 @@ func (m *Muxer) plan(frames []*media.Frame) {
 		}
 		last = f
 	}
-	m.usual = time.Second / 30
-	if m.lead == media.Audio {
-		m.usual = 21 * time.Millisecond
-	} else if fps := m.stream.Facts().FPS; fps > 1 {
-		m.usual = time.Duration(float64(time.Second) / fps)
-	}
+	m.usual = usualFrame(m.lead, m.stream.Facts().FPS)
 	if len(steps) >= 5 {
 		slices.Sort(steps)
 		m.usual = steps[len(steps)/2]
@@ -203,43 +210,58 @@ func (m *Muxer) plan(frames []*media.Frame) {
 	})
 }
 
+// usualFrame is how long a frame lasts as long as nothing was measured; fps is 0 while it is unknown.
+func usualFrame(k media.Kind, fps float64) time.Duration {
+	switch {
+	case k == media.Audio:
+		return 21 * time.Millisecond
+	case fps > 1:
+		return time.Duration(float64(time.Second) / fps)
+	}
+	return time.Second / 30
+}
+
 // change changes the state and wakes those who wait for it.
 func (m *Muxer) change(f func(*state)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f(&m.state)
+	if m.opt.shown != nil {
+		m.opt.shown(&m.state)
+	}
 	close(m.more)
 	m.more = make(chan struct{})
 }
 
 // take writes a frame. The leading kind decides where parts and segments end.
 func (m *Muxer) take(f *media.Frame) error {
-	if f.Kind() != m.lead {
-		if m.seg == nil || f.Kind() == media.Video {
-			return nil // sound from before the first picture
-		}
-		return m.pack.Add(f, 0)
+	if f.Kind() != m.lead && !m.leads(f) {
+		return m.follow(f)
 	}
 	if m.pending == nil && !f.Key {
 		return nil
 	}
 	if m.pending != nil {
 		d := f.DTS - m.pending.DTS
-		if f.Epoch != m.epoch {
+		if f.Epoch != m.epoch || f.Kind() != m.pending.Kind() {
 			d = m.usual // the time without a publisher is no frame's
 		}
 		if err := m.write(m.pending, d); err != nil {
 			return err
 		}
 	}
-	old := m.pending
+	if f.Kind() != m.lead {
+		m.lead, m.changed = f.Kind(), true
+		m.usual = usualFrame(m.lead, m.stream.Facts().FPS)
+	}
 	m.pending = f
 	m.wall.observe(f)
+	m.changed = m.changed || !media.SameTrack(f.Track, m.track(f.Kind()))
 	switch {
 	case m.seg == nil:
 		m.epoch = f.Epoch
 		return m.begin(f, false)
-	case f.Epoch != m.epoch || f.Track != old.Track && f.Key && !sameParameters(f.Track, old.Track):
+	case f.Epoch != m.epoch || m.changed && f.Key:
 		m.epoch = f.Epoch
 		return m.next(f, true)
 	case f.Key && m.seg.duration+m.partDuration() >= minSegment-segmentSlop:
@@ -248,8 +270,34 @@ func (m *Muxer) take(f *media.Frame) error {
 	return nil
 }
 
-func sameParameters(a, b *media.Track) bool {
-	return a.Codec == b.Codec && slices.Equal(a.SPS, b.SPS) && slices.Equal(a.PPS, b.PPS) && slices.Equal(a.VPS, b.VPS)
+// leads reports whether a frame of the other kind is the first of those that lead from now on: a picture where there was
+// sound alone, or sound of a publisher that has no picture.
+func (m *Muxer) leads(f *media.Frame) bool {
+	if f.Kind() == media.Video {
+		return f.Key
+	}
+	return f.Epoch != m.epoch && m.leading() == media.Audio
+}
+
+// follow takes a frame of the kind that does not lead. One whose track the initialisation segment does not describe
+// waits for the next segment, as what came before the first picture does.
+func (m *Muxer) follow(f *media.Frame) error {
+	if m.seg == nil || f.Kind() == media.Video {
+		return nil
+	}
+	if !media.SameTrack(f.Track, m.audio) {
+		m.sound, m.changed = f.Track, true
+		return nil
+	}
+	return m.pack.Add(f, 0)
+}
+
+// track is what the initialisation segment says of a kind.
+func (m *Muxer) track(k media.Kind) *media.Track {
+	if k == media.Video {
+		return m.video
+	}
+	return m.audio
 }
 
 // open is the part being written: the last of the segment.
@@ -284,33 +332,60 @@ func (m *Muxer) write(f *media.Frame, d time.Duration) error {
 	return nil
 }
 
-// begin opens a segment for a key frame.
+// begin opens a segment for a key frame. The playlist shows it, and the one before as whole, when its first part is
+// there: in between a playlist would have neither an open segment nor a part to wait for, and players lose the count of
+// discontinuities, or the last part of the segment before.
 func (m *Muxer) begin(f *media.Frame, discontinuity bool) error {
-	video, audio := f.Track, m.stream.Track(media.Audio)
-	if m.lead == media.Audio {
-		video, audio = nil, f.Track
-	}
+	before := m.seg
 	s := &segment{start: m.wall.begin(f, time.Now()), discontinuity: discontinuity}
 	var init []byte
-	if m.seg == nil || discontinuity {
+	if before == nil || discontinuity {
+		m.video, m.audio = f.Track, m.stream.Track(media.Audio)
+		if m.lead == media.Audio {
+			m.video, m.audio = nil, f.Track
+		}
+		if m.sound != nil && m.lead == media.Video {
+			m.audio = m.sound
+		}
+		m.sound, m.changed = nil, false
 		var err error
-		if init, err = m.pack.Init(video, audio); err != nil {
+		if init, err = m.pack.Init(m.video, m.audio); err != nil {
 			return err
 		}
 	}
-	if m.seg != nil {
-		s.msn, s.init = m.seg.msn+1, m.seg.init
+	if before != nil {
+		s.msn, s.init = before.msn+1, before.init
 		if init != nil {
 			s.init++
 		}
+		if p := before.unmade(); p != nil {
+			m.parts = p.number // it was hinted at, and is the first of this segment
+		}
 	}
 	s.parts = []*part{m.newPart()}
-	m.seg = s
-	m.change(func(st *state) {
-		if init != nil {
-			st.inits[s.init] = init
-		}
-		st.segments = append(st.segments, s)
-	})
+	m.seg, m.before, m.init = s, before, init
+	if before == nil || m.Format == TS {
+		m.change(m.turn)
+	}
+	return nil
+}
+
+// turn shows the segment that was begun, and the one before as whole.
+func (m *Muxer) turn(st *state) {
+	if m.before != nil {
+		m.close(st, m.before)
+		m.before = nil
+	}
+	if m.init != nil {
+		st.inits[m.seg.init], m.init = m.init, nil
+	}
+	st.segments = append(slices.Clone(st.segments), m.seg)
+}
+
+// unmade is the part at the end of a segment that has no bytes yet; nil when each has.
+func (s *segment) unmade() *part {
+	if n := len(s.parts); n > 0 && s.parts[n-1].data == nil {
+		return s.parts[n-1]
+	}
 	return nil
 }

@@ -33,6 +33,8 @@ type Options struct {
 	Linger  time.Duration // how long a muxer goes on after the last request
 	EndHold time.Duration // from the last part of a stream to its end; default 1 s
 	Log     logr.Logger
+
+	shown func(*state) // tests look at each state; nil otherwise
 }
 
 // Muxers are the muxers of a process: one for each stream and format that somebody plays.

@@ -33,6 +33,7 @@ func Answer(o *Offer, sel *Selection, l Local) string {
 		line("a=group:BUNDLE%s", mids)
 	}
 	line("a=msid-semantic: WMS rts")
+	transport(line, &l) // for all sections: webrtcbin wants it of rejected ones as well
 	for i := range o.Sections {
 		s := &o.Sections[i]
 		switch {
@@ -56,7 +57,7 @@ func (o *Offer) bundled(sel *Selection) string {
 	var mids string
 	for i := range o.Sections {
 		answered := sel.Video != nil && sel.Video.Section == i || sel.Audio != nil && sel.Audio.Section == i
-		if mid := o.Sections[i].Mid; answered && o.bundle[mid] {
+		if mid := o.Sections[i].Mid; answered && o.groups[mid] > 0 {
 			mids += " " + mid
 		}
 	}
@@ -70,6 +71,14 @@ func firstFormat(s *Section) string {
 	return s.formats[0]
 }
 
+// transport writes the attributes of the one transport.
+func transport(line func(string, ...any), l *Local) {
+	line("a=ice-ufrag:%s", l.Ufrag)
+	line("a=ice-pwd:%s", l.Pwd)
+	line("a=fingerprint:%s", l.Fingerprint)
+	line("a=setup:passive")
+}
+
 func section(line func(string, ...any), s *Section, c *Choice, l *Local, track string, ssrc, rtxSSRC uint32) {
 	formats := strconv.Itoa(int(c.PayloadType))
 	if c.RTXType > 0 && rtxSSRC > 0 {
@@ -78,10 +87,7 @@ func section(line func(string, ...any), s *Section, c *Choice, l *Local, track s
 	line("m=%s 9 %s %s", s.Kind, s.protocol, formats)
 	line("c=IN IP4 0.0.0.0")
 	line("a=rtcp:9 IN IP4 0.0.0.0")
-	line("a=ice-ufrag:%s", l.Ufrag)
-	line("a=ice-pwd:%s", l.Pwd)
-	line("a=fingerprint:%s", l.Fingerprint)
-	line("a=setup:passive")
+	transport(line, l)
 	line("a=mid:%s", s.Mid)
 	if c.CaptureTimeID > 0 {
 		line("a=extmap:%d %s", c.CaptureTimeID, ExtCaptureTime)
@@ -130,8 +136,12 @@ func codec(line func(string, ...any), c *Choice, rtx bool) {
 		if c.TransportCCID > 0 {
 			line("a=rtcp-fb:%d transport-cc", c.PayloadType)
 		}
-		if id := f.Params["profile-level-id"]; id != "" && strings.EqualFold(f.Name, "H264") {
-			line("a=fmtp:%d level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=%s", c.PayloadType, id)
+		if strings.EqualFold(f.Name, "H264") {
+			params := "level-asymmetry-allowed=1;packetization-mode=1"
+			if id := f.Params["profile-level-id"]; id != "" {
+				params += ";profile-level-id=" + id
+			}
+			line("a=fmtp:%d %s", c.PayloadType, params)
 		}
 	} else {
 		line("a=fmtp:%d minptime=10;useinbandfec=1;stereo=1", c.PayloadType)

@@ -67,6 +67,10 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 		}
 	}
 	if sel.Video == nil && src.Video != nil && o.has("video") {
+		if src.Video.Codec == media.H264 && o.Accepts(media.H264) {
+			return nil, fmt.Errorf("%w: the player offers H264 with packetization-mode=0 only; offer packetization-mode=1",
+				ErrNoCodec)
+		}
 		return nil, fmt.Errorf("%w: the stream's video is %s, which the player does not offer", ErrNoCodec, src.Video.Codec)
 	}
 	if sel.Video == nil && (sel.Audio == nil || sel.Silent) {
@@ -76,10 +80,13 @@ func Negotiate(o *Offer, src Source) (*Selection, error) {
 }
 
 // shares reports whether a section can have the transport of those chosen before: there is one transport, so all are in
-// the group (RFC 8843, 7.3).
+// one group (RFC 8843, 7.3).
 func (o *Offer) shares(sel *Selection, section int) bool {
 	for _, c := range []*Choice{sel.Video, sel.Audio} {
-		if c != nil && (!o.bundle[o.Sections[c.Section].Mid] || !o.bundle[o.Sections[section].Mid]) {
+		if c == nil {
+			continue
+		}
+		if group := o.groups[o.Sections[c.Section].Mid]; group == 0 || group != o.groups[o.Sections[section].Mid] {
 			return false
 		}
 	}
@@ -169,7 +176,9 @@ func choose(s *Section, index int, codec media.Codec, score func(*Codec) int) *C
 }
 
 // videoScore prefers, for H.264, packetization-mode 1 (RFC 6184, 6.3: we send fragments) and the source's own profile.
-// A decoder is not refused for its profile: browsers name only some of those that they decode.
+// A format that says nothing of its mode is the last choice: by the letter it is mode 0, but who leaves it out, as users
+// of GStreamer do, reads fragments. A decoder is not refused for its profile: browsers name only some of those that they
+// decode.
 func videoScore(t *media.Track) func(*Codec) int {
 	if t.Codec != media.H264 {
 		return func(*Codec) int { return 1 }
@@ -179,20 +188,28 @@ func videoScore(t *media.Track) func(*Codec) int {
 		profile = fmt.Sprintf("%02x", t.SPS[1])
 	}
 	return func(c *Codec) int {
-		if c.Params["packetization-mode"] != "1" {
-			return 0
+		switch mode, said := c.Params["packetization-mode"]; {
+		case mode == "1":
+			return 4 + profileScore(profile, c.Params["profile-level-id"])
+		case !said:
+			return profileScore(profile, c.Params["profile-level-id"])
 		}
-		offered := strings.ToLower(c.Params["profile-level-id"])
-		switch {
-		case profile != "" && strings.HasPrefix(offered, profile):
-			return 4
-		case strings.HasPrefix(offered, "42e0"): // Constrained Baseline: what every browser has
-			return 3
-		case strings.HasPrefix(offered, "42"):
-			return 2
-		}
-		return 1
+		return 0
 	}
+}
+
+// profileScore is 1 to 4; own is the source's profile_idc in hexadecimal digits.
+func profileScore(own, offered string) int {
+	offered = strings.ToLower(offered)
+	switch {
+	case own != "" && strings.HasPrefix(offered, own):
+		return 4
+	case strings.HasPrefix(offered, "42e0"): // Constrained Baseline: what every browser has
+		return 3
+	case strings.HasPrefix(offered, "42"):
+		return 2
+	}
+	return 1
 }
 
 func audioScore(codec media.Codec) func(*Codec) int {

@@ -16,6 +16,7 @@ const (
 	MaxSize     = 64 << 10 // bytes
 	maxSections = 16
 	maxFormats  = 128
+	maxMid      = 128 // bytes; some libraries use UUIDs
 )
 
 // ErrInvalid marks an offer that cannot be read; the wrapped text says what is wrong.
@@ -27,7 +28,7 @@ type Offer struct {
 	Fingerprint string // "sha-256 AB:CD:..."; hash name in lower case, digits in upper case
 	Setup       string // actpass, active or passive
 	Sections    []Section
-	bundle      map[string]bool
+	groups      map[string]int // of the BUNDLE groups, by mid: 1 is the first; 0: the section has a transport of its own
 }
 
 // Section is one media description.
@@ -35,9 +36,10 @@ type Section struct {
 	Kind       string // audio, video, application
 	Mid        string
 	Direction  string
-	Closed     bool // port 0
+	Closed     bool // rejected by the player: port 0, and not because it is bundled
 	Codecs     []Codec
 	Extensions map[string]uint8 // RTP header extension URI -> id
+	bundleOnly bool             // port 0 means that the section has the transport of its group (RFC 8843, 6)
 	protocol   string
 	formats    []string
 }
@@ -60,7 +62,7 @@ func ParseOffer(text string) (*Offer, error) {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are read", ErrInvalid, len(text), MaxSize)
 	}
 	var d pion.SessionDescription
-	if err := d.UnmarshalString(text); err != nil {
+	if err := d.UnmarshalString(trimmed(text)); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	if len(d.MediaDescriptions) == 0 || len(d.MediaDescriptions) > maxSections {
@@ -71,18 +73,14 @@ func ParseOffer(text string) (*Offer, error) {
 			maxSections,
 		)
 	}
-	o := &Offer{bundle: map[string]bool{}}
-	if group, ok := d.Attribute("group"); ok {
-		if mids, ok := strings.CutPrefix(group, "BUNDLE"); ok {
-			for _, mid := range strings.Fields(mids) {
-				o.bundle[mid] = true
-			}
-		}
-	}
+	o := &Offer{groups: bundleGroups(d.Attributes)}
 	for i, m := range d.MediaDescriptions {
 		s, err := parseSection(m, i)
 		if err != nil {
 			return nil, err
+		}
+		if s.bundleOnly && o.groups[s.Mid] > 0 {
+			s.Closed = false
 		}
 		o.Sections = append(o.Sections, s)
 		o.transport(&d, m)
@@ -99,6 +97,31 @@ func ParseOffer(text string) (*Offer, error) {
 		)
 	}
 	return o, nil
+}
+
+// trimmed takes off what comes of copying: blank lines and a byte order mark in front, blank lines behind, and the line
+// end that is missing then.
+func trimmed(text string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), "\ufeff")) + "\r\n"
+}
+
+// bundleGroups returns the number of the BUNDLE group of each mid. A session may have several groups, and groups of
+// other semantics, such as LS, in any order (RFC 5888, 5; RFC 8843, 7.1).
+func bundleGroups(attributes []pion.Attribute) map[string]int {
+	groups, n := map[string]int{}, 0
+	for _, a := range attributes {
+		mids := strings.Fields(a.Value)
+		if a.Key != "group" || len(mids) == 0 || mids[0] != "BUNDLE" {
+			continue
+		}
+		n++
+		for _, mid := range mids[1:] {
+			if groups[mid] == 0 {
+				groups[mid] = n
+			}
+		}
+	}
+	return groups
 }
 
 // transport takes the transport attributes from the section, or the session, that has them first: all sections are
@@ -159,9 +182,12 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 			s.Codecs = append(s.Codecs, Codec{PayloadType: uint8(pt), Params: map[string]string{}})
 		}
 	}
+	var all Codec // what is said of every format
 	for _, a := range m.Attributes {
 		pt, rest, _ := strings.Cut(a.Value, " ")
 		switch a.Key {
+		case "bundle-only":
+			s.bundleOnly = true
 		case "mid":
 			s.Mid = a.Value
 		case "sendrecv", "sendonly", "recvonly", "inactive":
@@ -175,12 +201,10 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 				s.Codecs[i].setParams(rest)
 			}
 		case "rtcp-fb":
-			for i := range s.Codecs {
-				if own, ok := byType[pt]; pt == "*" || ok && own == i {
-					s.Codecs[i].NACK = s.Codecs[i].NACK || rest == "nack"
-					s.Codecs[i].REMB = s.Codecs[i].REMB || rest == "goog-remb"
-					s.Codecs[i].TransportCC = s.Codecs[i].TransportCC || rest == "transport-cc"
-				}
+			if i, ok := byType[pt]; ok {
+				s.Codecs[i].addFeedback(rest)
+			} else if pt == "*" {
+				all.addFeedback(rest)
 			}
 		case "extmap":
 			id, _, _ := strings.Cut(pt, "/")
@@ -190,10 +214,26 @@ func parseSection(m *pion.MediaDescription, index int) (Section, error) {
 			}
 		}
 	}
-	if len(s.Mid) > 16 {
-		return s, fmt.Errorf("%w: a=mid of media section %d is longer than 16 characters", ErrInvalid, index)
+	for i := range s.Codecs {
+		c := &s.Codecs[i]
+		c.NACK, c.REMB, c.TransportCC = c.NACK || all.NACK, c.REMB || all.REMB, c.TransportCC || all.TransportCC
+	}
+	if len(s.Mid) > maxMid {
+		return s, fmt.Errorf("%w: a=mid of media section %d is longer than %d bytes", ErrInvalid, index, maxMid)
 	}
 	return s, nil
+}
+
+// addFeedback reads what follows the format of an a=rtcp-fb line (RFC 4585, 4.2).
+func (c *Codec) addFeedback(v string) {
+	switch v {
+	case "nack":
+		c.NACK = true
+	case "goog-remb":
+		c.REMB = true
+	case "transport-cc":
+		c.TransportCC = true
+	}
 }
 
 // setMap reads "H264/90000" or "opus/48000/2".

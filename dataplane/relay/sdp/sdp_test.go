@@ -233,7 +233,7 @@ func TestOffersThatAreRefused(t *testing.T) {
 		"no ufrag":       strings.ReplaceAll(safariOffer, "a=ice-ufrag", "a=x"),
 		"no fingerprint": strings.ReplaceAll(safariOffer, "a=fingerprint", "a=x"),
 		"passive":        strings.ReplaceAll(safariOffer, "actpass", "passive"),
-		"long mid":       strings.ReplaceAll(safariOffer, "a=mid:0", "a=mid:"+strings.Repeat("0", 17)),
+		"long mid":       strings.ReplaceAll(safariOffer, "a=mid:0", "a=mid:"+strings.Repeat("0", maxMid+1)),
 	} {
 		if o, err := ParseOffer(offer); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s: %+v, %v", name, o, err)

@@ -63,14 +63,14 @@ func Options(w http.ResponseWriter, methods string) {
 }
 
 // Patch judges a PATCH of a session (section 4.3; RFC 8840). Candidates of the player are not needed by a lite agent
-// and are accepted unread; an ICE restart is not supported.
+// and are accepted unread, with the ETag of the session or without: many libraries send none. An ICE restart is not
+// supported.
 func Patch(req *http.Request, body []byte, etag, playerUfrag string) *Refusal {
 	if MediaType(req) != ContentFragment {
 		return Refuse(http.StatusUnsupportedMediaType, "NotAFragment", "send Content-Type: %s", ContentFragment)
 	}
 	switch match := req.Header.Get("If-Match"); {
 	case match == "":
-		return Refuse(http.StatusPreconditionRequired, "ETagMissing", "send If-Match with the ETag of the session")
 	case match == "*":
 		return Refuse(
 			http.StatusUnprocessableEntity,

@@ -70,8 +70,9 @@ func (m *Muxer) track(k media.Kind) *media.Track {
 	return m.audio
 }
 
-// prepare makes the preamble of the tracks in force. Its time stamps are those of the frame that comes next, so that
-// players which take the first time stamp for the beginning begin there.
+// prepare makes the preamble of the tracks in force. The time stamps of sequence headers are those of the frame that
+// comes next, so that players which take the first time stamp for the beginning begin there. That of metadata is 0:
+// libavformat takes a script tag with any other for a track of subtitles.
 func (m *Muxer) prepare(dts time.Duration) error {
 	if m.preamble != nil {
 		return nil
@@ -83,7 +84,7 @@ func (m *Muxer) prepare(dts time.Duration) error {
 	if m.audio != nil {
 		p.FLV[4] |= 4
 	}
-	script, err := m.metadata(dts)
+	script, err := m.metadata()
 	if err != nil {
 		return err
 	}
@@ -109,7 +110,7 @@ func (m *Muxer) prepare(dts time.Duration) error {
 }
 
 // metadata is the onMetaData script tag (FLV 10.1, E.5; Enhanced RTMP v2, "Metadata").
-func (m *Muxer) metadata(dts time.Duration) (*Tag, error) {
+func (m *Muxer) metadata() (*Tag, error) {
 	o := amf0.ECMAArray{}
 	add := func(key string, v any) { o = append(o, amf0.ObjectEntry{Key: key, Value: v}) }
 	if v := m.video; v != nil {
@@ -134,7 +135,7 @@ func (m *Muxer) metadata(dts time.Duration) (*Tag, error) {
 	if err != nil {
 		return nil, err
 	}
-	return build(TypeScript, dts, len(body), func(b []byte) { copy(b, body) })
+	return build(TypeScript, 0, len(body), func(b []byte) { copy(b, body) })
 }
 
 func videoCodecID(c media.Codec) float64 {

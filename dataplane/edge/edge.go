@@ -70,6 +70,8 @@ type Edge struct {
 	domains *domains
 	hearers *hearers
 
+	compressors sync.Pool // of *gzip.Writer: one holds some 800 KiB
+
 	mu      sync.Mutex
 	viewers map[*viewer]struct{}
 	closing bool

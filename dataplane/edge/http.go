@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 
+	"github.com/millrace/millrace/dataplane/cors"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -22,7 +23,8 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
-	cors(w.Header())
+	policy().Write(w.Header(), req)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	a := newAsk(req)
 	path := a.path
 	switch {
@@ -90,12 +92,7 @@ func newAsk(req *http.Request) *ask {
 	return a
 }
 
-// cors lets pages of any site play; who may watch is decided by signature and access lists, never by cookies.
-func cors(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Access-Control-Allow-Methods", methods)
-	h.Set("Access-Control-Allow-Headers", "Range, Content-Type")
-	h.Set("Access-Control-Expose-Headers", "Content-Length, Retry-After")
-	h.Set("Access-Control-Max-Age", "86400")
+// policy is what pages may do.
+func policy() cors.Policy {
+	return cors.Policy{Methods: methods, Headers: "Range, Content-Type", Expose: "Content-Length, Retry-After"}
 }

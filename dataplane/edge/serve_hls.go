@@ -222,15 +222,37 @@ func (e *Edge) playlist(w http.ResponseWriter, req *http.Request, text []byte, a
 	if req.Method == http.MethodHead {
 		return
 	}
-	if !strings.Contains(req.Header.Get("Accept-Encoding"), "gzip") {
+	if !takesGzip(req.Header.Values("Accept-Encoding")) {
 		h.Set("Content-Length", strconv.Itoa(len(text)))
 		_, _ = w.Write(text) //nolint:gosec // a playlist with a type of its own; the player may be gone
 		return
 	}
 	h.Set("Content-Encoding", "gzip")
-	z := gzip.NewWriter(w)
+	z, ok := e.compressors.Get().(*gzip.Writer)
+	if !ok {
+		z = gzip.NewWriter(nil)
+	}
+	z.Reset(w)
 	_, _ = z.Write(text)
 	_ = z.Close()
+	e.compressors.Put(z)
+}
+
+// takesGzip reads Accept-Encoding (RFC 9110, 12.5.3): a weight of 0 means that a coding is not acceptable.
+func takesGzip(values []string) bool {
+	gzip, other := "", ""
+	for coding := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		name, weight, _ := strings.Cut(strings.ReplaceAll(coding, " ", ""), ";")
+		switch strings.ToLower(name) {
+		case "gzip", "x-gzip":
+			gzip = cmp.Or(weight, "q=1")
+		case "*":
+			other = cmp.Or(weight, "q=1")
+		}
+	}
+	_, digits, _ := strings.Cut(strings.ToLower(cmp.Or(gzip, other)), "q=")
+	q, err := strconv.ParseFloat(digits, 64)
+	return err == nil && q > 0
 }
 
 // tokenTime is how long what a multivariant playlist names can be asked for, at least.

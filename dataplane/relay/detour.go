@@ -23,7 +23,7 @@ const (
 // hide the client's address from access lists. The server is to close its connections after each answer.
 func Detour(until time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		cors(w.Header())
+		policy().Write(w.Header(), req)
 		if req.Method == http.MethodOptions {
 			signal.Options(w, endpointMethods) // browsers follow no redirect there
 			return

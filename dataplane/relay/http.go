@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/cors"
 	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -18,7 +19,7 @@ const (
 
 // ServeHTTP is the signalling of RTS play domains. What is not for the relay is 404.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	cors(w.Header())
+	policy().Write(w.Header(), req)
 	trace := token(9)
 	host := plan.Hostname(req.Host)
 	d := r.opt.Plan.Load().Play(host)
@@ -193,16 +194,13 @@ func (r *Relay) serveStop(w http.ResponseWriter, req *http.Request, host, trace 
 	signal.LEB{}.Stopped(w)
 }
 
-// cors lets pages of any site play; who may watch is decided by signature and access lists, never by cookies.
-func cors(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, PATCH, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Content-Type, Authorization, If-Match")
-	h.Set(
-		"Access-Control-Expose-Headers",
-		"Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice",
-	)
-	h.Set("Access-Control-Max-Age", "86400")
+// policy is what pages may do.
+func policy() cors.Policy {
+	return cors.Policy{
+		Methods: "GET, HEAD, POST, DELETE, PATCH, OPTIONS",
+		Headers: "Content-Type, Authorization, If-Match",
+		Expose:  "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice",
+	}
 }
 
 // addresses returns the client's address and the one of ours that it used.

@@ -204,20 +204,6 @@ func TestFeedbackFloodIsBounded(t *testing.T) {
 	}
 }
 
-func TestBudget(t *testing.T) {
-	var b budget
-	now := time.Unix(1, 0)
-	if !b.take(asksAtOnce, now) || b.take(1, now) {
-		t.Error("not asksAtOnce at once")
-	}
-	if now = now.Add(time.Second / 2); !b.take(asksPerSecond/2, now) || b.take(1, now) {
-		t.Error("not asksPerSecond")
-	}
-	if now = now.Add(time.Hour); !b.take(asksAtOnce, now) || b.take(1, now) {
-		t.Error("a pause gives more than asksAtOnce")
-	}
-}
-
 // A Plan that comes while a player joins is not overlooked.
 func TestPlanThatComesDuringAJoin(t *testing.T) {
 	s := newStack(t, nil)

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
+	"github.com/millrace/millrace/dataplane/relay/feedback"
 	"github.com/millrace/millrace/dataplane/relay/ice"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
 	"github.com/millrace/millrace/internal/contract/plan"
@@ -52,12 +53,12 @@ type session struct {
 	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
 	dtls     *dtlsTransport
 	inbound  *inbound
-	pressure pressure // what the reports say about the network
-	arrivals arrivals // what those of transport-wide feedback say
-	asked    budget   // what the player may ask for: packets again, key frames
-	silence  *silence // nil: the stream has audio, or there was enough
-	goodbye  []byte   // sealed comeAgain; nil: none is kept
-	slot     int64    // of the file of farewells, when goodbye is kept
+	pressure feedback.Pressure // what the reports say about the network
+	arrivals feedback.Arrivals // what those of transport-wide feedback say
+	asked    feedback.Budget   // what the player may ask for: packets again, key frames
+	silence  *silence          // nil: the stream has audio, or there was enough
+	goodbye  []byte            // sealed comeAgain; nil: none is kept
+	slot     int64             // of the file of farewells, when goodbye is kept
 	closed   bool
 }
 

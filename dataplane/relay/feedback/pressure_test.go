@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"testing"
@@ -10,7 +10,7 @@ import (
 // took is a step and how many seconds after the first report it came.
 type took struct {
 	at    int
-	do    step
+	do    Step
 	cause fanout.Cause
 }
 
@@ -18,84 +18,84 @@ func TestPressure(t *testing.T) {
 	const seconds = 40
 	between := func(i, from, to int) bool { return i >= from && i < to }
 	for name, c := range map[string]struct {
-		report func(p *pressure, now time.Time, i int) (step, fanout.Cause)
+		report func(p *Pressure, now time.Time, i int) (Step, fanout.Cause)
 		want   []took
 	}{
 		"enough": {
-			func(p *pressure, now time.Time, _ int) (step, fanout.Cause) { return p.estimate(now, 3, 2) }, nil,
+			func(p *Pressure, now time.Time, _ int) (Step, fanout.Cause) { return p.Estimate(now, 3, 2) }, nil,
 		},
 		"nothing is known of the stream": {
-			func(p *pressure, now time.Time, _ int) (step, fanout.Cause) { return p.estimate(now, 1, 0) }, nil,
+			func(p *Pressure, now time.Time, _ int) (Step, fanout.Cause) { return p.Estimate(now, 1, 0) }, nil,
 		},
 		"a low estimate at the beginning": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if i < 5 {
-					return p.estimate(now, 0.3, 2)
+					return p.Estimate(now, 0.3, 2)
 				}
-				return p.estimate(now, 3, 2)
+				return p.Estimate(now, 3, 2)
 			}, nil,
 		},
 		"one low estimate": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if i == 10 {
-					return p.estimate(now, 0.3, 2)
+					return p.Estimate(now, 0.3, 2)
 				}
-				return p.estimate(now, 3, 2)
+				return p.Estimate(now, 3, 2)
 			}, nil,
 		},
 		"too little for a while": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if between(i, 10, 20) {
-					return p.estimate(now, 1.4, 2)
+					return p.Estimate(now, 1.4, 2)
 				}
-				return p.estimate(now, 3, 2)
-			}, []took{{11, stepThin, fanout.CauseBandwidth}, {22, stepFull, 0}},
+				return p.Estimate(now, 3, 2)
+			}, []took{{11, StepThin, fanout.CauseBandwidth}, {22, StepFull, 0}},
 		},
 		"far too little": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if between(i, 10, 20) {
-					return p.estimate(now, 0.5, 2)
+					return p.Estimate(now, 0.5, 2)
 				}
-				return p.estimate(now, 3, 2)
-			}, []took{{11, stepThin, fanout.CauseBandwidth}, {12, stepSkip, fanout.CauseBandwidth},
-				{16, stepSkip, fanout.CauseBandwidth}, {22, stepFull, 0}},
+				return p.Estimate(now, 3, 2)
+			}, []took{{11, StepThin, fanout.CauseBandwidth}, {12, StepSkip, fanout.CauseBandwidth},
+				{16, StepSkip, fanout.CauseBandwidth}, {22, StepFull, 0}},
 		},
 		"between two thresholds nothing changes": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if between(i, 10, 13) {
-					return p.estimate(now, 1.4, 2)
+					return p.Estimate(now, 1.4, 2)
 				}
-				return p.estimate(now, 1.7, 2)
-			}, []took{{11, stepThin, fanout.CauseBandwidth}},
+				return p.Estimate(now, 1.7, 2)
+			}, []took{{11, StepThin, fanout.CauseBandwidth}},
 		},
 		"loss makes nobody wait for a key frame": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if between(i, 10, 30) {
-					return p.loss(now, 0.5)
+					return p.Loss(now, 0.5)
 				}
-				return p.loss(now, 0)
-			}, []took{{11, stepThin, fanout.CauseLoss}, {32, stepFull, 0}},
+				return p.Loss(now, 0)
+			}, []took{{11, StepThin, fanout.CauseLoss}, {32, StepFull, 0}},
 		},
 		"a queue": {
-			func(p *pressure, now time.Time, i int) (step, fanout.Cause) {
+			func(p *Pressure, now time.Time, i int) (Step, fanout.Cause) {
 				if between(i, 10, 20) {
-					return p.roundTrip(now, 440*time.Millisecond)
+					return p.RoundTrip(now, 440*time.Millisecond)
 				}
-				return p.roundTrip(now, 40*time.Millisecond)
-			}, []took{{11, stepThin, fanout.CauseDelay}, {22, stepFull, 0}},
+				return p.RoundTrip(now, 40*time.Millisecond)
+			}, []took{{11, StepThin, fanout.CauseDelay}, {22, StepFull, 0}},
 		},
 		"a far player": {
-			func(p *pressure, now time.Time, _ int) (step, fanout.Cause) {
-				return p.roundTrip(now, 800*time.Millisecond)
+			func(p *Pressure, now time.Time, _ int) (Step, fanout.Cause) {
+				return p.RoundTrip(now, 800*time.Millisecond)
 			}, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var p pressure
+			var p Pressure
 			var got []took
 			began := time.Unix(1_700_000_000, 0)
 			for i := range seconds {
-				if do, cause := c.report(&p, began.Add(time.Duration(i)*time.Second), i); do != stepNone {
+				if do, cause := c.report(&p, began.Add(time.Duration(i)*time.Second), i); do != StepNone {
 					got = append(got, took{i, do, cause})
 				}
 			}
@@ -113,24 +113,24 @@ func TestPressure(t *testing.T) {
 
 // A cause of which nothing is heard any more holds nobody down.
 func TestPressureForgets(t *testing.T) {
-	var p pressure
+	var p Pressure
 	began := time.Unix(1_700_000_000, 0)
-	var last step
+	var last Step
 	for i := range 60 {
 		now := began.Add(time.Duration(i) * time.Second)
 		if i < 12 {
-			if do, _ := p.estimate(now, 1.2, 2); do != stepNone {
+			if do, _ := p.Estimate(now, 1.2, 2); do != StepNone {
 				last = do
 			}
 		}
-		if do, _ := p.loss(now, 0); do != stepNone {
+		if do, _ := p.Loss(now, 0); do != StepNone {
 			last = do
 		}
-		if i == 12 && last != stepThin {
+		if i == 12 && last != StepThin {
 			t.Fatalf("step %d", last)
 		}
 	}
-	if last != stepFull {
+	if last != StepFull {
 		t.Errorf("step %d", last)
 	}
 }
@@ -149,7 +149,7 @@ func TestRoundTrip(t *testing.T) {
 		{middle, 1, 0, false},           // a report from the future
 		{middle - 100<<16, 0, 0, false}, // a clock that was set
 	} {
-		if got, ok := roundTrip(now, c.lastSR, c.delay); got != c.want || ok != c.ok {
+		if got, ok := RoundTrip(now, c.lastSR, c.delay); got != c.want || ok != c.ok {
 			t.Errorf("%d %d: %v %v, want %v %v", c.lastSR, c.delay, got, ok, c.want, c.ok)
 		}
 	}

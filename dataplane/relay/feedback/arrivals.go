@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"encoding/binary"
@@ -11,10 +11,10 @@ import (
 // interval.
 const maxStatuses = 2048
 
-// walkTransportCC calls f for each packet that a transport-wide feedback tells of
+// WalkTransportCC calls f for each packet that a transport-wide feedback tells of
 // (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1): whether it has arrived, and when by the player's clock, in
 // ticks modulo 2^32. The body begins behind the header of the RTCP packet. What is malformed ends the walk.
-func walkTransportCC(body []byte, f func(seq uint16, arrived bool, at uint32)) {
+func WalkTransportCC(body []byte, f func(seq uint16, arrived bool, at uint32)) {
 	const fixed = 16 // SSRCs, base sequence number, count, reference time and number of the feedback
 	if len(body) < fixed {
 		return
@@ -90,8 +90,8 @@ func symbol(chunk uint16, i int) uint16 {
 	return chunk >> (12 - 2*i) & 3
 }
 
-// arrivals makes of transport-wide feedback how long packets wait on the way, and how many are lost.
-type arrivals struct {
+// Arrivals makes of transport-wide feedback how long packets wait on the way, and how many are lost.
+type Arrivals struct {
 	known bool
 	// the shortest way, by two clocks that differ, in ticks modulo 2^32; rises slowly, for clocks drift apart
 	base  uint32
@@ -105,8 +105,8 @@ type arrivals struct {
 // arrivalPeriod is over how long arrivals are looked at together.
 const arrivalPeriod = time.Second
 
-// take adds one packet, and how long it was on its way if that is known.
-func (a *arrivals) take(arrived bool, way uint32, known bool) {
+// Take adds one packet, and how long it was on its way if that is known.
+func (a *Arrivals) Take(arrived bool, way uint32, known bool) {
 	if !arrived {
 		a.lost++
 		return
@@ -123,8 +123,8 @@ func (a *arrivals) take(arrived bool, way uint32, known bool) {
 	}
 }
 
-// end returns the waiting time and the fraction of packets lost of a period that is over.
-func (a *arrivals) end(now time.Time) (queue time.Duration, lost float64, ok bool) {
+// End returns the waiting time and the fraction of packets lost of a period that is over.
+func (a *Arrivals) End(now time.Time) (queue time.Duration, lost float64, ok bool) {
 	switch {
 	case a.since.IsZero():
 		a.begin(now)
@@ -138,21 +138,4 @@ func (a *arrivals) end(now time.Time) (queue time.Duration, lost float64, ok boo
 	return queue, lost, true
 }
 
-func (a *arrivals) begin(now time.Time) { *a = arrivals{known: a.known, base: a.base, since: now} }
-
-// arrived takes in a transport-wide feedback.
-func (s *session) arrived(v *fanout.Viewer, body []byte, now time.Time) {
-	walkTransportCC(body, func(seq uint16, arrived bool, at uint32) {
-		sent, known := v.SentAt(seq)
-		s.arrivals.take(arrived, at-sent, known)
-	})
-	queue, lost, ok := s.arrivals.end(now)
-	if !ok {
-		return
-	}
-	s.relay.metrics.queue.Observe(queue.Seconds())
-	do, cause := s.pressure.delay(now, queue)
-	s.follow(v, do, cause)
-	do, cause = s.pressure.loss(now, lost)
-	s.follow(v, do, cause)
-}
+func (a *Arrivals) begin(now time.Time) { *a = Arrivals{known: a.known, base: a.base, since: now} }

@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"time"
@@ -50,8 +50,8 @@ type reported struct {
 	at     time.Time // of the last report
 }
 
-// pressure weighs the reports of one player.
-type pressure struct {
+// Pressure weighs the reports of one player.
+type Pressure struct {
 	first  time.Time // report
 	causes [3]reported
 	base   time.Duration // the shortest round-trip time; rises slowly
@@ -60,52 +60,52 @@ type pressure struct {
 	skip   time.Time // when a key frame was waited for last
 }
 
-// step is what follows of a report.
-type step uint8
+// Step is what follows of a report.
+type Step uint8
 
 const (
-	stepNone step = iota
-	stepThin
-	stepFull
-	stepSkip
+	StepNone Step = iota
+	StepThin
+	StepFull
+	StepSkip
 )
 
-// estimate takes in the bandwidth that the player estimates for what it gets (REMB), against what the stream needs, in
+// Estimate takes in the bandwidth that the player estimates for what it gets (REMB), against what the stream needs, in
 // any one unit.
-func (p *pressure) estimate(now time.Time, has, needs float64) (step, fanout.Cause) {
+func (p *Pressure) Estimate(now time.Time, has, needs float64) (Step, fanout.Cause) {
 	if has <= 0 || needs <= 0 {
-		return stepNone, 0
+		return StepNone, 0
 	}
 	return p.report(now, fanout.CauseBandwidth, needs/has, 1/0.9, 1/0.75, 1/0.5)
 }
 
-// loss takes in the fraction of packets that were lost. That alone makes nobody wait for key frames: repeats fill what
+// Loss takes in the fraction of packets that were lost. That alone makes nobody wait for key frames: repeats fill what
 // is missing.
-func (p *pressure) loss(now time.Time, fraction float64) (step, fanout.Cause) {
+func (p *Pressure) Loss(now time.Time, fraction float64) (Step, fanout.Cause) {
 	return p.report(now, fanout.CauseLoss, fraction, 0.05, 0.1, 2)
 }
 
-// roundTrip takes in a round-trip time. What it is more than the shortest is a queue somewhere.
-func (p *pressure) roundTrip(now time.Time, rtt time.Duration) (step, fanout.Cause) {
+// RoundTrip takes in a round-trip time. What it is more than the shortest is a queue somewhere.
+func (p *Pressure) RoundTrip(now time.Time, rtt time.Duration) (Step, fanout.Cause) {
 	if p.base == 0 || rtt < p.base {
 		p.base = rtt
 	} else {
 		p.base += min(time.Millisecond, rtt-p.base) // another network may be a longer way
 	}
-	return p.delay(now, rtt-p.base)
+	return p.Delay(now, rtt-p.base)
 }
 
-// delay takes in for how long packets wait on the way.
-func (p *pressure) delay(now time.Time, queue time.Duration) (step, fanout.Cause) {
+// Delay takes in for how long packets wait on the way.
+func (p *Pressure) Delay(now time.Time, queue time.Duration) (Step, fanout.Cause) {
 	return p.report(now, fanout.CauseDelay, queue.Seconds(), 0.15, 0.3, 1)
 }
 
-func (p *pressure) report(now time.Time, cause fanout.Cause, value, low, high, highest float64) (step, fanout.Cause) {
+func (p *Pressure) report(now time.Time, cause fanout.Cause, value, low, high, highest float64) (Step, fanout.Cause) {
 	if p.first.IsZero() {
 		p.first, p.well = now, now
 	}
 	if now.Sub(p.first) < pressureFrom {
-		return stepNone, 0
+		return StepNone, 0
 	}
 	r := &p.causes[cause]
 	was := r.strain
@@ -120,7 +120,7 @@ func (p *pressure) report(now time.Time, cause fanout.Cause, value, low, high, h
 }
 
 // decide takes the worst of all causes.
-func (p *pressure) decide(now time.Time) (step, fanout.Cause) {
+func (p *Pressure) decide(now time.Time) (Step, fanout.Cause) {
 	easy := true
 	for i := range p.causes {
 		r, cause := &p.causes[i], fanout.Cause(i)
@@ -131,32 +131,15 @@ func (p *pressure) decide(now time.Time) (step, fanout.Cause) {
 		switch {
 		case !p.thin && now.Sub(r.since) >= pressureAfter:
 			p.thin = true
-			return stepThin, cause
+			return StepThin, cause
 		case p.thin && r.strain == bad && now.Sub(r.bad) >= skipAfter && now.Sub(p.skip) >= skipPause:
 			p.skip = now
-			return stepSkip, cause
+			return StepSkip, cause
 		}
 	}
 	if easy && p.thin && now.Sub(p.well) >= reliefAfter {
 		p.thin = false
-		return stepFull, 0
+		return StepFull, 0
 	}
-	return stepNone, 0
-}
-
-// follow does what a report asks for.
-func (s *session) follow(v *fanout.Viewer, do step, cause fanout.Cause) {
-	switch do {
-	case stepThin:
-		v.Thin(cause)
-	case stepFull:
-		v.Full()
-	case stepSkip:
-		v.Skip(cause)
-	case stepNone:
-		return
-	}
-	if do != stepFull {
-		s.relay.metrics.less.WithLabelValues(cause.String()).Inc()
-	}
+	return StepNone, 0
 }

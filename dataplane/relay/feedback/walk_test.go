@@ -1,4 +1,4 @@
-package relay
+package feedback
 
 import (
 	"reflect"
@@ -16,7 +16,7 @@ func marshal(t testing.TB, packets ...rtcp.Packet) []byte {
 	return b
 }
 
-func TestWalkRTCP(t *testing.T) {
+func TestWalk(t *testing.T) {
 	b := marshal(
 		t,
 		&rtcp.ReceiverReport{
@@ -42,21 +42,21 @@ func TestWalkRTCP(t *testing.T) {
 		&rtcp.FullIntraRequest{SenderSSRC: 1, MediaSSRC: 7, FIR: []rtcp.FIREntry{{SSRC: 7}}},
 		&rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 1, Bitrate: 1e6, SSRCs: []uint32{7}},
 	)
-	want := []feedback{
-		{report: true, ssrc: 7, lost: 25, lastSR: 9, delay: 4}, {report: true, ssrc: 8},
-		{nack: true, ssrc: 7, pid: 65535, blp: 3}, {nack: true, ssrc: 7, pid: 5},
-		{transport: []byte{0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0}},
-		{keyFrame: true, ssrc: 7}, {keyFrame: true, ssrc: 7}, {bandwidth: 1e6},
+	want := []Item{
+		{Report: true, SSRC: 7, Lost: 25, LastSR: 9, Delay: 4}, {Report: true, SSRC: 8},
+		{NACK: true, SSRC: 7, PID: 65535, BLP: 3}, {NACK: true, SSRC: 7, PID: 5},
+		{Transport: []byte{0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0}},
+		{KeyFrame: true, SSRC: 7}, {KeyFrame: true, SSRC: 7}, {Bandwidth: 1e6},
 	}
-	var got []feedback
-	walkRTCP(b, func(f feedback) { got = append(got, f) })
+	var got []Item
+	Walk(b, func(f Item) { got = append(got, f) })
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
 
 // Whatever a player sends: no panic, and no more than its bytes can hold.
-func FuzzWalkRTCP(f *testing.F) {
+func FuzzWalk(f *testing.F) {
 	f.Add(
 		marshal(
 			f,
@@ -69,7 +69,7 @@ func FuzzWalkRTCP(f *testing.F) {
 	f.Add([]byte{0x81, 205, 0, 0, 0x81, 206, 255, 255})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n := 0
-		walkRTCP(b, func(feedback) { n++ })
+		Walk(b, func(Item) { n++ })
 		if n > len(b)/4 {
 			t.Fatalf("%d things in %d bytes", n, len(b))
 		}

@@ -20,8 +20,8 @@ type Pinned struct {
 	// Inputs names what Template was made from; empty: there is none yet.
 	Inputs   string
 	Template *corev1.PodTemplateSpec
-	// Farewell: the pods that are there run what is beside a relay, by the same image.
-	Farewell bool
+	// Standby reports whether the pods that are there run `millrace farewell` beside a relay, from the same image.
+	Standby bool
 }
 
 // Inputs names all of the class that the pod template follows from: another value means other pods. How many there are,
@@ -53,7 +53,7 @@ func Pin(p *Pool, live *appsv1.Deployment) Pinned {
 		return Pinned{Inputs: Inputs(p)}
 	}
 	pinned := pin(p, live)
-	pinned.Farewell = slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool {
+	pinned.Standby = slices.ContainsFunc(live.Spec.Template.Spec.Containers, func(c corev1.Container) bool {
 		return c.Name == contract.CommandFarewell && c.Image == p.Image
 	})
 	return pinned

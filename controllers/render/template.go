@@ -70,25 +70,25 @@ func apart(p *Pool) *corev1.Affinity {
 
 // annotations tell kubectl which container is meant where there are several.
 func annotations(p *Pool) map[string]string {
-	if !hasFarewell(p) {
+	if !hasStandby(p) {
 		return nil
 	}
 	return map[string]string{"kubectl.kubernetes.io/default-container": contract.Name}
 }
 
-// hasFarewell reports whether the image is known to know it.
-func hasFarewell(p *Pool) bool { return p.Role == contract.Relay && (!p.Kept || p.Pinned.Farewell) }
+// hasStandby reports whether a pool's pods have the second container: relays whose image is known to have the command.
+func hasStandby(p *Pool) bool { return p.Role == contract.Relay && (!p.Kept || p.Pinned.Standby) }
 
 func containers(p *Pool) []corev1.Container {
-	if !hasFarewell(p) {
+	if !hasStandby(p) {
 		return []corev1.Container{container(p)}
 	}
-	return []corev1.Container{container(p), farewell(p)}
+	return []corev1.Container{container(p), standby(p)}
 }
 
-// farewell is what tells a relay's viewers to come again when all of its own container was killed. It waits for that,
-// and has nothing else to do.
-func farewell(p *Pool) corev1.Container {
+// standby returns the container that runs `millrace farewell`: it sends a relay's viewers to other relays when all of
+// the relay's own container was killed.
+func standby(p *Pool) corev1.Container {
 	args := []string{contract.CommandFarewell, contract.Flag(contract.FlagClass, p.Class)}
 	for _, l := range p.Listeners() {
 		if l.Name == contract.NameHTTP || l.Name == contract.NameHTTPS {

@@ -16,8 +16,8 @@ var (
 	errLeft    = errors.New("the player left")
 )
 
-// farewell is how long the last words may take.
-const farewell = time.Second
+// endTimeout bounds the time for writing the end of a connection: what its protocol sends last.
+const endTimeout = time.Second
 
 // outlet writes shared memory to a connection: vectored where the kernel takes it, joined into one record where TLS
 // does not. A write has no deadline of its own, since a timer for each would cost as much as all else around the system
@@ -28,7 +28,7 @@ type outlet struct {
 	rest    net.Buffers // what WriteTo moves through
 	secure  bool
 
-	partial bool // a write ended in the middle: last words would be taken for media
+	partial bool // a write ended in the middle: an end would be taken for media
 	aborted atomic.Bool
 	writes  atomic.Uint64 // begun and ended ones: odd while one waits
 	watch   stallWatch
@@ -76,14 +76,14 @@ func (o *outlet) write() error {
 // abort ends a waiting write soon, and lets no further one begin.
 func (o *outlet) abort() {
 	o.aborted.Store(true)
-	_ = o.conn.SetWriteDeadline(time.Now().Add(farewell))
+	_ = o.conn.SetWriteDeadline(time.Now().Add(endTimeout))
 }
 
-// last writes last words, within farewell.
-func (o *outlet) last(b []byte) {
+// writeEnd writes what a protocol sends last, within endTimeout. It ignores errors: the player may be gone.
+func (o *outlet) writeEnd(b []byte) {
 	if o.partial {
 		return
 	}
-	_ = o.conn.SetWriteDeadline(time.Now().Add(farewell))
-	_, _ = o.conn.Write(b) // whoever is gone does not hear it
+	_ = o.conn.SetWriteDeadline(time.Now().Add(endTimeout))
+	_, _ = o.conn.Write(b)
 }

@@ -61,14 +61,14 @@ func or[T int | time.Duration](v, otherwise T) T {
 
 // Edge serves viewers. It is made by New and safe for concurrent use.
 type Edge struct {
-	opt     Options
-	log     logr.Logger
-	metrics *metrics
-	missing *hub.Missing
-	feeds   *feeds
-	hls     *hls.Muxers
-	domains *domains
-	hearers *hearers
+	opt        Options
+	log        logr.Logger
+	metrics    *metrics
+	missing    *hub.Missing
+	feeds      *feeds
+	hls        *hls.Muxers
+	domains    *domains
+	hlsViewers *hlsViewers
 
 	compressors sync.Pool // of *gzip.Writer: one holds some 800 KiB
 
@@ -95,7 +95,7 @@ func New(opt Options) (*Edge, error) {
 			opt.MaxBacklog,
 			opt.FeedLinger,
 			opt.Log,
-		), domains: newDomains(opt.MaxEgressMbps), hearers: newHearers(),
+		), domains: newDomains(opt.MaxEgressMbps), hlsViewers: newHLSViewers(),
 	}
 	e.hls = hls.NewMuxers(hls.Options{Linger: opt.HLSLinger, Log: opt.Log})
 	var err error
@@ -131,7 +131,7 @@ func (e *Edge) sweep(ctx context.Context) {
 			e.endStalled(now)
 			e.feeds.sweep(now)
 			e.hls.Sweep(now)
-			e.hearers.sweep(now)
+			e.hlsViewers.sweep(now)
 			e.domains.measure(now)
 		}
 	}
@@ -186,7 +186,7 @@ func (e *Edge) leave(v *viewer, cause error) {
 func (e *Edge) Viewers() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.viewers) + e.hearers.count()
+	return len(e.viewers) + e.hlsViewers.count()
 }
 
 // Drain takes no more viewers, tells those that are there that the server shuts down, one after the other, spread over
@@ -213,7 +213,7 @@ func (e *Edge) Drain(ctx context.Context, over time.Duration) error {
 // Close ends everything at once.
 func (e *Edge) Close() {
 	e.unsubscribe()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*endTimeout)
 	defer cancel()
 	_ = e.Drain(ctx, 0) // who does not hear it within this time is cut by the end of the process
 	e.cancel()

@@ -31,7 +31,7 @@ func (e *Edge) Load() Load {
 	for _, v := range e.all() {
 		count(v.right.Host, v.stream, v.kind)
 	}
-	e.hearers.each(func(h hearer) { count(h.host, h.stream, "hls") })
+	e.hlsViewers.each(func(h hlsViewer) { count(h.host, h.stream, "hls") })
 	e.domains.mu.Lock()
 	for host, s := range e.domains.all {
 		l.EgressMbps += s.mbps

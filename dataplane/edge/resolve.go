@@ -162,7 +162,7 @@ func (e *Edge) admit(t *target) (*domainState, *refusal) {
 	return state, e.domains.admit(
 		t.domain,
 		state,
-		e.hearers.of(t.domain.Hostname),
+		e.hlsViewers.of(t.domain.Hostname),
 		float64(facts.VideoKbps+facts.AudioKbps)/1000,
 	)
 }

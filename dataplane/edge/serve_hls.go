@@ -53,10 +53,10 @@ func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *as
 		return
 	}
 	t, no := e.resolve(req.Context(), a, ".m3u8")
-	who := hearer{host: a.host, remote: a.remote.Addr(), agent: cut(req.UserAgent(), 64)}
+	who := hlsViewer{host: a.host, remote: a.remote.Addr(), agent: cut(req.UserAgent(), 64)}
 	if no == nil {
 		who.stream = t.stream.Key.String()
-		if !e.hearers.known(who, time.Now()) {
+		if !e.hlsViewers.known(who, time.Now()) {
 			_, no = e.admit(t)
 		}
 	}
@@ -75,7 +75,7 @@ func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *as
 		return
 	}
 	if req.Method == http.MethodGet {
-		e.hearers.add(who, time.Now())
+		e.hlsViewers.add(who, time.Now())
 	}
 	e.metrics.joins.WithLabelValues("hls", "answered").Inc()
 	uri := url.PathEscape(
@@ -117,7 +117,7 @@ func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r
 		return
 	}
 	if r.file == mediaIndex {
-		e.hearers.add(hearer{a.host, m.Key.String(), a.remote.Addr(), cut(req.UserAgent(), 64)}, time.Now())
+		e.hlsViewers.add(hlsViewer{a.host, m.Key.String(), a.remote.Addr(), cut(req.UserAgent(), 64)}, time.Now())
 		e.serveMedia(w, req, m, d)
 		return
 	}

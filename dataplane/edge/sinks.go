@@ -57,7 +57,7 @@ func (s *flvSink) finish(error) {
 	if s.chunked {
 		b = append(b, "0\r\n\r\n"...)
 	}
-	s.last(b)
+	s.writeEnd(b)
 }
 
 // responseSink is FLV over HTTP/2.
@@ -89,4 +89,4 @@ func (s *responseSink) finish(error) {}
 // stalled: HTTP/2 has many streams in one connection; the deadline of each write decides.
 func (s *responseSink) stalled(time.Time, time.Duration) bool { return false }
 
-func (s *responseSink) abort() { _ = s.control.SetWriteDeadline(time.Now().Add(farewell)) }
+func (s *responseSink) abort() { _ = s.control.SetWriteDeadline(time.Now().Add(endTimeout)) }

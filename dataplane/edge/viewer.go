@@ -172,7 +172,7 @@ func (v *viewer) broken(err error) error {
 	return err
 }
 
-// run pumps, says farewell and forgets the viewer.
+// run sends the stream until it or the viewer ends, writes the end of the protocol, and removes the viewer.
 func (v *viewer) run() {
 	cause := v.pump()
 	v.sink.finish(cause)

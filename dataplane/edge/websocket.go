@@ -75,7 +75,7 @@ func (s *socketSink) finish(cause error) {
 	if errors.Is(cause, errEnded) {
 		code = 1000
 	}
-	s.last(binary.BigEndian.AppendUint16(append(s.head, 0x88, 2), code))
+	s.writeEnd(binary.BigEndian.AppendUint16(append(s.head, 0x88, 2), code))
 }
 
 // maxControl bounds a control frame (RFC 6455, 5.5); players of FLV send nothing else.

@@ -15,10 +15,9 @@ func newFarewellCommand() *cobra.Command {
 	var o farewell.Options
 	cmd := &cobra.Command{
 		Use:   contract.CommandFarewell + " --class CLASS",
-		Short: "Tell the viewers of a relay that was killed to come again (in a relay's pod)",
-		Long: "Waits for the end of all processes of the relay in the same pod, and sends the players that were left " +
-			"without a word what the relay " +
-			"kept for them: they come again at once, instead of after the five seconds and more in which a browser finds out " +
+		Short: "Send the viewers of a relay that was killed to other relays (in a relay's pod)",
+		Long: "Waits for the end of all processes of the relay in the same pod. Then it sends the close notices that the relay " +
+			"kept for its viewers: they join again at once, instead of after the five seconds and more in which a browser finds out " +
 			"by itself. Until the pod has a " +
 			"relay again, it answers those who ask here with a redirect to the same URL, which leads to any relay of the " +
 			"pool.\n\n" +

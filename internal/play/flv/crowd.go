@@ -9,8 +9,8 @@ import (
 	"github.com/millrace/millrace/internal/play/meter"
 )
 
-// again is the time after which a slow reader that was ended comes again.
-const again = time.Second
+// rejoinAfter is how long a slow reader waits before it joins again after the server has ended it.
+const rejoinAfter = time.Second
 
 // Crowd is the readers of one stream in this process.
 type Crowd struct {
@@ -40,7 +40,7 @@ type Part struct {
 	running sync.WaitGroup
 }
 
-// Add lets n readers join, spread over a time. With a rate, in bits per second, they read no faster, and come again
+// Add lets n readers join, spread over a time. With a rate, in bits per second, they read no faster, and join again
 // when the server ends them; patience is how long a stream that is not there (404) is asked for again.
 func (c *Crowd) Add(n, rate int, ramp, patience time.Duration) *Part {
 	p := &Part{crowd: c}
@@ -86,7 +86,7 @@ func (r *Reader) live(ctx context.Context, until time.Time) {
 			r.crowd.ledger.mu.Unlock()
 			return
 		}
-		wait(ctx, again)
+		wait(ctx, rejoinAfter)
 	}
 }
 

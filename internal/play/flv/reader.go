@@ -35,7 +35,7 @@ type Reader struct {
 	lastAt   time.Time // arrival of the last video tag
 	gap      time.Duration
 	places   [2]*place
-	sessions int // connections, of a slow reader that comes again
+	sessions int // connections, of a slow reader, which joins again
 	err      error
 	over     bool
 }

@@ -1,12 +1,15 @@
 package controllers_test
 
 import (
+	"fmt"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/controllers/envtest"
 )
 
 func template(namespace, name, id, main string, apps ...v1alpha1.AppName) *v1alpha1.RTSTranscodeTemplate {
@@ -142,6 +145,36 @@ func TestTheGuardHoldsEveryRule(t *testing.T) {
 }
 
 // TestRTSHealsWhenItIsGranted changes the labels of the namespace.
+// A field that nothing acts on yet makes Served false, beside which all else goes on; the condition goes with the field.
+func TestFieldsThatNothingServesHaveACondition(t *testing.T) {
+	w := start(t, nil)
+	ns := server.Namespace(t, nil)
+	push := w.push(ns, "push", "push.unserved.example.com")
+	push.Spec.Notify = &v1alpha1.Notify{URL: "https://hooks.example.com/a"}
+	play := w.play(ns, "play", "play.unserved.example.com", v1alpha1.PlayRTS)
+	play.Spec.BillingMode = v1alpha1.BillingBandwidth
+	class := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class + "-unserved"}}
+	class.Spec.Pools.Relay.Exposure.Advertise = []string{"media.example.com"}
+	w.create(push, play, class)
+	for _, o := range []client.Object{push, play, class} {
+		w.wants(o, v1alpha1.ConditionServed, metav1.ConditionFalse, v1alpha1.ReasonNotServedYet)
+		w.accepted(o)
+	}
+	push.Spec.Notify = nil
+	if err := w.client.Update(t.Context(), push); err != nil {
+		t.Fatal(err)
+	}
+	envtest.Eventually(t, soon, func() error {
+		if err := w.get(push); err != nil {
+			return err
+		}
+		if meta.FindStatusCondition(push.Status.Conditions, v1alpha1.ConditionServed) != nil {
+			return fmt.Errorf("Served is still there: %v", push.Status.Conditions)
+		}
+		return nil
+	})
+}
+
 func TestRTSHealsWhenItIsGranted(t *testing.T) {
 	w := start(t, nil)
 	name := w.class + "-granted"

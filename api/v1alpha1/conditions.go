@@ -1,7 +1,7 @@
 package v1alpha1
 
 // The condition types of the tenants' kinds. Accepted, ResolvedRefs, Programmed and Ready are always present;
-// Reconciling and Stalled only while they are true.
+// Reconciling and Stalled only while they are true, Served only while it is false.
 const (
 	// ConditionAccepted is True when the object obeys all rules and takes part in the configuration.
 	ConditionAccepted = "Accepted"
@@ -15,6 +15,8 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is present while only a change by the user can help.
 	ConditionStalled = "Stalled"
+	// ConditionServed is False while the object sets fields that nothing acts on yet, and absent otherwise.
+	ConditionServed = "Served"
 	// ConditionBound is the condition of a DomainClaim.
 	ConditionBound = "Bound"
 )
@@ -75,6 +77,9 @@ const (
 	// ReasonPlayDomainNotAssociated says that a PlayDomain has no push domain and no sub yet.
 	ReasonPlayDomainNotAssociated Reason = "PlayDomainNotAssociated"
 )
+
+// ReasonNotServedYet is the reason of Served=False: nothing acts on some fields of the object yet.
+const ReasonNotServedYet Reason = "NotServedYet"
 
 // Reasons of Programmed, Ready and Bound.
 const (

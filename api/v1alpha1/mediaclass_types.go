@@ -91,7 +91,8 @@ type Exposure struct {
 	// +optional
 	Ports Ports `json:"ports,omitzero"`
 
-	// advertise lists addresses to tell clients instead of those that are found out.
+	// advertise lists addresses that relays tell clients instead of those that are found out: IP addresses, with a port
+	// where it differs from the media port. Other pools tell none; the condition Served says so.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
@@ -199,7 +200,7 @@ type Pools struct {
 	// +kubebuilder:default={}
 	Transcoder TranscoderPool `json:"transcoder,omitzero"`
 
-	// recorder writes streams to object storage.
+	// recorder writes streams to object storage. Nothing acts on it yet: the condition Served says so.
 	// +optional
 	// +kubebuilder:default={}
 	Recorder Pool `json:"recorder,omitzero"`
@@ -328,7 +329,8 @@ type MediaClassStatus struct {
 	// +kubebuilder:default=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Accepted, Programmed, Ready; Reconciling and Stalled only while true.
+	// conditions: Accepted, Programmed, Ready; Reconciling and Stalled only while true, Served only
+	// while false.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

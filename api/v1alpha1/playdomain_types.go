@@ -157,6 +157,7 @@ type PlayDomainSpec struct {
 	TLS *DomainTLS `json:"tls,omitempty"`
 
 	// billingMode is Traffic (when absent) or Bandwidth. It applies to a main and all its subs; on a sub it is void.
+	// Nothing acts on it yet: the condition Served says so.
 	// +optional
 	BillingMode BillingMode `json:"billingMode,omitempty"`
 
@@ -189,7 +190,8 @@ type PlayDomainStatus struct {
 	// +kubebuilder:default=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled only while true.
+	// conditions: Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled only while true, Served only
+	// while false.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -115,7 +115,7 @@ type PushDomainSpec struct {
 	// +optional
 	TLS *DomainTLS `json:"tls,omitempty"`
 
-	// notify is a callback at the start and the end of each publish.
+	// notify is a callback at the start and the end of each publish. Nothing acts on it yet: the condition Served says so.
 	// +optional
 	Notify *Notify `json:"notify,omitempty"`
 
@@ -140,7 +140,8 @@ type PushDomainStatus struct {
 	// +kubebuilder:default=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled only while true.
+	// conditions: Accepted, ResolvedRefs, Programmed, Ready; Reconciling and Stalled only while true, Served only
+	// while false.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

@@ -2,6 +2,9 @@ package operator_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +162,32 @@ func TestADryRunChangesNothingAndIsJudged(t *testing.T) {
 	bad.Spec.ClassName = "none"
 	if err := c.Create(t.Context(), bad, client.DryRunAll); !refusedFor(err, v1alpha1.ReasonClassNotFound) {
 		t.Errorf("a bad object is not refused: %v", err)
+	}
+}
+
+// Whoever sets a field that nothing acts on yet is told so as he applies it.
+func TestFieldsThatNothingServesAreWarnedAbout(t *testing.T) {
+	c := installed(t)
+	run(t, c)
+	waitEnforced(t, c)
+	wantDefaultClass(t, c)
+	ns := c.Namespace(t, nil)
+	file := filepath.Join(t.TempDir(), "m.yaml")
+	text := "apiVersion: live.millrace.dev/v1alpha1\nkind: PushDomain\nmetadata: {name: push, namespace: " + ns + "}\n" +
+		"spec: {hostname: push.unserved.example.com, notify: {url: \"https://hooks.example.com/a\"}}\n" +
+		"---\napiVersion: live.millrace.dev/v1alpha1\nkind: MediaClass\nmetadata: {name: unserved}\n" +
+		"spec: {pools: {relay: {exposure: {advertise: [media.example.com]}}}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Kubectl(t, "apply", "--dry-run=server", "-f", file)
+	if err != nil {
+		t.Fatalf("refused: %v\n%s", err, out)
+	}
+	for _, want := range []string{"Warning: spec.notify: ", "Warning: spec.pools.relay.exposure.advertise[0]: "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("kubectl does not print %q:\n%s", want, out)
+		}
 	}
 }
 

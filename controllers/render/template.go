@@ -193,6 +193,12 @@ func args(p *Pool) []string {
 			out = append(out, contract.FlagInt(contract.FlagAdvertisePort, int(media.Host)))
 		}
 	}
+	if p.Encoder != "" && p.Encoder != v1alpha1.EncoderAuto {
+		out = append(out, contract.Flag(contract.FlagEncoder, string(p.Encoder)))
+	}
+	if p.MaxSessions > 0 {
+		out = append(out, contract.FlagInt(contract.FlagMaxTranscodes, int(p.MaxSessions)))
+	}
 	return out
 }
 

@@ -81,6 +81,9 @@ func (b *builder) verdict(v *compile.Verdict) {
 	for _, c := range v.Conditions {
 		b.set(c.Type, c.Status, c.Reason, c.Message)
 	}
+	if v.Condition(v1alpha1.ConditionServed) == nil {
+		meta.RemoveStatusCondition(&b.conditions, v1alpha1.ConditionServed)
+	}
 }
 
 // programmed reports whether the pods run on it.

@@ -118,6 +118,50 @@ func TestWarningsDoNotFail(t *testing.T) {
 	}
 }
 
+// A field that nothing acts on yet is a warning with its line, and no failure.
+func TestFieldsThatNothingServesAreWarnings(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "m.yaml")
+	text := `apiVersion: live.millrace.dev/v1alpha1
+kind: PushDomain
+metadata:
+  name: push
+spec:
+  hostname: push.example.com
+  notify:
+    url: https://hooks.example.com/live
+---
+apiVersion: live.millrace.dev/v1alpha1
+kind: MediaClass
+metadata:
+  name: default
+spec:
+  pools:
+    relay:
+      exposure:
+        advertise:
+        - 203.0.113.7
+        - media.example.com
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, err := validate(t, "-f", file)
+	if err != nil {
+		t.Errorf("a warning ends with %v", err)
+	}
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	want := []string{
+		file + ":7: PushDomain/push: spec.notify: warning: callbacks are not made yet",
+		file + ":20: MediaClass/default: spec.pools.relay.exposure.advertise[1]: warning: clients are told IP addresses only",
+	}
+	if len(lines) != len(want) || !strings.HasPrefix(lines[0], want[0]) || !strings.HasPrefix(lines[1], want[1]) {
+		t.Errorf("got\n%s\nwant lines that begin with\n%s", stdout, strings.Join(want, "\n"))
+	}
+	if want := "1 file, 2 objects, 0 errors, 2 warnings\n"; stderr != want {
+		t.Errorf("the summary is %q, want %q", stderr, want)
+	}
+}
+
 func TestValidateRefusesWhatItCannotRead(t *testing.T) {
 	empty := t.TempDir()
 	for _, args := range [][]string{{"-f", filepath.Join(empty, "none.yaml")}, {"-f", empty}} {

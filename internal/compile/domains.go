@@ -199,6 +199,11 @@ func isOwner(r *v1alpha1.ClaimReference, d *domain) bool {
 }
 
 func (c *compiler) concludeDomain(d *domain) {
+	if d.push != nil {
+		notServed(&d.verdict, d.push, unservedOfPush())
+	} else if d.main == nil {
+		notServed(&d.verdict, d.play, unservedOfPlay())
+	}
 	d.verdict.conclude("The domain obeys all rules", "All Secrets exist and are usable")
 	if !d.accepted() {
 		return

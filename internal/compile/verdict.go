@@ -21,7 +21,7 @@ type Verdict struct {
 	// Reason and Message are those of the first condition that is not True, or of Accepted.
 	Reason  v1alpha1.Reason `json:"reason"`
 	Message string          `json:"message"`
-	// Conditions: Accepted and, for tenants' kinds, ResolvedRefs; Bound for a DomainClaim.
+	// Conditions: Accepted and, for tenants' kinds, ResolvedRefs; Bound for a DomainClaim; Served while it is False.
 	Conditions []Condition `json:"conditions"`
 	// Problems are the single findings behind the conditions, in the order in which they were found.
 	Problems []Problem `json:"problems,omitempty"`
@@ -125,6 +125,7 @@ func (v *Verdict) conclude(good, resolved string) {
 		}
 	}
 	v.Reason, v.Message = first.Reason, first.Message
+	v.served()
 }
 
 func (v *Verdict) condition(conditionType string, reason v1alpha1.Reason, message string) Condition {
@@ -161,6 +162,7 @@ func (c *compiler) verdicts() []Verdict {
 		out = append(out, t.verdict)
 	}
 	for _, k := range c.classes {
+		notServed(&k.verdict, k.object, unservedOfClass())
 		k.verdict.conclude("The class can be used", "")
 		out = append(out, k.verdict)
 	}

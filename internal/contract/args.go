@@ -21,6 +21,9 @@ const (
 	FlagAdvertisePort = "media-advertise-port" // that players are told with HOST_IPS or POD_IP; 0: the media port
 	// host or pod: which of HOST_IPS and POD_IP players are told when nothing else says
 	FlagAddressFrom = "media-address-from"
+	// of a transcoder: what encodes, and how many renditions at once
+	FlagEncoder       = "encoder"
+	FlagMaxTranscodes = "max-transcodes"
 )
 
 // CommandFarewell is the command of the second container of a relay's pod.

@@ -81,10 +81,12 @@ func follows(p compile.Problem, invalid map[compile.Object]bool) bool {
 		p.Reason == v1alpha1.ReasonClassInvalid
 }
 
-// severity is Warning for what is often so by intention: Secrets are seldom kept beside manifests.
+// severity is Warning for what is often so by intention (Secrets are seldom kept beside
+// manifests), and for fields that wait for what serves them.
 func severity(r v1alpha1.Reason) Severity {
 	switch r {
-	case v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonPlayDomainNotAssociated, v1alpha1.ReasonTerminating:
+	case v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonPlayDomainNotAssociated, v1alpha1.ReasonTerminating,
+		v1alpha1.ReasonNotServedYet:
 		return Warning
 	}
 	return Error

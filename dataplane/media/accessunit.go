@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -145,7 +146,8 @@ func (a *AccessUnits) retrack() error {
 		}
 	}
 	sps, pps := a.sps[0].unit, a.pps[0].unit
-	if t := a.track; t != nil && bytes.Equal(t.SPS, sps) && bytes.Equal(t.PPS, pps) &&
+	largest := a.largest()
+	if t := a.track; t != nil && t.Largest == largest && bytes.Equal(t.SPS, sps) && bytes.Equal(t.PPS, pps) &&
 		(a.codec != H265 || bytes.Equal(t.VPS, a.vps[0].unit)) {
 		return nil
 	}
@@ -157,9 +159,23 @@ func (a *AccessUnits) retrack() error {
 		track, err = NewH264Track(sps, pps)
 	}
 	if err == nil {
+		track.Largest = largest
 		a.track = track
 	}
 	return err
+}
+
+// largest is Track.Largest of the sets in force.
+func (a *AccessUnits) largest() int {
+	most := 0
+	for _, s := range a.sps {
+		seq, err := parseSPS(a.codec, s.unit)
+		if err != nil {
+			return math.MaxInt
+		}
+		most = max(most, seq.width*seq.height)
+	}
+	return most
 }
 
 func (a *AccessUnits) isDropped(typ int) bool {

@@ -68,6 +68,10 @@ type Track struct {
 	// Video: the parameter sets in force, without start codes (VPS for H.265 only), and the size in pixels.
 	VPS, SPS, PPS []byte
 	Width, Height int
+	// Largest is the number of pixels of the largest picture that any sequence parameter set in force describes: a source
+	// can switch to each of them at every key frame. It is math.MaxInt when one cannot be read, and 0 when nobody has
+	// looked at more than one.
+	Largest int
 
 	// Audio: samples per second (Opus is always 48000), channels, and the AudioSpecificConfig of AAC
 	// (ISO/IEC 14496-3, 1.6.2.1).

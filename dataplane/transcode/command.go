@@ -31,7 +31,7 @@ func command(e Encoder, w Work, from start, threads int) []string {
 	}
 	// Nothing is analysed: the headers say all (and no "nobuffer", which throws away what was read for it: the key frame).
 	// Slices, not frames, are decoded in parallel, for a frame in a thread is a frame late.
-	args = append(args, "-probesize", "32", "-analyzeduration", "0",
+	args = append(args, "-probesize", "32", "-analyzeduration", "0", "-max_pixels", strconv.Itoa(mostPixels),
 		"-threads", strconv.Itoa(threads), "-thread_type", "slice")
 	if w.Video == Encode && !w.Reordered {
 		args = append(args, "-flags", "low_delay")

@@ -69,12 +69,10 @@ func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, e
 				w.Video = Encode
 				w.picture(t, video, f)
 			}
-			if w.Video == Encode && video.Width*video.Height > mostPixels {
-				return w, fmt.Errorf(
-					"the source has %dx%d pixels; sources up to 4096x2304 are transcoded",
-					video.Width,
-					video.Height,
-				)
+			if w.Video == Encode {
+				if err := fits(video); err != nil {
+					return w, err
+				}
 			}
 		}
 	}
@@ -82,6 +80,18 @@ func decide(t *plan.Template, video, audio *media.Track, f media.Facts) (Work, e
 		w.sound(t, audio)
 	}
 	return w, nil
+}
+
+// fits judges every size that the source can switch to: what one sequence parameter set says does not bound the others.
+func fits(video *media.Track) error {
+	if video.Width*video.Height > mostPixels {
+		return fmt.Errorf("the source has %dx%d pixels; sources up to 4096x2304 are transcoded", video.Width, video.Height)
+	}
+	if video.Largest > mostPixels {
+		return fmt.Errorf("the source has several sequence parameter sets, and one is of a picture larger than 4096x2304, "+
+			"or cannot be read; set the encoder to %dx%d alone", video.Width, video.Height)
+	}
+	return nil
 }
 
 // copies reports whether the picture of the source is what the template asks for.

@@ -278,7 +278,7 @@ func TestParent(t *testing.T) {
 		return
 	}
 	s := newSpawner()
-	p, err := s.run("/bin/sleep", []string{"600"})
+	p, err := s.run("/bin/sleep", []string{"600"}, confinement{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -246,8 +246,7 @@ func (p *pass) same(f *media.Frame) error {
 // before key frames anyway.
 func equal(a, b *media.Track) bool {
 	return a.Codec == b.Codec && string(a.SPS) == string(b.SPS) && string(a.VPS) == string(b.VPS) &&
-		string(a.Config) == string(b.Config) &&
-		a.Channels == b.Channels
+		string(a.Config) == string(b.Config) && a.Channels == b.Channels && a.Largest == b.Largest
 }
 
 // feed queues a frame for ffmpeg. Beside a picture that is passed through, sound never makes anybody wait.

@@ -30,7 +30,8 @@ var errExited = errors.New("ffmpeg ended")
 func (p *pass) launch(ctx context.Context, cancel context.CancelCauseFunc, wg *sync.WaitGroup) error {
 	s := p.session
 	var err error
-	p.process, err = s.t.spawner.run(s.tool.path, command(s.tool.encoder, p.work, p.from, s.t.opt.Threads))
+	p.process, err = s.t.spawner.run(
+		s.tool.path, command(s.tool.encoder, p.work, p.from, s.t.opt.Threads), confine(s.tool.encoder, p.work, p.video))
 	if err != nil {
 		return err
 	}

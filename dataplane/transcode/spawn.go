@@ -10,12 +10,15 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // spawner starts child processes, all on one locked thread: to the kernel the parent of PR_SET_PDEATHSIG is the thread
 // that forked, and threads of the Go runtime may end before the process does.
 type spawner struct {
+	shared atomic.Bool // children cannot have namespaces of their own
+
 	jobs chan func()
 	stop chan struct{}
 	once sync.Once
@@ -49,6 +52,14 @@ func (s *spawner) start(cmd *exec.Cmd) error {
 	}
 }
 
+// attempts are the ways to start a child, the best one first: whether it has namespaces of its own.
+func (s *spawner) attempts(c confinement) []bool {
+	if c.device || s.shared.Load() {
+		return []bool{false}
+	}
+	return []bool{true, false}
+}
+
 func (s *spawner) close() { s.once.Do(func() { close(s.stop) }) }
 
 // process is a running ffmpeg.
@@ -63,13 +74,9 @@ type process struct {
 }
 
 // run starts a program with pipes for media. Its environment is empty but for the language: no secret of ours goes
-// there.
-func (s *spawner) run(path string, args []string) (*process, error) {
+// there. What it decodes comes from strangers, so it is confined as far as the kernel lets us.
+func (s *spawner) run(path string, args []string, c confinement) (*process, error) {
 	p := &process{exited: make(chan struct{})}
-	p.cmd = exec.Command(path, args...) //nolint:noctx // killed by kill, which its session calls at its end
-	p.cmd.Env = []string{"LC_ALL=C"}
-	p.cmd.Dir = "/"
-	dieWithParent(p.cmd)
 	in, err1 := newPipe()
 	video, err2 := newPipe()
 	audio, err3 := newPipe()
@@ -79,8 +86,28 @@ func (s *spawner) run(path string, args []string) (*process, error) {
 		closeAll(pipes)
 		return nil, fmt.Errorf("making pipes to %s: %w", path, err)
 	}
-	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = in.r, video.w, said.w, []*os.File{audio.w}
-	if err := s.start(p.cmd); err != nil {
+	var err error
+	for _, namespaces := range s.attempts(c) {
+		p.cmd = exec.Command(path, args...) //nolint:noctx // killed by kill, which its session calls at its end
+		p.cmd.Env = []string{"LC_ALL=C"}
+		p.cmd.Dir = "/"
+		p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr, p.cmd.ExtraFiles = in.r, video.w, said.w, []*os.File{audio.w}
+		dieWithParent(p.cmd)
+		if namespaces {
+			ownNamespaces(p.cmd)
+		}
+		if err = s.start(p.cmd); err == nil || !namespaces {
+			break
+		}
+		s.shared.Store(true) // this kernel, or what confines this process, does not let it; the others are not tried again
+	}
+	if err == nil {
+		if err = limit(p.cmd.Process.Pid, c.memory); err != nil {
+			_ = p.cmd.Process.Kill()
+			_ = p.cmd.Wait()
+		}
+	}
+	if err != nil {
 		closeAll(pipes)
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}

@@ -138,6 +138,12 @@ func (t *Transcoder) Find(ctx context.Context, key hub.Key) (*hub.Stream, error)
 		return s, err
 	}
 	from := hub.Key{Space: key.Space, App: key.App, Name: name}
+	// A name that nobody publishes takes no place: the source is looked for first.
+	if t.existing(key) == nil {
+		if _, err := t.opt.Source.Find(ctx, from); err != nil {
+			return nil, err
+		}
+	}
 	one, err := t.session(ctx, key, from, tpl, false)
 	if err != nil {
 		return nil, err
@@ -207,12 +213,16 @@ func begun(ctx context.Context, s *hub.Stream) bool {
 	return true
 }
 
+// existing returns the session that makes a rendition; nil when there is none.
+func (t *Transcoder) existing(key hub.Key) *session {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sessions[key]
+}
+
 // touch tells a rendition that somebody asked for it.
 func (t *Transcoder) touch(key hub.Key) {
-	t.mu.Lock()
-	one := t.sessions[key]
-	t.mu.Unlock()
-	if one != nil {
+	if one := t.existing(key); one != nil {
 		one.asked.Store(time.Now().UnixNano())
 	}
 }
@@ -241,7 +251,7 @@ func (t *Transcoder) session(ctx context.Context, key, from hub.Key, tpl *plan.T
 	if r, ok := t.refused[key]; ok && time.Now().Before(r.until) {
 		return nil, r.err
 	}
-	if err := t.room(); err != nil {
+	if err := t.room(key.Space); err != nil {
 		t.metrics.refused.Inc()
 		return nil, err
 	}
@@ -253,12 +263,28 @@ func (t *Transcoder) session(ctx context.Context, key, from hub.Key, tpl *plan.T
 }
 
 // room tells why no session more can be made; nil when it can.
-func (t *Transcoder) room() error {
+func (t *Transcoder) room(space string) error {
 	if len(t.sessions) >= t.opt.MaxSessions {
 		return unavailable(
 			"TranscoderFull",
 			retryFull,
 			"all %d transcoding sessions are in use; try again later, or raise the limit",
+			t.opt.MaxSessions,
+		)
+	}
+	of := 0
+	for key := range t.sessions {
+		if key.Space == space {
+			of++
+		}
+	}
+	if of >= t.share() {
+		return unavailable(
+			"DomainTranscodesFull",
+			retryFull,
+			"%s has %d of the %d transcoding sessions here, which is its share; try again later, or raise the limit",
+			space,
+			of,
 			t.opt.MaxSessions,
 		)
 	}
@@ -271,6 +297,10 @@ func (t *Transcoder) room() error {
 	}
 	return nil
 }
+
+// share is the number of sessions that the streams of one main play domain may have: three quarters, so that no tenant
+// takes all.
+func (t *Transcoder) share() int { return max(t.opt.MaxSessions-t.opt.MaxSessions/4, 1) }
 
 // ended takes a session out.
 func (t *Transcoder) ended(one *session) {

@@ -59,7 +59,8 @@ type Auth struct {
 
 // DomainTLS is the certificate of a domain.
 type DomainTLS struct {
-	// secretRef names a Secret of type kubernetes.io/tls in the same namespace: tls.crt and tls.key, PEM.
+	// secretRef names a Secret of type kubernetes.io/tls in the same namespace: tls.crt (a chain of at most 64 KiB) and
+	// tls.key, PEM. Keys are RSA of 2048 to 4096 bits with two primes, ECDSA P-256 or P-384, or Ed25519.
 	// +required
 	SecretRef SecretReference `json:"secretRef"`
 }

@@ -121,6 +121,7 @@ type Board struct {
 	kicks   chan struct{}
 	result  atomic.Pointer[Result]
 	secrets *secretStore
+	pairs   *compile.Pairs
 	passes  atomic.Int64
 
 	mu    sync.Mutex
@@ -130,7 +131,10 @@ type Board struct {
 
 // New makes a Board. Watch connects it to the caches, Start runs it.
 func New(opt Options) *Board {
-	return &Board{opt: opt, kicks: make(chan struct{}, 1), secrets: newSecretStore(opt.Live), feeds: map[string][]*Feed{}}
+	return &Board{
+		opt: opt, kicks: make(chan struct{}, 1), secrets: newSecretStore(opt.Live), pairs: compile.NewPairs(),
+		feeds: map[string][]*Feed{},
+	}
 }
 
 // Result of the newest pass; nil before the first.
@@ -226,8 +230,9 @@ func (b *Board) pass(ctx context.Context) error {
 		b.opt.Log.Error(err, "Reading Secrets failed, trying again")
 		time.AfterFunc(time.Second, b.Kick)
 	}
-	in.Secrets, in.BoundOnly = secrets, true
+	in.Secrets, in.BoundOnly, in.Pairs = secrets, true, b.pairs
 	next := resultOf(&in, compile.Compile(in))
+	b.pairs.Sweep()
 	if b.opt.Expect != nil {
 		b.opt.Expect(next.plans)
 	}

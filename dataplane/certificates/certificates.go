@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/millrace/millrace/internal/contract/keypair"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -32,8 +33,9 @@ type Store struct {
 	fallback *tls.Certificate
 	key      *ecdsa.PrivateKey // of self-signed certificates; nil when they are off
 
+	parsed *keypair.Cache[*tls.Certificate]
+
 	mu     sync.Mutex
-	parsed map[*plan.KeyPair]*tls.Certificate
 	signed map[string]*tls.Certificate
 }
 
@@ -45,7 +47,7 @@ var errNoCertificate = errors.New(
 
 // New makes a Store for the domains of the Plan that holds.
 func New(current *plan.Current, opt Options) (*Store, error) {
-	c := &Store{current: current, parsed: map[*plan.KeyPair]*tls.Certificate{}, signed: map[string]*tls.Certificate{}}
+	c := &Store{current: current, parsed: keypair.NewCache(parse), signed: map[string]*tls.Certificate{}}
 	if opt.CertFile != "" || opt.KeyFile != "" {
 		cert, err := tls.LoadX509KeyPair(opt.CertFile, opt.KeyFile)
 		if err != nil {
@@ -60,11 +62,8 @@ func New(current *plan.Current, opt Options) (*Store, error) {
 		}
 		c.key = key
 	}
-	current.Subscribe(func(_, _ *plan.Index) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		clear(c.parsed)
-	})
+	// What nobody asked for between two changes of the Plan is forgotten, and parsed again when somebody does.
+	current.Subscribe(func(_, _ *plan.Index) { c.parsed.Sweep() })
 	return c, nil
 }
 
@@ -91,7 +90,7 @@ func (c *Store) Any() bool {
 func (c *Store) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.TrimSuffix(strings.ToLower(hello.ServerName), ".")
 	if pair := c.ofDomain(name); pair != nil {
-		return c.parse(pair)
+		return c.parsed.Get(pair.Cert, pair.Key)
 	}
 	switch {
 	case c.fallback != nil:
@@ -113,18 +112,12 @@ func (c *Store) ofDomain(name string) *plan.KeyPair {
 	return nil
 }
 
-func (c *Store) parse(pair *plan.KeyPair) (*tls.Certificate, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if cert := c.parsed[pair]; cert != nil {
-		return cert, nil
-	}
-	cert, err := tls.X509KeyPair(pair.Cert, pair.Key)
+func parse(chain, key []byte) (*tls.Certificate, error) {
+	pair, err := keypair.Parse(chain, key)
 	if err != nil {
-		return nil, fmt.Errorf("parsing the domain's certificate: %w", err)
+		return nil, fmt.Errorf("reading the domain's certificate: %w", err)
 	}
-	c.parsed[pair] = &cert
-	return &cert, nil
+	return &pair.Certificate, nil
 }
 
 func (c *Store) selfSigned(name string) (*tls.Certificate, error) {

@@ -31,6 +31,8 @@ type Input struct {
 	// its child names it. Without it, claims that are not made yet are taken as made. The operator sets it: what it serves
 	// is locked first.
 	BoundOnly bool
+	// Pairs of Compiles before this one; nil: every certificate is parsed.
+	Pairs *Pairs `json:"-"`
 }
 
 // Output is what follows from an Input.
@@ -58,6 +60,10 @@ func Compile(in Input) Output {
 		boundOnly:  in.BoundOnly,
 		byID:       map[templateKey][]*template{},
 		graph:      newGraph(),
+		pairs:      in.Pairs,
+	}
+	if c.pairs == nil {
+		c.pairs = NewPairs()
 	}
 	c.decideDomains(in.PushDomains, in.PlayDomains)
 	associations := sorted(
@@ -93,6 +99,7 @@ type compiler struct {
 	owners  map[string]*domain // of accepted domains, by hostname
 	graph   graph
 
+	pairs     *Pairs
 	boundOnly bool
 	claimants map[string]*domain // with boundOnly: domains that may make the claim of a hostname
 

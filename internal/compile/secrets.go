@@ -1,7 +1,6 @@
 package compile
 
 import (
-	"crypto/tls"
 	"fmt"
 	"time"
 
@@ -89,13 +88,12 @@ func (c *compiler) resolveTLS(d *domain, t *v1alpha1.DomainTLS) {
 		d.badSecret(field, secret, "lacks tls.crt or tls.key: both are needed, PEM")
 		return
 	}
-	pair, err := tls.X509KeyPair(cert, key)
+	known, err := c.pairs.Get(cert, key)
 	if err != nil {
-		// The error of crypto/tls speaks of formats, never of the key itself.
-		d.badSecret(field, secret, fmt.Sprintf("has no usable certificate and key (%v): replace them", err))
+		d.badSecret(field, secret, fmt.Sprintf("cannot be used for TLS: %v", err))
 		return
 	}
-	if err := pair.Leaf.VerifyHostname(d.hostname); err != nil {
+	if err := known.names.VerifyHostname(d.hostname); err != nil {
 		d.badSecret(
 			field,
 			secret,
@@ -103,7 +101,7 @@ func (c *compiler) resolveTLS(d *domain, t *v1alpha1.DomainTLS) {
 		)
 		return
 	}
-	d.tls = &plan.KeyPair{Cert: cert, Key: key}
+	d.tls = known.pair
 }
 
 func (c *compiler) resolveNotify(d *domain, n *v1alpha1.Notify) {

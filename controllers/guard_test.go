@@ -144,8 +144,8 @@ func TestTheGuardHoldsEveryRule(t *testing.T) {
 	}
 }
 
-// TestRTSHealsWhenItIsGranted changes the labels of the namespace.
-// A field that nothing acts on yet makes Served false, beside which all else goes on; the condition goes with the field.
+// TestRTSHealsWhenItIsGranted changes the labels of the namespace. A field that nothing acts on yet makes Served false,
+// beside which all else goes on; the condition goes with the field.
 func TestFieldsThatNothingServesHaveACondition(t *testing.T) {
 	w := start(t, nil)
 	ns := server.Namespace(t, nil)

@@ -107,11 +107,8 @@ func (a *Authority) step(ctx context.Context) (State, error) {
 	state, err := decode(secret.Data, secret.Annotations)
 	if err != nil {
 		// Making a new CA here would cut off every pod because of a slip of somebody's hand.
-		return State{}, fmt.Errorf(
-			"Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made",
-			a.opt.Secret,
-			err,
-		) //nolint:staticcheck // Secret is a kind
+		const form = "Secret %s does not hold a CA (%w): restore it, or delete it to have a new one made"
+		return State{}, fmt.Errorf(form, a.opt.Secret, err) //nolint:staticcheck // Secret is a kind
 	}
 	_, asked := secret.Annotations[AnnotationRotate]
 	next, done, err := a.opt.Policy.Advance(state, a.opt.Now(), asked)

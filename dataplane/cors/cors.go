@@ -1,5 +1,5 @@
-// Package cors lets pages of any site play: what media answers to a browser's pre-flight (Fetch, "CORS protocol"). Who may
-// watch is decided by signature and access lists, never by cookies, so nothing is protected by keeping pages out.
+// Package cors lets pages of any site play: what media answers to a browser's pre-flight (Fetch, "CORS protocol"). Who
+// may watch is decided by signature and access lists, never by cookies, so nothing is protected by keeping pages out.
 package cors
 
 import (
@@ -17,8 +17,8 @@ type Policy struct {
 	Expose  string
 }
 
-// Write sets the headers of an answer to req. Headers that the pre-flight asks for are allowed: players add their own, such
-// as CMCD (CTA-5004) or a page's tokens, and "*" would leave Authorization out.
+// Write sets the headers of an answer to req. Headers that the pre-flight asks for are allowed: players add their own,
+// such as CMCD (CTA-5004) or a page's tokens, and "*" would leave Authorization out.
 func (p Policy) Write(h http.Header, req *http.Request) {
 	h.Set("Access-Control-Allow-Origin", "*")
 	h.Set("Access-Control-Allow-Methods", p.Methods)

@@ -4,8 +4,8 @@
 // What RTP leaves open is settled so:
 //
 //   - RTP timestamps are PTS on the stream's own timeline, without a random start, the same for all tracks.
-//   - Sender reports tell when a frame reached the ingest: the NTP time of PTS p is the ingest's clock at which a frame with
-//     DTS p came in. They come before the first packet, then every 2 s, and are the same line for all tracks.
+//   - Sender reports tell when a frame reached the ingest: the NTP time of PTS p is the ingest's clock at which a frame
+//     with DTS p came in. They come before the first packet, then every 2 s, and are the same line for all tracks.
 //   - RTCP BYE for all tracks says that the stream is over. A connection that ends without it is broken.
 package pull
 

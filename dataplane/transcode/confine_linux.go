@@ -12,10 +12,11 @@ import (
 // nobody is the user and the group that own no file.
 const nobody = 65534
 
-// ownNamespaces gives a child a network without interfaces, and and messages of its own, in a user namespace that gives it no
-// rights outside (namespaces(7), user_namespaces(7)).
+// ownNamespaces returns a child a network without interfaces, and and messages of its own, in a user namespace that
+// gives it no rights outside (namespaces(7), user_namespaces(7)).
 func ownNamespaces(cmd *exec.Cmd) {
-	cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	const own = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	cmd.SysProcAttr.Cloneflags |= own
 	uid, gid := os.Getuid(), os.Getgid()
 	if uid == 0 {
 		uid, gid = nobody, nobody // root's files are not for the child

@@ -21,8 +21,9 @@ func TestChildrenAreConfined(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, want := range map[string]string{"Max data size": "67108864", "Max open files": "64", "Max core file size": "0",
-		"Max file size": "0"} {
+	for what, want := range map[string]string{
+		"Max data size": "67108864", "Max open files": "64", "Max core file size": "0", "Max file size": "0",
+	} {
 		if !regexp.MustCompile(what + ` +` + want + ` +` + want + ` `).Match(limits) {
 			t.Errorf("%s is not %s:\n%s", what, want, limits)
 		}

@@ -6,8 +6,8 @@
 //	C  /{md5(key + path + hex timestamp)}/{hex timestamp}/app/stream, or ?KEY1={md5}&KEY2={hex timestamp}
 //
 // Time stamps have a fixed width in B (12 digits) and C (8 hexadecimal digits), because nothing separates them from the
-// path in what is hashed. The path is hashed as it is requested, percent-encoding included. A URL is good until its time stamp plus the
-// domain's validity, that moment included; with a validity of 0 the time stamp itself is the end.
+// path in what is hashed. The path is hashed as it is requested, percent-encoding included. A URL is good until its
+// time stamp plus the domain's validity, that moment included; with a validity of 0 the time stamp itself is the end.
 package urlauth
 
 import (
@@ -103,9 +103,9 @@ func matches(auth plan.Auth, sig signature, path string) int {
 	return good
 }
 
-// hasControlBytes reports whether a path has control bytes (below 0x20, and 0x7f). No URL has them (RFC 3986 section 2).
-// The hashes of types B and C begin with the key, so whoever has one signature can compute the hash of a path that goes
-// on with MD5's padding (RFC 1321 section 3.1) and more; padding always has bytes of zero.
+// hasControlBytes reports whether a path has control bytes (below 0x20, and 0x7f). No URL has them (RFC 3986 section
+// 2). The hashes of types B and C begin with the key, so whoever has one signature can compute the hash of a path that
+// goes on with MD5's padding (RFC 1321 section 3.1) and more; padding always has bytes of zero.
 func hasControlBytes(path string) bool {
 	return strings.ContainsFunc(path, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }

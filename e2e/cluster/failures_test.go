@@ -212,7 +212,8 @@ func serving(t *testing.T, p *corev1.Pod) string {
 func kill(ctx context.Context, t *testing.T, c *kube.Cluster, p *corev1.Pod) {
 	t.Helper()
 	id := serving(t, p)
-	const script = `p=$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id {print $2}'); n=0; for c in $(ps -o pid= --ppid $p); do kill -9 $c && n=1; done; [ $n = 1 ]`
+	const script = `p=$(ctr -n k8s.io tasks ls | awk -v id="$0" '$1 == id {print $2}'); n=0
+		for c in $(ps -o pid= --ppid $p); do kill -9 $c && n=1; done; [ $n = 1 ]`
 	mustTool(ctx, t, c, "exec", p.Spec.NodeName, "sh", "-c", script, id)
 }
 

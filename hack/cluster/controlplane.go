@@ -84,8 +84,8 @@ func (l layout) daemons() []daemon {
 
 // startDaemon starts one of them by its name and, for the API server, waits until it answers.
 func (l layout) startDaemon(ctx context.Context, d daemon) error {
-	if err := l.process(d.name).start(exec.Command(filepath.Join(l.assets, d.name), d.args...),
-		l.log(d.name)); err != nil { //nolint:noctx // it outlives this program
+	command := exec.Command(filepath.Join(l.assets, d.name), d.args...) //nolint:noctx // it outlives this program
+	if err := l.process(d.name).start(command, l.log(d.name)); err != nil {
 		return err
 	}
 	if d.name != apiserver {

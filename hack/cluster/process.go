@@ -51,7 +51,8 @@ func (p process) start(cmd *exec.Cmd, log string) error {
 	if err := os.WriteFile(p.file, fmt.Appendf(nil, "%d %s\n", pid, started), 0o644); err != nil {
 		return fmt.Errorf("keeping the number of %s: %w", cmd.Path, err)
 	}
-	go cmd.Wait() //nolint:errcheck // so that it does not stay as a zombie while this program runs; its log tells why it ended
+	//nolint:errcheck // so that it does not stay as a zombie while this program runs; its log tells why it ended
+	go cmd.Wait()
 	return nil
 }
 

@@ -1,6 +1,6 @@
 // Command mkimage makes the images of Millrace without a container engine, from the lists in hack/image.
 //
-//	mkimage -list media -built bin -name millrace/media:dev -o media.tar   an archive: ctr -n k8s.io images import media.tar
+//	mkimage -list media -built bin -name millrace/media:dev -o media.tar   an archive for ctr images import
 //	mkimage -list media -built bin -root /out                              only the files, for the Dockerfile
 package main
 

@@ -16,7 +16,7 @@ func newFarewellCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   contract.CommandFarewell + " --class CLASS",
 		Short: "Send the viewers of a relay that was killed to other relays (in a relay's pod)",
-		Long: "Waits for the end of all processes of the relay in the same pod. Then it sends the close notices that the relay " +
+		Long: "Waits for the end of all processes of the relay in the pod. Then it sends the close notices that the relay " +
 			"kept for its viewers: they join again at once, instead of after the five seconds and more in which a browser finds out " +
 			"by itself. Until the pod has a " +
 			"relay again, it answers those who ask here with a redirect to the same URL, which leads to any relay of the " +

@@ -30,18 +30,21 @@ func NewPlayCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "play URL",
 		Short: "Watch a stream without a screen and report what arrives",
-		Long: `Watch a stream without a screen, and report how long the join took, what was lost, where it stalled and how late it is.
+		Long: `Watch a stream without a screen, and report how long the join took, what was lost, where it stalled and how
+late it is.
 
-URL is artc://host[:port]/app/stream (JSON signalling on the same path) or http(s)://host[:port]/app/stream (WHEP). An artc URL
-goes to https, unless its port, or that of --connect, does not end in 443 or is above 32767. Names below localhost are this machine.
+URL is artc://host[:port]/app/stream (JSON signalling on the same path) or http(s)://host[:port]/app/stream (WHEP). An
+artc URL goes to https, unless its port, or that of --connect, does not end in 443 or is above 32767. Names below
+localhost are this machine.
 
-http(s):// and ws(s):// URLs whose path ends in .flv are played as HTTP-FLV and WebSocket-FLV. Every tag is looked at: its framing, its time
-stamp, and whether each viewer got all the tags that any other got in the same time. --slow-readers adds readers that take --slow-kbps
-and no more, so that the server's treatment of them shows; they count apart. The flags about media by UDP say nothing there.
+http(s):// and ws(s):// URLs whose path ends in .flv are played as HTTP-FLV and WebSocket-FLV. Every tag is looked at:
+its framing, its time stamp, and whether each viewer got all the tags that any other got in the same time.
+--slow-readers adds readers that take --slow-kbps and no more, so that the server's treatment of them shows; they count
+apart. The flags about media by UDP say nothing there.
 
-With more than 10 viewers, or --lean, a client is used that costs about a microsecond per packet: it decrypts 1 packet of 16,
-and all of them until the first picture and while one is missing (--decrypt). Sequence numbers, frame boundaries and capture
-times are not encrypted, so loss, stalls and latency are exact all the same.
+With more than 10 viewers, or --lean, a client is used that costs about a microsecond per packet: it decrypts 1 packet
+of 16, and all of them until the first picture and while one is missing (--decrypt). Sequence numbers, frame boundaries
+and capture times are not encrypted, so loss, stalls and latency are exact all the same.
 
 Exit status: 0 when every viewer had a picture, 1 when one had none, 2 when the command was called wrongly.`,
 		Example: `  # look into a server

@@ -50,7 +50,8 @@ func unservedOfClass() []unserved[v1alpha1.MediaClass] {
 			}
 			return out
 		},
-		message: "clients are told IP addresses only, anything else is left out: give an IP address, with :port if it differs",
+		message: "clients are told IP addresses only, anything else is left out: " +
+			"give an IP address, with :port if it differs",
 	}, {
 		set: func(o *v1alpha1.MediaClass) []string {
 			p := &o.Spec.Pools

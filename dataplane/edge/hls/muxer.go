@@ -270,8 +270,8 @@ func (m *Muxer) take(f *media.Frame) error {
 	return nil
 }
 
-// leads reports whether a frame of the other kind is the first of those that lead from now on: a picture where there was
-// sound alone, or sound of a publisher that has no picture.
+// leads reports whether a frame of the other kind is the first of those that lead from now on: a picture where there
+// was sound alone, or sound of a publisher that has no picture.
 func (m *Muxer) leads(f *media.Frame) bool {
 	if f.Kind() == media.Video {
 		return f.Key

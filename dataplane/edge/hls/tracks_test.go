@@ -14,7 +14,8 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 )
 
-// shownStates opens a muxer and collects the playlists of all states that a viewer could have seen, one after the other.
+// shownStates opens a muxer and collects the playlists of all states that a viewer could have seen, one after the
+// other.
 func (s *source) shownStates(f Format) (*Muxer, func() []string) {
 	states := make(chan string, 100_000)
 	s.muxers.opt.shown = func(st *state) {
@@ -35,9 +36,9 @@ func (s *source) shownStates(f Format) (*Muxer, func() []string) {
 	}
 }
 
-// A segment becomes whole together with the first part of the next one. In between, a playlist would have no segment that
-// is open, and no part to wait for: hls.js then numbers discontinuities wrongly, and never loads a last part that it first
-// sees in a whole segment.
+// A segment becomes whole together with the first part of the next one. In between, a playlist would have no segment
+// that is open, and no part to wait for: hls.js then numbers discontinuities wrongly, and never loads a last part that
+// it first sees in a whole segment.
 func TestASegmentEndsWhereTheNextBegins(t *testing.T) {
 	for name, gop := range map[string]int{"last part is short": 26, "last part is full": 25} {
 		t.Run(name, func(t *testing.T) {
@@ -50,7 +51,13 @@ func TestASegmentEndsWhereTheNextBegins(t *testing.T) {
 				s.publish()
 				s.gops(3)
 			}
-			s.track = &media.Track{Codec: media.H264, Width: 352, Height: 288, SPS: s.track.SPS, PPS: []byte{0x68, 0xce, 0x3c, 0x81}}
+			s.track = &media.Track{
+				Codec:  media.H264,
+				Width:  352,
+				Height: 288,
+				SPS:    s.track.SPS,
+				PPS:    []byte{0x68, 0xce, 0x3c, 0x81},
+			}
 			s.pub.SetTracks([]*media.Track{s.track})
 			s.gops(4)
 			all := states()
@@ -100,7 +107,7 @@ func lastSegment(text string) (uri string, parts int) {
 func aac(t *testing.T, rate, channels int) *media.Track {
 	t.Helper()
 	config, err := mpeg4audio.AudioSpecificConfig{Type: mpeg4audio.ObjectTypeAACLC, SampleRate: rate,
-		ChannelConfig: uint8(channels), ChannelCount: channels}.Marshal()
+		ChannelConfig: uint8(channels)}.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +197,10 @@ func TestTracksComeGoAndChange(t *testing.T) {
 		steps []step
 		want  []string
 	}{
-		"picture after sound": {[]step{{audio: sound}, {video: picture, audio: sound}}, []string{"sound", "picture and sound"}},
-		"sound after picture": {[]step{{video: picture}, {video: picture, audio: sound}}, []string{"picture", "picture and sound"}},
+		"picture after sound": {[]step{{audio: sound}, {video: picture, audio: sound}},
+			[]string{"sound", "picture and sound"}},
+		"sound after picture": {[]step{{video: picture}, {video: picture, audio: sound}},
+			[]string{"picture", "picture and sound"}},
 		"another sound": {[]step{{video: picture, audio: sound}, {video: picture, audio: other}},
 			[]string{"picture and sound", "picture and other sound"}},
 		"sound alone, another": {[]step{{audio: sound}, {audio: other}}, []string{"sound", "other sound"}},

@@ -176,9 +176,9 @@ func choose(s *Section, index int, codec media.Codec, score func(*Codec) int) *C
 }
 
 // videoScore prefers, for H.264, packetization-mode 1 (RFC 6184, 6.3: we send fragments) and the source's own profile.
-// A format that says nothing of its mode is the last choice: by the letter it is mode 0, but who leaves it out, as users
-// of GStreamer do, reads fragments. A decoder is not refused for its profile: browsers name only some of those that they
-// decode.
+// A format that says nothing of its mode is the last choice: by the letter it is mode 0, but who leaves it out, as
+// users of GStreamer do, reads fragments. A decoder is not refused for its profile: browsers name only some of those
+// that they decode.
 func videoScore(t *media.Track) func(*Codec) int {
 	if t.Codec != media.H264 {
 		return func(*Codec) int { return 1 }

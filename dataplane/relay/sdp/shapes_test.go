@@ -6,11 +6,12 @@ import (
 	"testing"
 )
 
-// bundleOnly gives a section of an offer the form of max-bundle (RFC 8843, 7.2.1): port 0, no transport of its own.
+// bundleOnly returns a section of an offer the form of max-bundle (RFC 8843, 7.2.1): port 0, no transport of its own.
 func bundleOnly(section string) string {
 	var out []string
 	for line := range strings.SplitSeq(section, "\r\n") {
-		if strings.HasPrefix(line, "a=ice-") || strings.HasPrefix(line, "a=fingerprint") || strings.HasPrefix(line, "a=setup") {
+		if strings.HasPrefix(line, "a=ice-") || strings.HasPrefix(line, "a=fingerprint") ||
+			strings.HasPrefix(line, "a=setup") {
 			continue
 		}
 		out = append(out, line)

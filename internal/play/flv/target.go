@@ -132,10 +132,8 @@ func (t *Target) ask(conn net.Conn) (io.Reader, error) {
 		return nil, fmt.Errorf("asking: %w", err)
 	}
 	r := bufio.NewReaderSize(conn, 4096)
-	res, err := http.ReadResponse(
-		r,
-		&http.Request{Method: http.MethodGet},
-	) //nolint:bodyclose // it ends with the connection, which the caller closes
+	//nolint:bodyclose // it ends with the connection, which the caller closes
+	res, err := http.ReadResponse(r, &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return nil, fmt.Errorf("waiting for the answer: %w", err)
 	}

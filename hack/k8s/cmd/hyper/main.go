@@ -1,5 +1,5 @@
-// Command hyper is the whole of Kubernetes and its etcd in one binary: the name it is started by (a symbolic link) selects the
-// component, as busybox does. One binary costs one link instead of seven; see docs/testing-cluster.md.
+// Command hyper is the whole of Kubernetes and its etcd in one binary: the name it is started by (a symbolic link)
+// selects the component, as busybox does. One binary costs one link instead of seven; see docs/testing-cluster.md.
 package main
 
 import (
@@ -43,7 +43,8 @@ func main() {
 		logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)) //nolint:errcheck // a wrong -v is reported by the command itself
 		util.CheckErr(cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()))
 	default:
-		fmt.Fprintf(os.Stderr, "hyper: no component %q: start it by a link named etcd, kube-apiserver, kube-controller-manager, "+
+		fmt.Fprintf(os.Stderr, "hyper: no component %q: start it by a link named etcd, kube-apiserver, "+
+			"kube-controller-manager, "+
 			"kube-scheduler, kubelet, kube-proxy or kubectl\n", name)
 		os.Exit(2)
 	}

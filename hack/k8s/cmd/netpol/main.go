@@ -1,6 +1,6 @@
-// Command netpol enforces NetworkPolicies on one node of a test cluster: it watches pods, namespaces and policies and writes one nftables
-// table at each change. Traffic of the node itself to its pods (probes) is not filtered, as usual. For tests: it knows IPv4 only, and writes
-// the whole table each time.
+// Command netpol enforces NetworkPolicies on one node of a test cluster: it watches pods, namespaces and policies and
+// writes one nftables table at each change. Traffic of the node itself to its pods (probes) is not filtered, as usual.
+// For tests: it knows IPv4 only, and writes the whole table each time.
 package main
 
 import (
@@ -45,7 +45,8 @@ func run(ctx context.Context, kubeconfig, node string) error {
 		return fmt.Errorf("making a client of %s: %w", config.Host, err)
 	}
 	factory := informers.NewSharedInformerFactory(client, 0)
-	pods, namespaces, policies := factory.Core().V1().Pods(), factory.Core().V1().Namespaces(), factory.Networking().V1().NetworkPolicies()
+	pods, namespaces, policies := factory.Core().V1().Pods(), factory.Core().V1().Namespaces(),
+		factory.Networking().V1().NetworkPolicies()
 	changed := make(chan struct{}, 1)
 	wake := func() {
 		select {

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// table is the nftables table of the node's pods. A pod that a policy selects has a chain per direction: its lines return what is allowed,
-// the last one drops the rest.
+// table is the nftables table of the node's pods. A pod that a policy selects has a chain per direction: its lines
+// return what is allowed, the last one drops the rest.
 func (c cluster) table() string {
 	var jumps, chains strings.Builder
 	for _, pod := range c.sorted() {
@@ -44,7 +44,8 @@ func (c cluster) table() string {
 		}
 	}
 	return "table ip netpol {\n" + chains.String() +
-		"\tchain forward {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tct state established,related accept\n" +
+		"\tchain forward {\n\t\ttype filter hook forward priority 0; policy accept;\n\t\tct state established,related " +
+		"accept\n" +
 		jumps.String() + "\t}\n}\n"
 }
 
@@ -64,7 +65,10 @@ func (c cluster) sorted() []*corev1.Pod {
 // selecting are the policies that isolate a pod, by direction.
 func (c cluster) selecting(pod *corev1.Pod) (ingress, egress []*networkingv1.NetworkPolicy) {
 	policies := slices.Clone(c.policies)
-	slices.SortFunc(policies, func(a, b *networkingv1.NetworkPolicy) int { return strings.Compare(string(a.UID), string(b.UID)) })
+	slices.SortFunc(policies, func(a, b *networkingv1.NetworkPolicy) int {
+		return strings.Compare(string(a.UID),
+			string(b.UID))
+	})
 	for _, p := range policies {
 		if p.Namespace != pod.Namespace || !matches(&p.Spec.PodSelector, pod.Labels) {
 			continue
@@ -82,7 +86,8 @@ func (c cluster) selecting(pod *corev1.Pod) (ingress, egress []*networkingv1.Net
 
 // allow writes the lines of one rule. target is the pod whose named ports count; nil: those of each peer.
 func (c cluster) allow(
-	w *strings.Builder, side, namespace string, peers []networkingv1.NetworkPolicyPeer, ports []networkingv1.NetworkPolicyPort, target *corev1.Pod,
+	w *strings.Builder, side, namespace string, peers []networkingv1.NetworkPolicyPeer,
+	ports []networkingv1.NetworkPolicyPort, target *corev1.Pod,
 ) {
 	line := func(from string, named *corev1.Pod) {
 		if len(ports) == 0 {

@@ -10,10 +10,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/apply"
-	"github.com/millrace/millrace/controllers/board"
-	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/controllers/status"
-	"github.com/millrace/millrace/internal/contract"
 )
 
 // +kubebuilder:rbac:groups=live.millrace.dev,resources=domainassociations,verbs=get;list;watch
@@ -42,11 +39,10 @@ func (r associations) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Res
 	}
 	var serving status.Serving
 	if child := r.board.Result().Domain(d.Child); child != nil {
-		k, entry := poolOf(child)
-		if r.early(d.Accepted, k) {
+		if k, _ := poolOf(child); r.early(d.Accepted, k) {
 			return ctrl.Result{RequeueAfter: again}, nil
 		}
-		serving = r.serving(k, entry)
+		serving = r.servingDomain(child)
 	}
 	want, wait := status.DomainAssociation(&o, &d.Verdict, serving, r.Now())
 	return r.report(ctx, &o, &o.Status, &want, &want, wait)
@@ -114,12 +110,4 @@ func (r associations) gone(ctx context.Context, namespace string, ref *v1alpha1.
 		return false, fmt.Errorf("read DomainAssociation %s/%s: %w", namespace, ref.Name, err)
 	}
 	return string(other.UID) != ref.UID || other.DeletionTimestamp != nil, nil
-}
-
-// poolOf says which pods serve a domain, and as which part of their Plan.
-func poolOf(d *board.Decision) (fleet.PoolKey, string) {
-	if d.Kind == v1alpha1.KindPushDomain {
-		return fleet.PoolKey{Class: d.Class, Role: contract.Ingest}, fleet.PushEntry(d.Hostname)
-	}
-	return fleet.PoolKey{Class: d.Class, Role: playRole(v1alpha1.PlayType(d.Type))}, fleet.PlayEntry(d.Hostname)
 }

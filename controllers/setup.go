@@ -90,8 +90,8 @@ func (c *core) addControllers(mgr ctrl.Manager, feeds *feeds) error {
 		object     client.Object
 		reconciler reconcile.Reconciler
 	}{
-		{v1alpha1.KindPushDomain, &v1alpha1.PushDomain{}, pushDomains{c}},
-		{v1alpha1.KindPlayDomain, &v1alpha1.PlayDomain{}, playDomains{c}},
+		{v1alpha1.KindPushDomain, &v1alpha1.PushDomain{}, pushDomains(c)},
+		{v1alpha1.KindPlayDomain, &v1alpha1.PlayDomain{}, playDomains(c)},
 		{v1alpha1.KindDomainAssociation, &v1alpha1.DomainAssociation{}, associations{c}},
 		{v1alpha1.KindRTSTranscodeTemplate, &v1alpha1.RTSTranscodeTemplate{}, templates{c}},
 		{v1alpha1.KindDomainClaim, &v1alpha1.DomainClaim{}, &domainClaims{core: c, stale: map[types.UID]time.Time{}}},

@@ -39,6 +39,7 @@ func (r templates) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result
 			return ctrl.Result{RequeueAfter: again}, nil
 		}
 		serving = r.serving(transcoders, entry)
+		leftOut(&serving, d)
 		ready, desired = r.fleet.View(transcoders).Ready, int(r.fleet.Facts(transcoders).Desired)
 		for _, role := range []contract.Role{contract.Relay, contract.Edge} {
 			if serving.Of > 0 && fleet.Needs(result.Plan(main.Class), role) {

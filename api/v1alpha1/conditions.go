@@ -97,7 +97,8 @@ const (
 	ReasonNoReplicas Reason = "NoReplicas"
 	// ReasonPlanOnItsWay says that some pods do not run on the newest configuration of the object yet.
 	ReasonPlanOnItsWay Reason = "PlanOnItsWay"
-	// ReasonPlanTooLarge says that the configuration of the class does not fit into its Secrets.
+	// ReasonPlanTooLarge says that the object was left out of the configuration of its class, which is too large to be
+	// delivered, or that the configuration as a whole is.
 	ReasonPlanTooLarge Reason = "PlanTooLarge"
 	// ReasonApplyFailed says that the API server refused an object of a pool.
 	ReasonApplyFailed Reason = "ApplyFailed"

@@ -28,6 +28,8 @@ type Decision struct {
 	Generation int64
 	// Class that serves a domain; empty for other kinds.
 	Class string
+	// LeftOut says why an accepted domain or template is not in the Plan of its class: the Plan would be too large.
+	LeftOut string
 }
 
 // Result is what one pass gave. It is never changed.
@@ -232,6 +234,7 @@ func (b *Board) pass(ctx context.Context) error {
 	}
 	in.Secrets, in.BoundOnly, in.Pairs = secrets, true, b.pairs
 	next := resultOf(&in, compile.Compile(in))
+	next.fit(&in)
 	b.pairs.Sweep()
 	if b.opt.Expect != nil {
 		b.opt.Expect(next.plans)

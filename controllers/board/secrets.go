@@ -10,6 +10,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/millrace/millrace/internal/compile"
 )
 
 // readers is the number of Secrets that are read at once.
@@ -103,6 +105,7 @@ func (s *secretStore) read(
 				secret := &corev1.Secret{}
 				err := s.live.Get(ctx, key, secret)
 				secret.ManagedFields = nil
+				compile.TrimSecret(secret)
 				mu.Lock()
 				switch {
 				case err == nil:

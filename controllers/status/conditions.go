@@ -140,7 +140,8 @@ func (b *builder) conclude(lacks *lack, need ...string) time.Duration {
 		mistake = true
 	case missing.Type != "":
 		b.set(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.Reason(missing.Reason), missing.Message)
-		mistake = missing.Reason == string(v1alpha1.ReasonNoReplicas) || missing.Reason == string(v1alpha1.ReasonNoImage)
+		mistake = missing.Reason == string(v1alpha1.ReasonNoReplicas) || missing.Reason == string(v1alpha1.ReasonNoImage) ||
+			missing.Reason == string(v1alpha1.ReasonPlanTooLarge)
 	default:
 		b.set(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "Clients can use it now")
 	}

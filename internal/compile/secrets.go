@@ -1,12 +1,14 @@
 package compile
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/millrace/millrace/api/v1alpha1"
+	"github.com/millrace/millrace/internal/contract/keypair"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -16,6 +18,20 @@ const (
 	secretBackup  = "backup"
 	secretAuthKey = "authKey"
 )
+
+// TrimSecret drops what no Compile looks at: other keys, and what values have beyond the largest that is ever read. So a
+// Secret that is kept costs little, whatever is in it.
+func TrimSecret(s *corev1.Secret) {
+	kept := map[string][]byte{}
+	for _, key := range []string{
+		secretPrimary, secretBackup, secretAuthKey, corev1.TLSCertKey, corev1.TLSPrivateKeyKey,
+	} {
+		if value, ok := s.Data[key]; ok {
+			kept[key] = bytes.Clone(value[:min(len(value), keypair.MaxChain+1)])
+		}
+	}
+	s.Data = kept
+}
 
 func secrets(objects []corev1.Secret) map[ref]*corev1.Secret {
 	out := map[ref]*corev1.Secret{}

@@ -71,6 +71,80 @@ var (
 	ErrMissing = errors.New("a piece of the plan is missing")
 )
 
+// Capacity is the size, as Size counts it, of the largest Plan that can be delivered.
+const Capacity = contract.PlanChunks * chunkBytes
+
+// Bound returns a size that Size does not exceed, but for Plans of some KiB, without encoding anything.
+func Bound(p *plan.Plan) int {
+	n := 0
+	pair := func(k *plan.KeyPair) {
+		if k != nil {
+			n += len(k.Cert) + len(k.Key)
+		}
+	}
+	auth := func(a *plan.Auth) { n += len(a.Primary) + len(a.Backup) }
+	for i := range p.Push {
+		d := &p.Push[i]
+		n += entryBytes + len(d.Hostname) + len(d.Space)
+		auth(&d.Auth)
+		pair(d.TLS)
+		if d.Notify != nil {
+			n += len(d.Notify.URL) + len(d.Notify.Key)
+		}
+	}
+	for i := range p.Play {
+		d := &p.Play[i]
+		n += entryBytes + len(d.Hostname) + len(d.Space)
+		auth(&d.Auth)
+		pair(d.TLS)
+		for _, list := range [][]string{d.Referers, d.IPs} {
+			for _, text := range list {
+				n += len(text) + 4
+			}
+		}
+	}
+	for i := range p.Templates {
+		t := &p.Templates[i]
+		n += entryBytes + len(t.Space) + len(t.ID)
+		for _, app := range t.Apps {
+			n += len(app) + 4
+		}
+	}
+	return n
+}
+
+// entryBytes is what an entry takes, compressed, beside its names, keys and lists.
+const entryBytes = 96
+
+// Size returns how much of Capacity a Plan takes: its compressed bytes, or its share of the longest JSON if that is
+// more. It compresses faster and less well than Encode, so what fits by Size can be encoded.
+func Size(p *plan.Plan) (int, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return 0, fmt.Errorf("encoding the plan: %w", err)
+	}
+	packed := counter(0)
+	w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
+	if err != nil {
+		return 0, fmt.Errorf("compressing the plan: %w", err)
+	}
+	if _, err := w.Write(plain); err != nil {
+		return 0, fmt.Errorf("compressing the plan: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return 0, fmt.Errorf("compressing the plan: %w", err)
+	}
+	return max(int(packed), len(plain)/(maxPlain/Capacity)), nil
+}
+
+// counter counts what is written to it.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
 // Encode returns the data of all Secrets of a Plan, contract.PlanChunks of them, and the hash. Equal Plans give equal
 // data.
 func Encode(p *plan.Plan, pool Pool) ([]map[string][]byte, string, error) {

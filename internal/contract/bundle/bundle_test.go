@@ -3,6 +3,7 @@ package bundle
 import (
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -156,4 +157,39 @@ func FuzzDecode(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// Bound is what the operator asks instead of encoding: it must not be less than what encoding gives.
+func TestBoundAndSizeAreNotLessThanWhatIsDelivered(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	p := &plan.Plan{Class: "default"}
+	for i := range 300 {
+		der, key := make([]byte, 1500), make([]byte, 1200)
+		for _, b := range [][]byte{der, key} {
+			for k := range b {
+				b[k] = byte(random.Uint32())
+			}
+		}
+		p.Push = append(p.Push, plan.PushDomain{
+			Hostname: fmt.Sprintf("p%d.example.com", random.Uint64()), Space: fmt.Sprintf("s%d.example.com", i),
+			Auth: plan.Auth{Type: plan.AuthA, Primary: fmt.Sprintf("%032x", random.Uint64()), Backup: fmt.Sprint(random.Uint64())},
+			TLS: &plan.KeyPair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+				Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})},
+		})
+		p.Templates = append(p.Templates, plan.Template{
+			Space: p.Push[i].Space, ID: fmt.Sprint(random.Uint64()), Apps: []string{fmt.Sprint(random.Uint64())},
+		})
+	}
+	chunks, _, err := Encode(p, Pool{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	delivered := 0
+	for _, c := range chunks {
+		delivered += len(c[KeyData])
+	}
+	size, err := Size(p)
+	if err != nil || size < delivered || Bound(p) < size {
+		t.Errorf("delivered %d, size %d, bound %d, %v: want them in this order", delivered, size, Bound(p), err)
+	}
 }

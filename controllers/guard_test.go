@@ -175,6 +175,27 @@ func TestFieldsThatNothingServesHaveACondition(t *testing.T) {
 	})
 }
 
+// A class serves the namespaces that it selects. Without its label a namespace has no domain there, and takes none from
+// others.
+func TestAClassServesItsNamespaces(t *testing.T) {
+	w := start(t, nil)
+	class := &v1alpha1.MediaClass{ObjectMeta: metav1.ObjectMeta{Name: w.class + "-closed"}}
+	class.Spec.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{"team": w.class}}
+	w.create(class)
+	ns := server.Namespace(t, nil)
+	push := w.push(ns, "push", "push.closed.example.com")
+	push.Spec.ClassName = class.Name
+	w.create(push)
+	w.wants(push, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotServed)
+	if claim := (&v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.closed.example.com"}}); w.get(claim) == nil {
+		t.Error("a domain that is not accepted has claimed its hostname")
+	}
+	w.label(ns, map[string]string{"team": w.class})
+	w.accepted(push)
+	w.label(ns, nil)
+	w.wants(push, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotServed)
+}
+
 func TestRTSHealsWhenItIsGranted(t *testing.T) {
 	w := start(t, nil)
 	name := w.class + "-granted"

@@ -36,6 +36,8 @@ const (
 	ReasonClassNotFound Reason = "ClassNotFound"
 	// ReasonClassInvalid says that the MediaClass named by className is not accepted.
 	ReasonClassInvalid Reason = "ClassInvalid"
+	// ReasonNamespaceNotServed says that the class does not serve the namespace of the object.
+	ReasonNamespaceNotServed Reason = "NamespaceNotServed"
 	// ReasonRTSNotGranted says that the class does not grant RTS to the namespace.
 	ReasonRTSNotGranted Reason = "RTSNotGranted"
 	// ReasonPushDomainAlreadyAssociated says that the push domain already has a main play domain.

@@ -245,6 +245,11 @@ type MediaClassSpec struct {
 	// +kubebuilder:default={}
 	Pools Pools `json:"pools,omitzero"`
 
+	// namespaceSelector chooses the namespaces that the class serves; absent or {}: all. A domain of another namespace is
+	// not accepted. A tenant may name any class that serves its namespace, and so choose among their policies.
+	// +optional
+	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
+
 	// rts says which namespaces are granted RTS; absent: none.
 	// +optional
 	RTS *RTSGrant `json:"rts,omitempty"`

@@ -624,6 +624,11 @@ func (in *MediaClassList) DeepCopyObject() runtime.Object {
 func (in *MediaClassSpec) DeepCopyInto(out *MediaClassSpec) {
 	*out = *in
 	in.Pools.DeepCopyInto(&out.Pools)
+	if in.NamespaceSelector != nil {
+		in, out := &in.NamespaceSelector, &out.NamespaceSelector
+		*out = new(v1.LabelSelector)
+		(*in).DeepCopyInto(*out)
+	}
 	if in.RTS != nil {
 		in, out := &in.RTS, &out.RTS
 		*out = new(RTSGrant)

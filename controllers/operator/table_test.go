@@ -134,6 +134,13 @@ func classRules() []rule {
 			want:      v1alpha1.ReasonClassNotFound,
 		},
 		{name: "moved to another class", given: moved(domain), candidate: domain(classZone)},
+		{name: "a class of others", given: nothing, candidate: domain(classClosed), want: v1alpha1.ReasonNamespaceNotServed},
+		{name: "a class of others, play", given: nothing, candidate: live(classClosed),
+			want: v1alpha1.ReasonNamespaceNotServed},
+		{name: "moved to a class of others", given: moved(domain), candidate: domain(classClosed),
+			want: v1alpha1.ReasonNamespaceNotServed},
+		{name: "a class of this namespace", given: nothing, candidate: domain(classClosed),
+			labels: map[string]string{labelRTS: granted}},
 		{name: "RTS, granted to nobody", given: nothing, candidate: live(classNoRTS), want: notGranted},
 		{name: "RTS, granted to others", given: nothing, candidate: live(classByLabel), want: notGranted},
 		{

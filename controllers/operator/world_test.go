@@ -28,6 +28,7 @@ const (
 	classSuffix  = "suffix"     // gives hostnames below the suffixes of the namespace
 	classBroken  = "unusable"   // has a selector that cannot be used
 	classZone    = "zone-two"   // as default, of the same region
+	classClosed  = "closed"     // serves namespaces with the label rts: granted
 	labelRTS     = "rts"        // the label of classByLabel
 	granted      = "granted"    // its value
 	suffixOfOwn  = "allowed.io" // what the own namespace may take with classSuffix
@@ -45,6 +46,10 @@ func classes() []client.Object {
 		return c
 	}
 	all := &metav1.LabelSelector{}
+	closed := class(classClosed, "default", all, v1alpha1.ClaimsAlways)
+	closed.(*v1alpha1.MediaClass).Spec.NamespaceSelector = &metav1.LabelSelector{
+		MatchLabels: map[string]string{labelRTS: granted},
+	}
 	return []client.Object{
 		class(classRegionB, "b", all, v1alpha1.ClaimsAlways),
 		class(classNoRTS, "default", nil, v1alpha1.ClaimsAlways),
@@ -58,6 +63,7 @@ func classes() []client.Object {
 		class(classSuffix, "default", all, v1alpha1.ClaimsSameSuffix),
 		class(classBroken, "default", badSelector(), v1alpha1.ClaimsAlways),
 		class(classZone, "default", all, v1alpha1.ClaimsAlways),
+		closed,
 	}
 }
 

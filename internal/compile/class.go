@@ -27,7 +27,8 @@ func DefaultClass() v1alpha1.MediaClass {
 // class is a MediaClass and what is decided about it.
 type class struct {
 	object  *v1alpha1.MediaClass
-	rts     labels.Selector
+	serves  labels.Selector // namespaces
+	rts     labels.Selector // namespaces that are granted RTS
 	verdict Verdict
 }
 
@@ -35,22 +36,29 @@ func classes(objects []v1alpha1.MediaClass) map[string]*class {
 	out := map[string]*class{}
 	for i := range objects {
 		o := &objects[i]
-		k := &class{object: o, rts: labels.Nothing(), verdict: Verdict{Kind: v1alpha1.KindMediaClass, Name: o.Name}}
+		k := &class{
+			object: o, serves: labels.Everything(), rts: labels.Nothing(),
+			verdict: Verdict{Kind: v1alpha1.KindMediaClass, Name: o.Name},
+		}
+		if o.Spec.NamespaceSelector != nil {
+			k.serves = k.selector("spec.namespaceSelector", o.Spec.NamespaceSelector)
+		}
 		if o.Spec.RTS != nil {
-			selector, err := metav1.LabelSelectorAsSelector(&o.Spec.RTS.NamespaceSelector)
-			if err != nil {
-				k.verdict.reject(
-					v1alpha1.ReasonInvalid,
-					"spec.rts.namespaceSelector",
-					fmt.Sprintf("the selector cannot be used: %v", err),
-				)
-			} else {
-				k.rts = selector
-			}
+			k.rts = k.selector("spec.rts.namespaceSelector", &o.Spec.RTS.NamespaceSelector)
 		}
 		out[o.Name] = k
 	}
 	return out
+}
+
+// selector reads a selector of namespaces. One that cannot be used selects nothing, and makes the class unusable.
+func (k *class) selector(field string, s *metav1.LabelSelector) labels.Selector {
+	selector, err := metav1.LabelSelectorAsSelector(s)
+	if err != nil {
+		k.verdict.reject(v1alpha1.ReasonInvalid, field, fmt.Sprintf("the selector cannot be used: %v", err))
+		return labels.Nothing()
+	}
+	return selector
 }
 
 func (k *class) valid() bool { return !k.verdict.has(v1alpha1.ConditionAccepted) }
@@ -63,9 +71,9 @@ func namespaces(objects []corev1.Namespace) map[string]*corev1.Namespace {
 	return out
 }
 
-// grantsRTS reports whether the class grants RTS to a namespace. Every namespace has its name as a label, as the API
+// selects reports whether a selector of a class matches a namespace. Every namespace has its name as a label, as the API
 // server sets it.
-func (c *compiler) grantsRTS(k *class, namespace string) bool {
+func (c *compiler) selects(selector labels.Selector, namespace string) bool {
 	set := labels.Set{}
 	if ns := c.namespaces[namespace]; ns != nil {
 		for name, value := range ns.Labels {
@@ -73,7 +81,7 @@ func (c *compiler) grantsRTS(k *class, namespace string) bool {
 		}
 	}
 	set[corev1.LabelMetadataName] = namespace
-	return k.rts.Matches(set)
+	return selector.Matches(set)
 }
 
 // allowsSuffix reports whether the namespace may take a hostname by its annotation.

@@ -114,10 +114,17 @@ func (c *compiler) admits(d *domain, k *class) (reason v1alpha1.Reason, field, m
 			d.className,
 		), false
 	}
+	if !c.selects(k.serves, d.meta.Namespace) {
+		return v1alpha1.ReasonNamespaceNotServed, "spec.className", fmt.Sprintf(
+			"MediaClass %s does not serve this namespace: name another class, or ask the platform to add the namespace to "+
+				"spec.namespaceSelector of the class",
+			d.className,
+		), false
+	}
 	if reason, message, ok := c.mayClaim(d, k); !ok {
 		return reason, "spec.hostname", message, false
 	}
-	if d.play != nil && d.play.Spec.Type == v1alpha1.PlayRTS && !c.grantsRTS(k, d.meta.Namespace) {
+	if d.play != nil && d.play.Spec.Type == v1alpha1.PlayRTS && !c.selects(k.rts, d.meta.Namespace) {
 		return v1alpha1.ReasonRTSNotGranted, "spec.type", fmt.Sprintf(
 			"MediaClass %s does not grant RTS to this namespace: ask the platform to add the namespace to "+
 				"spec.rts.namespaceSelector of the class",

@@ -80,6 +80,17 @@ type Ports struct {
 	Media Port `json:"media,omitempty"`
 }
 
+// AdminScope is what the admin port of a pod serves to other machines.
+//
+// +kubebuilder:validation:Enum=Probes;All
+type AdminScope string
+
+// The scopes of the admin port.
+const (
+	AdminProbes AdminScope = "Probes"
+	AdminAll    AdminScope = "All"
+)
+
 // Exposure says how clients outside the cluster reach the pods of a pool.
 type Exposure struct {
 	// type is HostPort, HostNetwork, NodePort (a Service per pod), LoadBalancer (a Service per pod) or ClusterIP.
@@ -90,6 +101,12 @@ type Exposure struct {
 	// ports that the pool listens on.
 	// +optional
 	Ports Ports `json:"ports,omitzero"`
+
+	// admin says what the admin port of the pods (9090; under HostNetwork a port of the node) serves to other machines:
+	// Probes, or All, with metrics and state. Absent: Probes under HostNetwork, where whoever reaches the node reaches the
+	// port, and All otherwise, where the NetworkPolicy of the pool closes it.
+	// +optional
+	Admin AdminScope `json:"admin,omitempty"`
 
 	// advertise lists addresses that relays tell clients instead of those that are found out: IP addresses, with a port
 	// where it differs from the media port. Other pools tell none; the condition Served says so.

@@ -56,6 +56,7 @@ func PublicService(p *Pool) *corev1.Service {
 		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal // pods see the address of the client
 	case v1alpha1.ExposeNodePort:
 		s.Spec.Type = corev1.ServiceTypeNodePort
+		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal // as above; only nodes with a pod answer
 	default:
 		s.Spec.Type = corev1.ServiceTypeClusterIP
 	}

@@ -158,7 +158,7 @@ func container(p *Pool) corev1.Container {
 		Image:           p.Image,
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Args:            args(p),
-		Env:             env(),
+		Env:             env(p),
 		Ports:           ports(p),
 		Resources:       resources(p),
 		VolumeMounts:    mounts,
@@ -202,14 +202,14 @@ func args(p *Pool) []string {
 	return out
 }
 
-func env() []corev1.EnvVar {
+func env(p *Pool) []corev1.EnvVar {
 	from := func(name, path string) corev1.EnvVar {
 		return corev1.EnvVar{
 			Name:      name,
 			ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path}},
 		}
 	}
-	return []corev1.EnvVar{
+	out := []corev1.EnvVar{
 		from(contract.EnvPodName, "metadata.name"),
 		from(contract.EnvPodNamespace, "metadata.namespace"),
 		from(contract.EnvPodUID, "metadata.uid"),
@@ -218,6 +218,10 @@ func env() []corev1.EnvVar {
 		from(contract.EnvHostIPs, "status.hostIPs"),
 		{Name: contract.EnvSupervised, Value: "true"}, // no flag: images that a class keeps may not know it
 	}
+	if admin := p.Spec.Exposure.Admin; admin == v1alpha1.AdminProbes || admin == "" && p.hostNetwork() {
+		out = append(out, corev1.EnvVar{Name: contract.EnvProbesOnly, Value: "true"}) // no flag, as above
+	}
+	return out
 }
 
 func ports(p *Pool) []corev1.ContainerPort {

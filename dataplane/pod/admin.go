@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -73,16 +74,34 @@ func (p *process) admin() http.Handler {
 	probe(contract.PathLive, p.live)
 	probe(contract.PathStartup, func() (bool, string) { return p.bound.Load(), "the sockets are not bound yet" })
 	probe(contract.PathReady, p.whyNotReady)
-	mux.Handle("GET "+contract.PathMetrics, promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET "+contract.PathState, func(w http.ResponseWriter, _ *http.Request) {
+	mux.Handle("GET "+contract.PathMetrics, p.inside(promhttp.HandlerFor(p.registry, promhttp.HandlerOpts{})))
+	if p.opt.Pprof {
+		mux.Handle("GET /debug/pprof/", p.inside(http.HandlerFunc(pprof.Index)))
+		mux.Handle("GET /debug/pprof/profile", p.inside(http.HandlerFunc(pprof.Profile)))
+	}
+	mux.Handle("GET "+contract.PathState, p.inside(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		_ = e.Encode(p.state()) // a reader that is gone
-	})
+	})))
 	return mux
+}
+
+// inside keeps what is not a probe from other machines, where the options say so: on the network of a node the admin
+// port is open to all that reach the node.
+func (p *process) inside(next http.Handler) http.Handler {
+	if !p.opt.AdminProbesOnly {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if from, err := netip.ParseAddrPort(r.RemoteAddr); err != nil || !from.Addr().Unmap().IsLoopback() {
+			http.Error(w, "only probes are served to other machines: ask on loopback, or set exposure.admin of the pool to All",
+				http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // live looks at nothing outside of the process.

@@ -37,14 +37,17 @@ type Options struct {
 
 	Address      string // on which everything but the admin port listens; default: all
 	AdminAddress string // default: all
-	RTMPPort     int
-	RTMPSPort    int
-	HTTPPort     int
-	HTTPSPort    int
-	MediaPort    int
-	InternalPort int
-	RTSPPort     int
-	AdminPort    int
+	// AdminProbesOnly serves probes alone on the admin port to others than this machine: metrics and state need loopback.
+	AdminProbesOnly bool
+	Pprof           bool // Go's profiles on the admin port
+	RTMPPort        int
+	RTMPSPort       int
+	HTTPPort        int
+	HTTPSPort       int
+	MediaPort       int
+	InternalPort    int
+	RTSPPort        int
+	AdminPort       int
 
 	PlanDir  string
 	TLSDir   string

@@ -176,6 +176,7 @@ func keepers() map[string]edit {
 			"tolerations": []any{map[string]any{"key": "media", "operator": "Exists"}}, "exposure.type": "NodePort",
 			"exposure.ports.rtmp": 2935, "exposure.ports.rtmps": 2936, "exposure.ports.http": 2080, "exposure.ports.https": 2443,
 			"exposure.ports.media": 2000,
+			"exposure.admin":       "All",
 			"exposure.advertise":   []any{"203.0.113.7"}, "drainSeconds": 60, "image": "registry.example.com/pool:v2",
 		} {
 			e := edit{"MediaClass/default", value, nil}
@@ -210,6 +211,11 @@ func takers() map[string]edit {
 			map[string]any{"namespace": "other"},
 		},
 		"DomainClaim.claimRef.name": {"DomainClaim/rts.example.com", "other", nil},
+		"MediaClass.namespaceSelector": {
+			"MediaClass/default",
+			map[string]any{"matchLabels": map[string]any{"team": "other"}},
+			nil,
+		},
 		"MediaClass.rts.namespaceSelector": {
 			"MediaClass/default",
 			map[string]any{"matchLabels": map[string]any{"rts": "yes"}},

@@ -105,6 +105,9 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 	set.StringVar(&o.Pod, "pod", "", "name of the pod (default $"+contract.EnvPodName+", else the host's name)")
 	set.StringVar(&o.Address, "address", "", "address on which the pod listens, probes and metrics left out (default all)")
 	set.StringVar(&o.AdminAddress, "admin-address", "", "address of probes and metrics (default all)")
+	set.BoolVar(&o.AdminProbesOnly, "admin-probes-only", false,
+		"serve probes alone on the admin port to other machines (also with $"+contract.EnvProbesOnly+"=true)")
+	set.BoolVar(&o.Pprof, "pprof", false, "serve Go's profiles on the admin port, below /debug/pprof/")
 	if role == contract.Ingest || role == contract.Edge {
 		set.IntVar(&o.RTMPPort, contract.FlagRTMPPort, contract.PortRTMP, "port of RTMP; 0 takes a free one, -1 turns it off")
 		set.IntVar(&o.RTMPSPort, contract.FlagRTMPSPort, contract.PortRTMPS, "port of RTMPS; 0 free, -1 off")
@@ -233,6 +236,7 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 func (f *podFlags) finish(log logr.Logger) (err error) {
 	o := &f.opt
 	o.Log, o.Encoder = log, transcode.Encoder(f.encoder)
+	o.AdminProbesOnly = o.AdminProbesOnly || os.Getenv(contract.EnvProbesOnly) == "true"
 	o.DrainTime, o.DrainSoft, o.DrainAccept = time.Duration(
 		f.drain,
 	)*time.Second, time.Duration(

@@ -107,8 +107,9 @@ const (
 	EnvPodUID       = "POD_UID"
 	EnvPodIP        = "POD_IP"
 	EnvNodeName     = "NODE_NAME"
-	EnvHostIPs      = "HOST_IPS"            // status.hostIPs: addresses with commas
-	EnvSupervised   = "MILLRACE_SUPERVISED" // true: a parent process starts the one that serves again
+	EnvHostIPs      = "HOST_IPS"                   // status.hostIPs: addresses with commas
+	EnvProbesOnly   = "MILLRACE_ADMIN_PROBES_ONLY" // true: the admin port serves probes alone to other machines
+	EnvSupervised   = "MILLRACE_SUPERVISED"        // true: a parent process starts the one that serves again
 )
 
 // Drain times in seconds: how long a drain may take at most, and what the kubelet adds before it kills.

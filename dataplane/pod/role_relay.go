@@ -17,9 +17,9 @@ import (
 	"github.com/millrace/millrace/internal/contract/bundle"
 )
 
-// FarewellsFile is what the players of a relay that was killed are told by whoever sees its end, below
+// CloseNoticesFile is what the players of a relay that was killed are told by whoever sees its end, below
 // Options.StateDir.
-const FarewellsFile = "farewells"
+const CloseNoticesFile = "farewells"
 
 // relayRole serves WebRTC viewers with streams that it fetches.
 type relayRole struct {
@@ -38,15 +38,15 @@ func newRelayRole(p *process) (role, error) {
 			listen = append(listen, netip.AddrPortFrom(a, uint16(p.opt.MediaPort)))
 		}
 	}
-	farewells := ""
+	notices := ""
 	if p.opt.StateDir != "" {
-		farewells = filepath.Join(p.opt.StateDir, FarewellsFile)
+		notices = filepath.Join(p.opt.StateDir, CloseNoticesFile)
 	}
 	one, err := relay.New(relay.Options{
 		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen,
 		NoTCP:     p.opt.NoTCP,
 		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU,
-		MaxEgressMbps: p.opt.MaxEgress, Farewells: farewells,
+		MaxEgressMbps: p.opt.MaxEgress, CloseNotices: notices,
 	})
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (r *relayRole) open() (err error) {
 
 func (r *relayRole) serve(_ context.Context, run func(string, func() error)) {
 	r.web.serve(run)
-	r.relay.SayFarewells()
+	r.relay.SendCloseNotices()
 }
 
 func (r *relayRole) status(s *announce.Status) {

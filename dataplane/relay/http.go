@@ -7,19 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/dataplane/cors"
 	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-const (
-	endpointMethods = "GET, HEAD, POST, OPTIONS"
-	sessionMethods  = "DELETE, PATCH, OPTIONS"
-)
-
 // ServeHTTP is the signalling of RTS play domains. What is not for the relay is 404.
 func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	policy().Write(w.Header(), req)
+	signal.CORS().Write(w.Header(), req)
 	trace := token(9)
 	host := plan.Hostname(req.Host)
 	d := r.opt.Plan.Load().Play(host)
@@ -35,7 +29,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case strings.HasPrefix(path, signal.SessionPath):
 		r.serveSession(w, req, host, path[len(signal.SessionPath):], trace)
 	case req.Method == http.MethodOptions:
-		signal.Options(w, endpointMethods)
+		signal.Options(w, signal.EndpointMethods)
 	case req.Method == http.MethodHead:
 		w.Header().Set("Content-Type", signal.ContentSDP)
 		w.WriteHeader(http.StatusOK)
@@ -45,7 +39,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case req.Method == http.MethodGet:
 		w.WriteHeader(http.StatusNoContent)
 	case req.Method != http.MethodPost:
-		w.Header().Set("Allow", endpointMethods)
+		w.Header().Set("Allow", signal.EndpointMethods)
 		signal.ARTC{}.Refuse(
 			w,
 			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a stream by POST"),
@@ -142,7 +136,7 @@ func (r *Relay) finish(
 // serveSession is a WHEP session's own URL.
 func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id, trace string) {
 	if req.Method == http.MethodOptions {
-		signal.Options(w, sessionMethods)
+		signal.Options(w, signal.SessionMethods)
 		return
 	}
 	s := r.sessions.id(id)
@@ -169,10 +163,10 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 		}
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		w.Header().Set("Allow", sessionMethods)
+		w.Header().Set("Allow", signal.SessionMethods)
 		signal.WHEP{}.Refuse(
 			w,
-			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "a session takes %s", sessionMethods),
+			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "a session takes %s", signal.SessionMethods),
 			trace,
 		)
 	}
@@ -192,15 +186,6 @@ func (r *Relay) serveStop(w http.ResponseWriter, req *http.Request, host, trace 
 		s.close("stopped", nil)
 	}
 	signal.LEB{}.Stopped(w)
-}
-
-// policy is what pages may do.
-func policy() cors.Policy {
-	return cors.Policy{
-		Methods: "GET, HEAD, POST, DELETE, PATCH, OPTIONS",
-		Headers: "Content-Type, Authorization, If-Match",
-		Expose:  "Location, ETag, Link, Retry-After, Accept-Post, Accept-Patch, X-Tengine-Error, X-Millrace-Notice",
-	}
 }
 
 // addresses returns the client's address and the one of ours that it used.

@@ -151,7 +151,7 @@ func (r *Relay) newSession(dialect string, t *target, offer *sdp.Offer, selectio
 	s.auth = ice.NewAuthenticator(s.pwd)
 	s.touch()
 	s.local = sdp.Local{
-		SessionID: rand.Uint64() >> 2, Ufrag: s.ufrag, Pwd: s.pwd, Fingerprint: r.identity.fingerprint, CNAME: token(9),
+		SessionID: rand.Uint64() >> 2, Ufrag: s.ufrag, Pwd: s.pwd, Fingerprint: r.identity.Fingerprint, CNAME: token(9),
 	}
 	// All packets of a session are sealed with one key: an SSRC must not be used twice (RFC 3711, 9.1).
 	s.local.VideoSSRC = ssrc()

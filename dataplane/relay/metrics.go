@@ -146,12 +146,12 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	gauge(
 		"handshakes",
 		"DTLS handshakes that have a place now, of those that may run at once.",
-		func() float64 { return float64(len(r.handshakes.places)) },
+		func() float64 { return float64(r.handshakes.Taken()) },
 	)
 	gauge(
 		"handshakes_waiting",
 		"DTLS handshakes that wait for a place.",
-		func() float64 { return float64(r.handshakes.waiting.Load()) },
+		func() float64 { return float64(r.handshakes.Waiting()) },
 	)
 	for _, cause := range fanout.Causes() {
 		reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

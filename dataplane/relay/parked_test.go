@@ -7,9 +7,10 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/pion/dtls/v3/pkg/protocol/alert"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
+
+	"github.com/millrace/millrace/dataplane/relay/secure"
 )
 
 // stacks counts how often a text is on the stacks of all goroutines. The clients are in this process too.
@@ -19,7 +20,7 @@ func stacks(text string) int {
 }
 
 // ours is how many goroutines read for DTLS at our end, or end it.
-func ours() int { return stacks("relay.(*dtls") }
+func ours() int { return stacks("relay/secure.(*") }
 
 // speak sends an authenticated report to the relay, as players do all the time.
 func (c *client) speak() {
@@ -41,15 +42,9 @@ func (s *stack) parked(change func(*webrtc.SettingEngine)) (*client, *session) {
 	}
 	eventually(s.t, "parking", func() bool {
 		c.speak()
-		return viewer.dtls.parked() && ours() == 0
+		return viewer.dtls.Parked() && ours() == 0
 	})
 	return c, viewer
-}
-
-func (t *dtlsTransport) parked() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.keys != nil
 }
 
 func sessionID(path string) string { return regexp.MustCompile(`[^/?]+$`).FindString(path) }
@@ -96,35 +91,41 @@ func TestParkedPlayersAreToldTheEnd(t *testing.T) {
 	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
 }
 
-// What a player is told by depends on what it is to do: close_notify when the stream is over, a fatal alert, at which
-// browsers join again by themselves, when the relay goes. Each is said more than once, under one sequence number.
+// closing remembers which close notice a transport was asked for.
+type closing struct {
+	transport
+	asked chan secure.Notice
+}
+
+func (c *closing) Close(n secure.Notice) {
+	c.asked <- n
+	c.transport.Close(n)
+}
+
+// What a viewer is told by depends on what it is to do: close_notify when the stream is over, a fatal alert, at which
+// browsers join again by themselves, when the relay goes. Each is sent more than once, under one sequence number. What
+// the records hold is tested in package secure.
 func TestPlayersAreToldWhetherToComeAgain(t *testing.T) {
-	over, again := alert.Alert{
-		Level:       alert.Warning,
-		Description: alert.CloseNotify,
-	}, alert.Alert{
-		Level:       alert.Fatal,
-		Description: alert.InternalError,
-	}
 	for name, c := range map[string]struct {
 		end  func(*stack)
-		want alert.Alert
+		want secure.Notice
 	}{
-		"the stream ends":  {func(s *stack) { s.pub.End() }, over},
-		"the relay drains": {func(s *stack) { _ = s.relay.Drain(t.Context(), 0) }, again},
+		"the stream ends":  {func(s *stack) { s.pub.End() }, secure.StreamOver},
+		"the relay drains": {func(s *stack) { _ = s.relay.Drain(t.Context(), 0) }, secure.JoinAgain},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStack(t, nil)
 			s.publish()
 			_, viewer := s.parked(nil)
-			viewer.dtls.mu.Lock()
-			player := otherEnd(viewer.dtls.keys)
-			viewer.dtls.mu.Unlock()
+			asked := make(chan secure.Notice, 1)
+			viewer.mu.Lock()
+			viewer.dtls = &closing{viewer.dtls, asked}
+			viewer.mu.Unlock()
 			told := overhear(t, viewer)
 			c.end(s)
 			first := told()
-			if got, err := player.open(bytes.Clone(first)); err != nil || got != c.want {
-				t.Errorf("told %v, %v, want %v", got, err, c.want)
+			if got := <-asked; got != c.want {
+				t.Errorf("told %v, want %v", got, c.want)
 			}
 			for range 2 {
 				if got := told(); !bytes.Equal(got, first) {
@@ -150,7 +151,7 @@ func TestForgedAlertsChangeNothing(t *testing.T) {
 		{21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0}} {
 		viewer.handleDTLS(record, viewer.path)
 	}
-	if !viewer.dtls.parked() || s.relay.Sessions() != 1 {
+	if !viewer.dtls.Parked() || s.relay.Sessions() != 1 {
 		t.Fatal("a forged alert did something")
 	}
 	c.drain()

@@ -102,12 +102,16 @@ func (r *Relay) session(known *session, from netip.AddrPort) *session {
 // survive keeps a panic of one session from ending the process; then is called after one.
 func (r *Relay) survive(what string, then func()) {
 	if p := recover(); p != nil {
-		r.metrics.panics.Inc()
-		r.log.Info("Recovered from a panic", "in", what, "panic", p, "stack", string(debug.Stack()))
+		r.panicked(what, p)
 		if then != nil {
 			then()
 		}
 	}
+}
+
+func (r *Relay) panicked(what string, p any) {
+	r.metrics.panics.Inc()
+	r.log.Info("Recovered from a panic", "in", what, "panic", p, "stack", string(debug.Stack()))
 }
 
 const (

@@ -18,7 +18,9 @@ import (
 
 	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
+	"github.com/millrace/millrace/dataplane/relay/closenotice"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
+	"github.com/millrace/millrace/dataplane/relay/secure"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -48,9 +50,9 @@ type Options struct {
 	MaxEgressMbps  float64       // sent in all, beyond which newcomers are refused; default: no limit
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 
-	// Farewells names a file that outlives this process, for what tells players of a process that was killed to go
-	// elsewhere (farewell.go, SayFarewells); empty: they find out by themselves.
-	Farewells string
+	// CloseNotices names a file that outlives this process, for what tells viewers of a process that was killed to go
+	// elsewhere (package closenotice, SendCloseNotices); empty: they find out by themselves.
+	CloseNotices string
 }
 
 func (o *Options) defaults() {
@@ -76,7 +78,7 @@ type Relay struct {
 	opt      Options
 	log      logr.Logger
 	engine   *fanout.Engine
-	identity *identity
+	identity *secure.Identity
 	metrics  *metrics
 	sockets  []*fanout.Socket
 	tcp      []*net.TCPListener
@@ -86,10 +88,10 @@ type Relay struct {
 	feeds    *feeds
 	missing  *hub.Missing
 	headroom *headroom
-	farewell *farewells // nil: none are kept
-	left     []farewell // by a process before this one, not said yet
+	notices  *closenotice.File    // nil: none are kept
+	left     []closenotice.Notice // by a process before this one, not sent yet
 
-	handshakes *gate
+	handshakes *secure.Gate
 
 	advertise atomic.Pointer[[]netip.AddrPort] // nil: those of the options
 
@@ -103,7 +105,7 @@ type Relay struct {
 // New opens the media sockets and starts to serve.
 func New(opt Options) (*Relay, error) {
 	opt.defaults()
-	id, err := newIdentity()
+	id, err := secure.NewIdentity()
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +114,7 @@ func New(opt Options) (*Relay, error) {
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
 		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
 	}
-	r.handshakes = newGate(handshakesPerCore*runtime.GOMAXPROCS(0), handshakeHold)
+	r.handshakes = secure.NewGate(secure.HandshakesPerCore*runtime.GOMAXPROCS(0), secure.HandshakeHold)
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
 	r.missing = hub.NewMissing(opt.Hub)
@@ -121,8 +123,8 @@ func New(opt Options) (*Relay, error) {
 		r.Close()
 		return nil, err
 	}
-	if opt.Farewells != "" {
-		if err := r.keepFarewells(); err != nil {
+	if opt.CloseNotices != "" {
+		if err := r.keepCloseNotices(); err != nil {
 			r.Close()
 			return nil, err
 		}
@@ -193,7 +195,7 @@ func (r *Relay) Drain(ctx context.Context, over time.Duration) error {
 		return fmt.Errorf("draining viewers, %d left: %w", left, ctx.Err())
 	}
 	if len(all) > 0 {
-		wait(r.ctx, sayWithin)
+		closenotice.Wait(r.ctx, closenotice.ResendWithin)
 	}
 	return nil
 }
@@ -219,7 +221,7 @@ func (r *Relay) close() {
 	r.missing.Close()
 	r.feeds.close()
 	r.engine.Close()
-	r.farewell.close()
+	r.notices.Close()
 }
 
 var errNoAddress = errors.New("no address to receive media on; give one with --media-listen")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 	"github.com/millrace/millrace/dataplane/relay/feedback"
+	"github.com/millrace/millrace/dataplane/relay/secure"
 )
 
 // inbound decrypts what a player reports.
@@ -17,11 +18,11 @@ type inbound struct {
 	buf     []byte
 }
 
-func newInbound(keys srtpKeys) (*inbound, error) {
+func newInbound(keys secure.Keys) (*inbound, error) {
 	c, err := srtp.CreateContext(
-		keys.remoteKey,
-		keys.remoteSalt,
-		srtp.ProtectionProfile(keys.profile),
+		keys.RemoteKey,
+		keys.RemoteSalt,
+		srtp.ProtectionProfile(keys.Profile),
 		srtp.SRTCPReplayProtection(64),
 	)
 	if err != nil {
@@ -48,7 +49,7 @@ func (s *session) handleRTCP(b []byte) {
 	}
 	s.inbound.buf = plain
 	s.touch()
-	s.dtls.settled()
+	s.dtls.Settled()
 	now := time.Now()
 	feedback.Walk(plain, func(f feedback.Item) {
 		switch {

@@ -10,14 +10,19 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/dataplane/relay/closenotice"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 	"github.com/millrace/millrace/dataplane/relay/feedback"
 	"github.com/millrace/millrace/dataplane/relay/ice"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/dataplane/relay/secure"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// session is one viewer from its offer to its end.
+// session is one viewer from its offer to its end. Its fields have one owner each.
+//
+// Locks are taken in this order: session.mu; then sessions.mu, the locks of package secure, or those of fanout, of which
+// none is taken while another is held.
 type session struct {
 	relay   *Relay
 	id      string
@@ -51,14 +56,13 @@ type session struct {
 	path     path
 	moved    time.Time      // when path changed last with media on it
 	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
-	dtls     *dtlsTransport
+	dtls     transport
 	inbound  *inbound
 	pressure feedback.Pressure // what the reports say about the network
 	arrivals feedback.Arrivals // what those of transport-wide feedback say
 	asked    feedback.Budget   // what the player may ask for: packets again, key frames
 	silence  *silence          // nil: the stream has audio, or there was enough
-	goodbye  []byte            // sealed comeAgain; nil: none is kept
-	slot     int64             // of the file of farewells, when goodbye is kept
+	notice   closenotice.Entry // for the case that this process is killed
 	closed   bool
 }
 
@@ -129,7 +133,7 @@ func (s *session) nominate(r *ice.Request, from path) {
 	case v != nil && r.UseCandidate && from.tcp == nil && s.path.tcp == nil && time.Since(s.moved) > movePause:
 		s.path, s.moved = from, time.Now()
 		v.Move(from.socket, fanout.NewDest(from.socket, from.remote))
-		s.writeFarewell()
+		s.writeNotice()
 		s.relay.metrics.moves.Inc()
 	}
 }
@@ -145,10 +149,9 @@ func (s *session) handleDTLS(b []byte, from path) {
 		s.path = from // the player sends DTLS on the pair that it chose
 	}
 	if s.dtls == nil {
-		s.dtls = newDTLSTransport(s)
-		s.relay.goroutines.Go(s.dtls.run)
+		s.startDTLS()
 	}
-	s.dtls.deliver(b)
+	s.dtls.Deliver(b)
 }
 
 // lipSync is for how long, in units of 10 ms, a player may hold pictures back until their sound is due: browsers keep
@@ -156,8 +159,8 @@ func (s *session) handleDTLS(b []byte, from path) {
 // until it knows how late sound is.
 const lipSync = 50
 
-// start sends media with the keys of the handshake.
-func (s *session) start(keys srtpKeys) error {
+// Start sends media with the keys of the handshake.
+func (s *session) Start(keys secure.Keys) error {
 	in, err := newInbound(keys)
 	if err != nil {
 		return err
@@ -166,7 +169,7 @@ func (s *session) start(keys srtpKeys) error {
 	p := s.path
 	s.mu.Unlock()
 	cfg := fanout.ViewerConfig{
-		Profile: keys.profile, Key: keys.localKey, Salt: keys.localSalt, CNAME: s.local.CNAME, TCP: p.tcp,
+		Profile: keys.Profile, Key: keys.LocalKey, Salt: keys.LocalSalt, CNAME: s.local.CNAME, TCP: p.tcp,
 		Video: lane(s.selection.Video, s.local.VideoSSRC, s.local.VideoRTX),
 		OnEnd: func(err error) {
 			reason := "stream ended"
@@ -212,7 +215,7 @@ func (s *session) start(keys srtpKeys) error {
 	s.relay.engine.Add(v, s.feed.feed)
 	s.relay.metrics.joined(s.dialect, time.Since(s.created))
 	s.relay.log.V(1).
-		Info("Viewer connected", "session", s.id[:8], "stream", s.key.String(), "dialect", s.dialect, "profile", keys.profile,
+		Info("Viewer connected", "session", s.id[:8], "stream", s.key.String(), "dialect", s.dialect, "profile", keys.Profile,
 			"tcp", p.tcp != nil)
 	return nil
 }
@@ -236,12 +239,12 @@ func lane(c *sdp.Choice, ssrc, rtx uint32) fanout.LaneConfig {
 }
 
 // close ends the session once, with close_notify to the player. It waits until media is not sent any more.
-func (s *session) close(reason string, cause error) { s.end(reason, cause, closeNotify) }
+func (s *session) close(reason string, cause error) { s.end(reason, cause, secure.StreamOver) }
 
 // sendAway ends the session like close, and the player joins again elsewhere.
-func (s *session) sendAway(reason string) { s.end(reason, nil, comeAgain) }
+func (s *session) sendAway(reason string) { s.end(reason, nil, secure.JoinAgain) }
 
-func (s *session) end(reason string, cause error, last lastWord) {
+func (s *session) end(reason string, cause error, notice secure.Notice) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -255,15 +258,12 @@ func (s *session) end(reason string, cause error, last lastWord) {
 		s.relay.engine.Remove(v)
 	}
 	if dtls != nil {
-		dtls.close(last)
+		dtls.Close(notice)
 	}
 	s.mu.Lock()
 	conns := s.conns
 	s.conns = nil
-	if s.goodbye != nil {
-		s.relay.farewell.drop(s.slot)
-		s.goodbye = nil
-	}
+	s.notice.Drop()
 	s.mu.Unlock()
 	for _, c := range conns {
 		_ = c.Close()
@@ -271,29 +271,4 @@ func (s *session) end(reason string, cause error, last lastWord) {
 	s.relay.feeds.release(s.feed)
 	s.relay.metrics.left(reason)
 	s.relay.log.V(1).Info("Viewer left", "session", s.id[:8], "stream", s.key.String(), "reason", reason, "cause", cause)
-}
-
-// keepFarewell keeps the sealed last word of the session for who sees the end of this process. TCP connections end with
-// the process.
-func (s *session) keepFarewell(record []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.path.tcp != nil || s.path.socket == nil {
-		return
-	}
-	s.goodbye, s.slot = record, -1
-	s.writeFarewell()
-}
-
-// writeFarewell writes the farewell, if one is kept, with where the player is now. The lock is held.
-func (s *session) writeFarewell() {
-	if s.goodbye == nil {
-		return
-	}
-	var err error
-	if s.slot, err = s.relay.farewell.put(s.slot, farewell{local: s.path.socket.Local(), remote: s.path.remote,
-		record: s.goodbye}); err != nil {
-		s.relay.log.V(1).
-			Info("A player will not be told when this process is killed", "session", s.id[:8], "error", err.Error())
-	}
 }

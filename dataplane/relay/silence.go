@@ -6,6 +6,8 @@ import (
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+
+	"github.com/millrace/millrace/dataplane/relay/secure"
 )
 
 // silence is what a player gets in the audio section of a stream without audio that it can play: a few packets of
@@ -27,8 +29,8 @@ const (
 func silentFrame() []byte { return []byte{0xf8, 0xff, 0xfe} }
 
 // newSilence prepares the packets. Its SSRC is used for nothing else, so its nonces never meet those of media.
-func newSilence(keys srtpKeys, payloadType uint8, ssrc uint32) (*silence, error) {
-	c, err := srtp.CreateContext(keys.localKey, keys.localSalt, srtp.ProtectionProfile(keys.profile))
+func newSilence(keys secure.Keys, payloadType uint8, ssrc uint32) (*silence, error) {
+	c, err := srtp.CreateContext(keys.LocalKey, keys.LocalSalt, srtp.ProtectionProfile(keys.Profile))
 	if err != nil {
 		return nil, fmt.Errorf("setting up SRTP for silence: %w", err)
 	}

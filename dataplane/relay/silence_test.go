@@ -8,6 +8,7 @@ import (
 	"github.com/pion/srtp/v3"
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
+	"github.com/millrace/millrace/dataplane/relay/secure"
 )
 
 // A player without audio gets a few packets that it can open, in order, and then no more.
@@ -18,16 +19,16 @@ func TestSilenceIsAFewPacketsThatOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys := srtpKeys{
-			profile:   fanout.Profile(profile),
-			localKey:  bytes.Repeat([]byte{7}, 16),
-			localSalt: bytes.Repeat([]byte{9}, saltLen),
+		keys := secure.Keys{
+			Profile:   fanout.Profile(profile),
+			LocalKey:  bytes.Repeat([]byte{7}, 16),
+			LocalSalt: bytes.Repeat([]byte{9}, saltLen),
 		}
 		s, err := newSilence(keys, 111, 1234)
 		if err != nil {
 			t.Fatal(err)
 		}
-		player, err := srtp.CreateContext(keys.localKey, keys.localSalt, profile)
+		player, err := srtp.CreateContext(keys.LocalKey, keys.LocalSalt, profile)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept := func() (players int) {
-		file, err := os.ReadFile(filepath.Join(state, pod.FarewellsFile))
+		file, err := os.ReadFile(filepath.Join(state, pod.CloseNoticesFile))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ import (
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
-	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/dataplane/relay/closenotice"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -70,7 +70,7 @@ type beside struct {
 // gone is called when there is no relay. At first that is because there was none yet, or because there was none like
 // this to see it.
 func (b *beside) gone(ctx context.Context, first bool) {
-	orphans, err := relay.Orphans(filepath.Join(b.StateDir, pod.FarewellsFile), b.MaxViewers)
+	orphans, err := closenotice.Orphans(filepath.Join(b.StateDir, pod.CloseNoticesFile), b.MaxViewers)
 	if err != nil {
 		b.Log.Error(err, "Players of a relay that was killed are not told")
 	}
@@ -100,7 +100,7 @@ func (b *beside) gone(ctx context.Context, first bool) {
 	// the relay may be killed while the pod ends
 	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellLimit)
 	defer cancel()
-	told, err := relay.Tell(telling, orphans)
+	told, err := closenotice.Tell(telling, orphans)
 	if err != nil {
 		b.Log.Error(err, "Players of a relay that was killed were not told", "players", len(orphans), "told", told)
 		return
@@ -143,7 +143,7 @@ func (b *beside) answer(turn context.Context, port int, certs func() (*certifica
 	}
 	defer context.AfterFunc(turn, func() { _ = l.Close() })() // the port is free from then on, whatever is still done here
 	s := &http.Server{
-		Handler: relay.Detour(
+		Handler: closenotice.Detour(
 			time.Now().Add(redirects),
 		), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone

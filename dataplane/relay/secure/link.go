@@ -1,4 +1,4 @@
-package relay
+package secure
 
 import (
 	"io"
@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-const dtlsQueue = 32 // records that wait to be read; more are dropped, as UDP would
+const queue = 32 // records that wait to be read; more are dropped, as UDP would
 
-// dtlsLink makes a net.PacketConn of a session's path, for one DTLS connection.
-type dtlsLink struct {
-	t    *dtlsTransport
+// link makes a net.PacketConn of a session's path, for one DTLS connection.
+type link struct {
+	t    *Transport
 	in   chan []byte
 	done chan struct{}
 	once sync.Once
@@ -25,12 +25,12 @@ type dtlsLink struct {
 	retired  bool          // nothing is sent any more, and nothing comes in
 }
 
-func newDTLSLink(t *dtlsTransport) *dtlsLink {
-	return &dtlsLink{t: t, in: make(chan []byte, dtlsQueue), done: make(chan struct{}), changed: make(chan struct{})}
+func newLink(t *Transport) *link {
+	return &link{t: t, in: make(chan []byte, queue), done: make(chan struct{}), changed: make(chan struct{})}
 }
 
 // deliver returns DTLS a record; the bytes are copied.
-func (l *dtlsLink) deliver(b []byte) {
+func (l *link) deliver(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.in) < cap(l.in) && !l.retired {
@@ -41,21 +41,21 @@ func (l *dtlsLink) deliver(b []byte) {
 
 // retire makes the link end without a word, unless DTLS has still records to deal with: one may be the player's
 // close_notify.
-func (l *dtlsLink) retire() bool {
+func (l *link) retire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.retired = l.retired || l.pending == 0
 	return l.retired
 }
 
-func (l *dtlsLink) isRetired() bool {
+func (l *link) isRetired() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.retired
 }
 
 // take counts a record that DTLS is given. It asks for the next one when it has dealt with the last.
-func (l *dtlsLink) take(given bool) {
+func (l *link) take(given bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.given {
@@ -65,7 +65,7 @@ func (l *dtlsLink) take(given bool) {
 }
 
 // ReadFrom returns DTLS the next record.
-func (l *dtlsLink) ReadFrom(b []byte) (int, net.Addr, error) {
+func (l *link) ReadFrom(b []byte) (int, net.Addr, error) {
 	l.take(false)
 	for {
 		l.mu.Lock()
@@ -80,7 +80,7 @@ func (l *dtlsLink) ReadFrom(b []byte) (int, net.Addr, error) {
 		select {
 		case p := <-l.in:
 			l.take(true)
-			return copy(b, p), l.t.remote, nil
+			return copy(b, p), l.t.cfg.Remote, nil
 		case <-l.done:
 			return 0, nil, io.EOF
 		case <-expired:
@@ -91,39 +91,36 @@ func (l *dtlsLink) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // WriteTo sends a record on the session's path.
-func (l *dtlsLink) WriteTo(b []byte, _ net.Addr) (int, error) {
+func (l *link) WriteTo(b []byte, _ net.Addr) (int, error) {
 	if !l.isRetired() {
-		l.t.s.mu.Lock()
-		p := l.t.s.path
-		l.t.s.mu.Unlock()
-		p.send(b)
+		l.t.session.Send(b)
 	}
 	return len(b), nil
 }
 
 // Close ends reading. DTLS calls it when the player has sent close_notify or a fatal alert, and when it is closed here.
-func (l *dtlsLink) Close() error {
+func (l *link) Close() error {
 	l.once.Do(func() { close(l.done) })
 	if l.t.established.Load() && !l.isRetired() {
-		l.t.left()
+		l.t.session.Left()
 	}
 	return nil
 }
 
 // LocalAddr is not needed by DTLS.
-func (l *dtlsLink) LocalAddr() net.Addr { return &net.UDPAddr{} }
+func (l *link) LocalAddr() net.Addr { return &net.UDPAddr{} }
 
 // RemoteAddr is the player's address.
-func (l *dtlsLink) RemoteAddr() net.Addr { return l.t.remote }
+func (l *link) RemoteAddr() net.Addr { return l.t.cfg.Remote }
 
 // SetDeadline sets the read deadline; writes never wait.
-func (l *dtlsLink) SetDeadline(at time.Time) error { return l.SetReadDeadline(at) }
+func (l *link) SetDeadline(at time.Time) error { return l.SetReadDeadline(at) }
 
 // SetWriteDeadline does nothing: writes never wait.
-func (l *dtlsLink) SetWriteDeadline(time.Time) error { return nil }
+func (l *link) SetWriteDeadline(time.Time) error { return nil }
 
 // SetReadDeadline sets when a waiting ReadFrom gives up.
-func (l *dtlsLink) SetReadDeadline(at time.Time) error {
+func (l *link) SetReadDeadline(at time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deadline = at

@@ -1,4 +1,4 @@
-package relay
+package secure
 
 import (
 	"context"
@@ -8,25 +8,25 @@ import (
 )
 
 func TestGateBoundsHandshakes(t *testing.T) {
-	g := newGate(2, time.Hour)
-	first, err := g.enter(t.Context(), nil)
+	g := NewGate(2, time.Hour)
+	first, err := g.Enter(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := g.enter(t.Context(), nil)
+	second, err := g.Enter(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 { // were there a place, one of them would get it
-		if _, err := g.enter(over, nil); !errors.Is(err, context.Canceled) {
+		if _, err := g.Enter(over, nil); !errors.Is(err, context.Canceled) {
 			t.Fatal("a third handshake has a place:", err)
 		}
 	}
 	first()
 	first() // twice is once
-	third, err := g.enter(t.Context(), nil)
+	third, err := g.Enter(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,11 +42,11 @@ func TestGateBoundsHandshakes(t *testing.T) {
 
 // Nobody leaves, and yet there is a place again after the hold; leaving afterwards frees nothing more.
 func TestGateHoldsForAWhile(t *testing.T) {
-	g := newGate(1, time.Millisecond)
+	g := NewGate(1, time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	for range 5 {
-		leave, err := g.enter(ctx, nil)
+		leave, err := g.Enter(ctx, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +55,9 @@ func TestGateHoldsForAWhile(t *testing.T) {
 }
 
 func TestGateForgetsWhoLeft(t *testing.T) {
-	g, gone := newGate(0, time.Hour), make(chan struct{})
+	g, gone := NewGate(0, time.Hour), make(chan struct{})
 	close(gone)
-	if _, err := g.enter(t.Context(), gone); !errors.Is(err, errGone) {
+	if _, err := g.Enter(t.Context(), gone); !errors.Is(err, ErrGone) {
 		t.Fatal(err)
 	}
 }

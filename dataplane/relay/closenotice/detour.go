@@ -1,4 +1,4 @@
-package relay
+package closenotice
 
 import (
 	"io"
@@ -23,14 +23,14 @@ const (
 // hide the client's address from access lists. The server is to close its connections after each answer.
 func Detour(until time.Time) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		policy().Write(w.Header(), req)
+		signal.CORS().Write(w.Header(), req)
 		if req.Method == http.MethodOptions {
-			signal.Options(w, endpointMethods) // browsers follow no redirect there
+			signal.Options(w, signal.EndpointMethods) // browsers follow no redirect there
 			return
 		}
 		// a client that is still sending does not read the answer
 		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, req.Body, maxDetour))
-		wait(req.Context(), detourPause+rand.N(detourSpread))
+		Wait(req.Context(), detourPause+rand.N(detourSpread))
 		where := req.URL.RequestURI()
 		// it would lead to another host
 		elsewhere := !strings.HasPrefix(where, "/") || strings.HasPrefix(where, "//") || strings.HasPrefix(where, `/\`)

@@ -1,4 +1,4 @@
-package relay
+package secure
 
 import (
 	"bytes"
@@ -18,26 +18,6 @@ import (
 	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 	"github.com/pion/dtls/v3/pkg/protocol/recordlayer"
 )
-
-// lastWord is one of the two ways in which a player is told that its connection is over. What players do by themselves
-// differs: close_notify ends the DTLS transport alone, which pages have to ask for (the official SDK does, once a
-// second); a fatal alert makes the peer connection "failed", which they hear of at once and join again for.
-type lastWord int
-
-const (
-	noWord      lastWord = iota
-	closeNotify          // nothing comes any more (RFC 5246, 7.2.1)
-	// "an internal error unrelated to the peer or the correctness of the protocol makes it impossible to continue" (RFC
-	// 5246, 7.2.2)
-	comeAgain
-)
-
-func (w lastWord) alert() alert.Alert {
-	if w == comeAgain {
-		return alert.Alert{Level: alert.Fatal, Description: alert.InternalError}
-	}
-	return alert.Alert{Level: alert.Warning, Description: alert.CloseNotify}
-}
 
 // suite is a cipher suite that seals records by AEAD, with the sizes of its keys and implicit nonces in bytes (RFC
 // 5289, RFC 7905).
@@ -130,13 +110,13 @@ func (k *recordKeys) aead() (aead, error) {
 	return s.aead(k.localKey, k.localIV, k.remoteKey, k.remoteIV)
 }
 
-// seal returns the record of a last word under a sequence number, under which nothing else may be sealed.
-func (k *recordKeys) seal(w lastWord, number uint64) ([]byte, error) {
+// seal returns the record of a close notice under a sequence number, under which nothing else may be sealed.
+func (k *recordKeys) seal(n Notice, number uint64) ([]byte, error) {
 	cipher, err := k.aead()
 	if err != nil {
 		return nil, err
 	}
-	a := w.alert()
+	a := n.alert()
 	record := &recordlayer.RecordLayer{
 		Header:  recordlayer.Header{Version: protocol.Version1_2, Epoch: 1, SequenceNumber: number},
 		Content: &a,

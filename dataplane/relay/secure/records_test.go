@@ -1,4 +1,4 @@
-package relay
+package secure
 
 import (
 	"bytes"
@@ -10,7 +10,11 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+
+	"github.com/millrace/millrace/dataplane/relay/closenotice"
 )
+
+const patience = 30 * time.Second
 
 // handshaken is a DTLS connection over loopback with one cipher suite: our end, a server, and the player's.
 func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn, wire net.PacketConn) {
@@ -23,7 +27,7 @@ func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn,
 		}
 		ends[i] = conn
 	}
-	identity, err := newIdentity()
+	identity, err := NewIdentity()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,11 +71,11 @@ func otherEnd(k *recordKeys) *recordKeys {
 	return &recordKeys{id: k.id, localKey: k.remoteKey, localIV: k.remoteIV, remoteKey: k.localKey, remoteIV: k.localIV}
 }
 
-// Both last words are taken by the player's end, for every cipher suite that players are offered.
-func TestLastWordsAreUnderstood(t *testing.T) {
+// Both close notices are taken by the player's end, for every cipher suite that players are offered.
+func TestCloseNoticesAreUnderstood(t *testing.T) {
 	for _, id := range suites() {
-		for _, word := range []lastWord{closeNotify, comeAgain} {
-			t.Run(fmt.Sprint(id, " ", word.alert().Description), func(t *testing.T) {
+		for _, notice := range []Notice{StreamOver, JoinAgain} {
+			t.Run(fmt.Sprint(id, " ", notice.alert().Description), func(t *testing.T) {
 				server, player, wire := handshaken(t, id)
 				state, ok := server.ConnectionState()
 				if !ok {
@@ -81,7 +85,7 @@ func TestLastWordsAreUnderstood(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				record, err := keys.seal(word, farewellNumber)
+				record, err := keys.seal(notice, closenotice.Number)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -109,11 +113,11 @@ func TestAlertsAreOpened(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			record, err := otherEnd(ours).seal(closeNotify, 7)
+			record, err := otherEnd(ours).seal(StreamOver, 7)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if a, err := ours.open(bytes.Clone(record)); err != nil || a != closeNotify.alert() {
+			if a, err := ours.open(bytes.Clone(record)); err != nil || a != StreamOver.alert() {
 				t.Errorf("opened: %v, %v", a, err)
 			}
 			for i := range record {

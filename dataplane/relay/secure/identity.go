@@ -1,4 +1,4 @@
-package relay
+package secure
 
 import (
 	"crypto/ecdsa"
@@ -8,20 +8,20 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"fmt"
 	"math/big"
 	"strings"
 	"time"
 )
 
-// identity is the DTLS certificate of a relay, made once per process, and its fingerprint (RFC 8122, 5).
-type identity struct {
+// Identity is the DTLS certificate of a relay, made once per process, and its fingerprint (RFC 8122, 5).
+type Identity struct {
 	certificate tls.Certificate
-	fingerprint string
+	Fingerprint string // "sha-256 AB:CD:..."
 }
 
-func newIdentity() (*identity, error) {
+// NewIdentity makes a key of P-256 and a certificate of it.
+func NewIdentity() (*Identity, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the DTLS key: %w", err)
@@ -35,7 +35,7 @@ func newIdentity() (*identity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the DTLS certificate: %w", err)
 	}
-	return &identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, "sha-256 " + fingerprint(der)}, nil
+	return &Identity{tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, "sha-256 " + fingerprint(der)}, nil
 }
 
 // fingerprint is the SHA-256 of a certificate as "AB:CD:...".
@@ -49,16 +49,4 @@ func fingerprint(der []byte) string {
 		fmt.Fprintf(&b, "%02X", c)
 	}
 	return b.String()
-}
-
-// token returns n random bytes as text that can stand in a URL.
-func token(n int) string { return base64.RawURLEncoding.EncodeToString(random(n)) }
-
-// iceToken returns n random bytes as ice-chars (RFC 8839, 5.4).
-func iceToken(n int) string { return base64.RawStdEncoding.EncodeToString(random(n)) }
-
-func random(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails
-	return b
 }

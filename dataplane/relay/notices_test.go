@@ -77,8 +77,8 @@ func TestPlayersOfAKilledRelayAreToldByTheNext(t *testing.T) {
 	eventually(t, "three players told", func() bool { return s.metric("millrace_relay_farewells_total", "") == 3 })
 }
 
-// A close notice is sealed under a number that the connection never has, and is the only record under it: a drain sends the
-// same.
+// A close notice is sealed under a number that the connection never has, and is the only record under it: a drain
+// sends the same.
 func TestTheKeptNoticeIsWhatADrainSends(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "notices")
 	s := newStack(t, func(o *Options) { o.CloseNotices = file })

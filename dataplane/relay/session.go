@@ -21,8 +21,8 @@ import (
 
 // session is one viewer from its offer to its end. Its fields have one owner each.
 //
-// Locks are taken in this order: session.mu; then sessions.mu, the locks of package secure, or those of fanout, of which
-// none is taken while another is held.
+// Locks are taken in this order: session.mu; then sessions.mu, the locks of package secure, or those of fanout. None of
+// these is taken while another of them is held.
 type session struct {
 	relay   *Relay
 	id      string

@@ -16,8 +16,8 @@ const (
 	orphanRetry = 5 * time.Millisecond // between two attempts
 )
 
-// Orphans returns the close notices for the viewers of a relay process of which nothing is left, limit at most, from the
-// file that it kept (relay.Options.CloseNotices). The file is empty then.
+// Orphans returns the close notices for the viewers of a relay process of which nothing is left, limit at most, from
+// the file that it kept (relay.Options.CloseNotices). The file is empty then.
 func Orphans(path string, limit int) ([]Notice, error) {
 	file, left, err := Open(path, limit)
 	if err != nil {

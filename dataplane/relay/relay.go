@@ -158,6 +158,13 @@ func (r *Relay) applyPlan(now *plan.Index) {
 	}
 }
 
+// allows reports whether the address list of the session's play domain, as the Plan has it now, allows an address that
+// media would go to.
+func (r *Relay) allows(right plan.PlayRight, to netip.Addr) bool {
+	d := r.opt.Plan.Load().Play(right.Host)
+	return d != nil && plan.AllowsIP(d.IPs, to)
+}
+
 // sweep ends sessions that did not connect in time, or fell silent, and those whose source became one that they cannot
 // play.
 func (r *Relay) sweep() {

@@ -103,7 +103,7 @@ func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
 func (s *session) handleSTUN(r *ice.Request, from path) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.auth.Verify(r) {
+	if s.closed || !s.auth.Verify(r) || !s.relay.allows(s.right, from.remote.Addr()) {
 		s.relay.metrics.stunRefused.Inc()
 		return false
 	}

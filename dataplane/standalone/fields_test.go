@@ -148,6 +148,11 @@ func keepers() map[string]edit {
 		},
 		"RTSTranscodeTemplate.trigger": {"RTSTranscodeTemplate/hd", "OnPublish", nil},
 
+		"MediaClass.namespaceSelector": { // one that selects no namespace leaves no Plan, and that is kept out
+			"MediaClass/default",
+			map[string]any{"matchLabels": map[string]any{"kubernetes.io/metadata.name": "default"}},
+			nil,
+		},
 		"MediaClass.region":                       {"MediaClass/default", "there", nil},
 		"MediaClass.image":                        {"MediaClass/default", "registry.example.com/millrace:v2", nil},
 		"MediaClass.claims":                       {"MediaClass/default", "SameSuffix", nil},
@@ -211,11 +216,6 @@ func takers() map[string]edit {
 			map[string]any{"namespace": "other"},
 		},
 		"DomainClaim.claimRef.name": {"DomainClaim/rts.example.com", "other", nil},
-		"MediaClass.namespaceSelector": {
-			"MediaClass/default",
-			map[string]any{"matchLabels": map[string]any{"team": "other"}},
-			nil,
-		},
 		"MediaClass.rts.namespaceSelector": {
 			"MediaClass/default",
 			map[string]any{"matchLabels": map[string]any{"rts": "yes"}},

@@ -187,7 +187,8 @@ func TestAClassServesItsNamespaces(t *testing.T) {
 	push.Spec.ClassName = class.Name
 	w.create(push)
 	w.wants(push, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNamespaceNotServed)
-	if claim := (&v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.closed.example.com"}}); w.get(claim) == nil {
+	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.closed.example.com"}}
+	if w.get(claim) == nil {
 		t.Error("a domain that is not accepted has claimed its hostname")
 	}
 	w.label(ns, map[string]string{"team": w.class})

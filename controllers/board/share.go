@@ -24,9 +24,9 @@ type owned struct {
 	object    client.Object
 }
 
-// fit takes out of each Plan what would make it too large to be delivered. Namespaces share what can be delivered: those
-// with less than an equal share keep all, the others keep their oldest domains. So a tenant who asks for too much gets
-// less, and takes nothing from the others.
+// fit takes out of each Plan what would make it too large to be delivered. Namespaces share what can be delivered:
+// those with less than an equal share keep all, the others keep their oldest domains. So a tenant who asks for too much
+// gets less, and takes nothing from the others.
 func (r *Result) fit(in *compile.Input) {
 	var owners map[part]owned
 	for class, p := range r.plans {
@@ -78,18 +78,15 @@ func (r *Result) owners(in *compile.Input) map[part]owned {
 }
 
 func keyOf(o client.Object) Key {
-	kind := ""
 	switch o.(type) {
 	case *v1alpha1.PushDomain:
-		kind = v1alpha1.KindPushDomain
+		return Key{v1alpha1.KindPushDomain, o.GetNamespace(), o.GetName()}
 	case *v1alpha1.PlayDomain:
-		kind = v1alpha1.KindPlayDomain
+		return Key{v1alpha1.KindPlayDomain, o.GetNamespace(), o.GetName()}
 	case *v1alpha1.RTSTranscodeTemplate:
-		kind = v1alpha1.KindRTSTranscodeTemplate
-	default:
-		return Key{}
+		return Key{v1alpha1.KindRTSTranscodeTemplate, o.GetNamespace(), o.GetName()}
 	}
-	return Key{kind, o.GetNamespace(), o.GetName()}
+	return Key{}
 }
 
 // only returns the Plan of those parts that are wanted. It shares the parts with the whole one.
@@ -132,7 +129,8 @@ func excess(p *plan.Plan, owners map[part]owned, capacity int) map[part]bool {
 	out := map[part]bool{}
 	// The parts of a namespace compress a little better alone than between those of others, so the first try may leave
 	// more than fits.
-	for goal := capacity; size(only(p, func(at part) bool { return !out[at] })) > capacity && goal > 0; goal -= capacity / 16 {
+	kept := func(at part) bool { return !out[at] }
+	for goal := capacity; size(only(p, kept)) > capacity && goal > 0; goal -= capacity / 16 {
 		out = cut(p, owners, goal)
 	}
 	return out

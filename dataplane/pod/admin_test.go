@@ -10,8 +10,8 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 )
 
-// On the network of a node the admin port gives probes to everybody, the rest to the node itself, and profiles to nobody
-// unless they are turned on.
+// On the network of a node the admin port gives probes to everybody, the rest to the node itself, and profiles to
+// nobody unless they are turned on.
 func TestTheAdminPortShowsOthersProbesAlone(t *testing.T) {
 	const here, near, far = "127.0.0.1:4000", "[::1]:4000", "192.0.2.7:4000"
 	for _, c := range []struct {

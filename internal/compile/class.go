@@ -71,8 +71,8 @@ func namespaces(objects []corev1.Namespace) map[string]*corev1.Namespace {
 	return out
 }
 
-// selects reports whether a selector of a class matches a namespace. Every namespace has its name as a label, as the API
-// server sets it.
+// selects reports whether a selector of a class matches a namespace. Every namespace has its name as a label, as the
+// API server sets it.
 func (c *compiler) selects(selector labels.Selector, namespace string) bool {
 	set := labels.Set{}
 	if ns := c.namespaces[namespace]; ns != nil {

@@ -19,8 +19,8 @@ const (
 	secretAuthKey = "authKey"
 )
 
-// TrimSecret drops what no Compile looks at: other keys, and what values have beyond the largest that is ever read. So a
-// Secret that is kept costs little, whatever is in it.
+// TrimSecret drops what no Compile looks at: other keys, and what values have beyond the largest that is ever read. So
+// a Secret that is kept costs little, whatever is in it.
 func TrimSecret(s *corev1.Secret) {
 	kept := map[string][]byte{}
 	for _, key := range []string{

@@ -13,7 +13,7 @@ import (
 	"github.com/pion/dtls/v3/pkg/protocol/alert"
 )
 
-// fakeSession gives a transport a viewer on loopback.
+// fakeSession is a transport to a viewer on loopback.
 type fakeSession struct {
 	t    *testing.T
 	wire net.PacketConn

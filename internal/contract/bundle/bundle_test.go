@@ -172,7 +172,9 @@ func TestBoundAndSizeAreNotLessThanWhatIsDelivered(t *testing.T) {
 		}
 		p.Push = append(p.Push, plan.PushDomain{
 			Hostname: fmt.Sprintf("p%d.example.com", random.Uint64()), Space: fmt.Sprintf("s%d.example.com", i),
-			Auth: plan.Auth{Type: plan.AuthA, Primary: fmt.Sprintf("%032x", random.Uint64()), Backup: fmt.Sprint(random.Uint64())},
+			Auth: plan.Auth{
+				Type: plan.AuthA, Primary: fmt.Sprintf("%032x", random.Uint64()), Backup: fmt.Sprint(random.Uint64()),
+			},
 			TLS: &plan.KeyPair{Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 				Key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})},
 		})

@@ -163,7 +163,7 @@ func rsaShape(der []byte) error {
 	}
 	var key rsaKey
 	if _, err := asn1.Unmarshal(der, &key); err != nil {
-		return nil
+		return nil //nolint:nilerr // not RSA
 	}
 	if key.Version != 0 || len(key.AdditionalPrimes.FullBytes) > 0 {
 		return fmt.Errorf("holds an RSA key of more than two primes: %s", remedy)

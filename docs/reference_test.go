@@ -259,13 +259,31 @@ func TestEveryRefusalOfPublishersIsExplained(t *testing.T) {
 			t.Errorf("publishing.md has no row for %s with %s", refusal[2], codes[refusal[1]])
 		}
 	}
-	others := []string{string(check.BFramesPresent), string(check.H265Source), string(check.GOPTooLong)}
+	var others []string
+	for _, row := range check.Table() {
+		if !row.Informs {
+			others = append(others, string(row.Reason))
+		}
+		if row.CanReject() && len(rows(page, "| `"+string(row.Reason)+"` |", "`"+row.Field+": Reject`")) != 1 {
+			t.Errorf("publishing.md has not one row for %s with `%s: Reject`", row.Reason, row.Field)
+		}
+	}
 	for _, reason := range regexp.MustCompile(`(?:reason :?= |WithLabelValues\()"(\w+)"`).FindAllStringSubmatch(text, -1) {
 		others = append(others, reason[1])
 	}
 	for _, reason := range others {
 		if !strings.Contains(page, "`"+reason+"`") {
 			t.Errorf("publishing.md does not name the reason %s", reason)
+		}
+	}
+}
+
+// Every check of sources stands in pods.md as the table of checks has it.
+func TestEveryCheckOfSourcesIsExplained(t *testing.T) {
+	page := read(t, "pods.md")
+	for _, row := range check.Table() {
+		if found := rows(page, "| `"+string(row.Reason)+"`", "| "+row.Property+" |", "| "+row.Remedy+" |"); len(found) != 1 {
+			t.Errorf("pods.md has not one row for check %s: | `%s` | %s | %s |", row.Reason, row.Reason, row.Property, row.Remedy)
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 const (
 	// ConditionLive is True while the stream has its encoder.
 	ConditionLive = "Live"
-	// ConditionSourceCompliant is True when any browser can play the source by RTS as it is.
+	// ConditionSourceCompliant is True when any browser can play the source's video by RTS as it is, or its Opus when it has
+	// no video. The message says whether browsers play the sound.
 	ConditionSourceCompliant = "SourceCompliant"
 )
 
@@ -22,18 +23,12 @@ const (
 	ReasonEnded Reason = "Ended"
 )
 
-// Reasons of SourceCompliant.
+// Reasons of SourceCompliant. When it is False, the reason is that of a check (internal/contract/check).
 const (
 	// ReasonCompliant is the reason of SourceCompliant=True.
 	ReasonCompliant Reason = "Compliant"
 	// ReasonUnknown says that the source has not been looked at yet.
 	ReasonUnknown Reason = "Unknown"
-	// ReasonBFramesPresent says that the video has B-frames.
-	ReasonBFramesPresent Reason = "BFramesPresent"
-	// ReasonGOPTooLong says that key frames are further apart than the push domain allows.
-	ReasonGOPTooLong Reason = "GOPTooLong"
-	// ReasonH265Source says that the video is H.265.
-	ReasonH265Source Reason = "H265Source"
 )
 
 // LiveStreamSpec says which stream it is.

@@ -22,7 +22,6 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/check"
-	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 const (
@@ -64,14 +63,14 @@ func Want(s observe.Stream, snap *observe.Snapshot, d Domain, now time.Time) v1a
 		ObservedGeneration: 1, MainPlayDomain: s.Space, Pod: cut(s.Pod, 253), Client: cut(s.Remote, 64),
 		Since: &metav1.Time{Time: s.Since.Truncate(time.Second)},
 		Video: v1alpha1.LiveVideo{
-			Codec: cut(f.Video, 16), Profile: cut(f.Profile, 64), FPS: int32(clamp(math.Round(f.FPS), 1000)),
+			Codec: cut(codec(f.VideoCodec), 16), Profile: cut(f.Profile, 64), FPS: int32(clamp(math.Round(f.FPS), 1000)),
 			GOPMilliseconds: int32(
-				clamp(math.Round(float64(f.GOPMillis)/100)*100, 86400000),
+				clamp(math.Round(float64(f.LikelyGOP().Milliseconds())/100)*100, 86400000),
 			), BitrateKbps: rounded(f.VideoKbps, 10_000_000),
 		},
 		Audio: v1alpha1.LiveAudio{
 			Codec: cut(
-				f.Audio,
+				codec(f.AudioCodec),
 				16,
 			), SampleRateHz: int32(clamp(float64(f.SampleRate), 768000)), Channels: int32(clamp(float64(f.Channels), 64)),
 			BitrateKbps: rounded(f.AudioKbps, 10_000),
@@ -80,7 +79,7 @@ func Want(s observe.Stream, snap *observe.Snapshot, d Domain, now time.Time) v1a
 	if f.Width > 0 {
 		st.Video.Size = fmt.Sprintf("%dx%d", f.Width, f.Height)
 	}
-	if f.Video != "" {
+	if f.VideoCodec != 0 {
 		st.Video.BFrames = "Absent"
 		if f.BFrames {
 			st.Video.BFrames = "Present"
@@ -100,7 +99,7 @@ func Want(s observe.Stream, snap *observe.Snapshot, d Domain, now time.Time) v1a
 		live.Message = "The connection of the encoder broke; viewers wait for it a moment. Check the encoder and its network"
 	}
 	set(&st, live, now)
-	set(&st, compliance(f, d), now)
+	set(&st, compliance(f, d, snap.Made[s.ID]), now)
 	return st
 }
 
@@ -109,28 +108,39 @@ func set(st *v1alpha1.LiveStreamStatus, c metav1.Condition, now time.Time) {
 	meta.SetStatusCondition(&st.Conditions, c)
 }
 
-// compliance reports whether any browser can play a source by RTS as it is, and what to do if not.
-func compliance(f announce.Facts, d Domain) metav1.Condition {
+// codec returns the name of a codec; "" for none.
+func codec(c media.Codec) string {
+	name, _ := c.MarshalText() // never fails
+	return string(name)
+}
+
+// compliance reports whether any browser can play a source by RTS as it is, and what to do if not. Sound that browsers
+// do not play is told with what to do while no rendition has it as Opus.
+func compliance(f media.Facts, d Domain, made map[string]media.Facts) metav1.Condition {
 	c := metav1.Condition{
 		Type:    v1alpha1.ConditionSourceCompliant,
 		Status:  metav1.ConditionTrue,
 		Reason:  string(v1alpha1.ReasonCompliant),
 		Message: "Any browser can play the source as it is",
 	}
-	if f.Video == "" && f.Audio == "" {
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, string(
-			v1alpha1.ReasonUnknown,
-		), "Nothing is known of the source yet"
+	if f.VideoCodec == 0 && f.AudioCodec == 0 {
+		c.Status, c.Reason = metav1.ConditionUnknown, string(v1alpha1.ReasonUnknown)
+		c.Message = "Nothing is known of the source yet"
 		return c
 	}
-	facts := media.Facts{GOP: time.Duration(f.GOPMillis) * time.Millisecond, BFrames: f.BFrames}
-	if f.Video == media.H265.String() {
-		facts.VideoCodec = media.H265
-	}
+	said := check.Describe(f, check.Policies{MaxGOP: d.MaxGOP})
 	var messages []string
-	for _, v := range check.Check(facts, check.Policies{BFrames: plan.Warn, H265: plan.Warn, MaxGOP: d.MaxGOP}) {
-		if c.Status = metav1.ConditionFalse; len(messages) == 0 {
-			c.Reason = string(v.Reason)
+	if len(said.Faults) > 0 {
+		c.Status, c.Reason = metav1.ConditionFalse, string(said.Faults[0].Reason)
+	} else if len(said.Notices) > 0 && f.VideoCodec != 0 {
+		messages = append(messages, "Any browser can play the video as it is")
+	}
+	for _, v := range said.Faults {
+		messages = append(messages, v.Message)
+	}
+	for _, v := range said.Notices {
+		if v.Reason == check.AACSound && inOpus(made) {
+			v.Message = "the sound is AAC, which browsers play as Opus in a rendition"
 		}
 		messages = append(messages, v.Message)
 	}
@@ -138,6 +148,16 @@ func compliance(f announce.Facts, d Domain) metav1.Condition {
 		c.Message = strings.Join(messages, "; ")
 	}
 	return c
+}
+
+// inOpus reports whether one of the renditions has sound in Opus.
+func inOpus(made map[string]media.Facts) bool {
+	for _, f := range made {
+		if f.AudioCodec == media.Opus {
+			return true
+		}
+	}
+	return false
 }
 
 // viewers counts those who watch a stream or one of its renditions, by kind.

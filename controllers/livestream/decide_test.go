@@ -11,6 +11,8 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/observe"
 	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/contract/check"
 )
 
 func now() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
@@ -21,15 +23,15 @@ func source(change func(*announce.Stream)) observe.Stream {
 	s := announce.Stream{
 		ID: id(), PushDomain: "push.example.com", Epoch: 7, State: announce.Live, Since: now().Add(-time.Minute),
 		Remote: "192.0.2.1:5000",
-		Facts: announce.Facts{
-			Video:      "H264",
+		Facts: media.Facts{
+			VideoCodec: media.H264,
 			Profile:    "High",
 			Width:      1280,
 			Height:     720,
 			FPS:        29.97,
-			GOPMillis:  2003,
+			GOP:        2003 * time.Millisecond,
 			VideoKbps:  2468,
-			Audio:      "AAC",
+			AudioCodec: media.AAC,
 			SampleRate: 48000,
 			Channels:   2,
 			AudioKbps:  96,
@@ -54,16 +56,19 @@ func TestTheVerdictOnASource(t *testing.T) {
 		reason v1alpha1.Reason
 		remedy string
 	}{
+		"AAC": {nil, metav1.ConditionTrue, v1alpha1.ReasonCompliant, "browsers do not play by RTS; publish Opus"},
+		"AAC alone": {func(s *announce.Stream) { s.Facts = media.Facts{AudioCodec: media.AAC} }, metav1.ConditionTrue,
+			v1alpha1.ReasonCompliant, "the sound is AAC"},
 		"compliant": {nil, metav1.ConditionTrue, v1alpha1.ReasonCompliant, ""},
 		"B-frames": {func(s *announce.Stream) { s.Facts.BFrames = true }, metav1.ConditionFalse,
-			v1alpha1.ReasonBFramesPresent, "set B-frames to 0"},
-		"8 s GOP": {func(s *announce.Stream) { s.Facts.GOPMillis = 8000 }, metav1.ConditionFalse,
-			v1alpha1.ReasonGOPTooLong, "key frame interval to 3s"},
-		"H.265": {func(s *announce.Stream) { s.Facts.Video = "H265" }, metav1.ConditionFalse,
-			v1alpha1.ReasonH265Source, "H.264"},
-		"audio alone": {func(s *announce.Stream) { s.Facts = announce.Facts{Audio: "Opus"} }, metav1.ConditionTrue,
+			v1alpha1.Reason(check.BFramesPresent), "set B-frames to 0"},
+		"8 s GOP": {func(s *announce.Stream) { s.Facts.GOP = 8 * time.Second }, metav1.ConditionFalse,
+			v1alpha1.Reason(check.GOPTooLong), "key frame interval to 3s"},
+		"H.265": {func(s *announce.Stream) { s.Facts.VideoCodec = media.H265 }, metav1.ConditionFalse,
+			v1alpha1.Reason(check.H265Source), "H.264"},
+		"audio alone": {func(s *announce.Stream) { s.Facts = media.Facts{AudioCodec: media.Opus} }, metav1.ConditionTrue,
 			v1alpha1.ReasonCompliant, ""},
-		"nothing is seen": {func(s *announce.Stream) { s.Facts = announce.Facts{} }, metav1.ConditionUnknown,
+		"nothing is seen": {func(s *announce.Stream) { s.Facts = media.Facts{} }, metav1.ConditionUnknown,
 			v1alpha1.ReasonUnknown, ""},
 	} {
 		st := want(c.change)
@@ -73,16 +78,39 @@ func TestTheVerdictOnASource(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	both := want(func(s *announce.Stream) { s.Facts.BFrames, s.Facts.GOPMillis = true, 9000 })
+	both := want(func(s *announce.Stream) { s.Facts.BFrames, s.Facts.GOP = true, 9*time.Second })
 	c := meta.FindStatusCondition(both.Conditions, v1alpha1.ConditionSourceCompliant)
 	if !strings.Contains(c.Message, "B-frames") || !strings.Contains(c.Message, "key frame") {
 		t.Errorf("two faults: %s", c.Message)
 	}
 }
 
+// That any browser can play a source is said only when that is so of its sound.
+func TestTheVerdictOnSound(t *testing.T) {
+	const whole = "Any browser can play the source as it is"
+	message := func(sound media.Codec, made map[string]media.Facts) string {
+		snap := &observe.Snapshot{Made: map[announce.ID]map[string]media.Facts{id(): made}}
+		st := Want(source(func(s *announce.Stream) { s.Facts.AudioCodec = sound }), snap, domain(), now())
+		return meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionSourceCompliant).Message
+	}
+	opus, aac := media.Facts{AudioCodec: media.Opus}, media.Facts{AudioCodec: media.AAC}
+	if m := message(media.Opus, nil); m != whole {
+		t.Errorf("Opus: %s", m)
+	}
+	for name, made := range map[string]map[string]media.Facts{"no rendition": nil, "a rendition in AAC": {"hd": aac}} {
+		if m := message(media.AAC, made); !strings.HasPrefix(m, "Any browser can play the video") || !strings.Contains(m, "AAC") {
+			t.Errorf("AAC, %s: %s", name, m)
+		}
+	}
+	if m := message(media.AAC, map[string]media.Facts{"hd": opus}); !strings.Contains(m, "as Opus in a rendition") ||
+		strings.Contains(m, "publish Opus") {
+		t.Errorf("AAC beside a rendition in Opus: %s", m)
+	}
+}
+
 func TestWhatIsShown(t *testing.T) {
 	snap := &observe.Snapshot{
-		Made: map[announce.ID]map[string]struct{}{id(): {"hd": {}}},
+		Made: map[announce.ID]map[string]media.Facts{id(): {"hd": {}}},
 		Viewers: map[announce.ID]map[string]int{
 			id(): {
 				"artc": 2,
@@ -126,7 +154,7 @@ func TestWhenAnObjectIsWritten(t *testing.T) {
 		"nothing changed": {base, later(nil), time.Hour, Action{}},
 		"a tremble that rounding swallows": {base, later(func(s *announce.Stream) {
 			s.Facts.VideoKbps, s.Facts.FPS,
-				s.Facts.GOPMillis = 2460, 30.02, 1998
+				s.Facts.GOP = 2460, 30.02, 1998*time.Millisecond
 		}), time.Hour, Action{}},
 		"another bit rate, soon": {base, later(func(s *announce.Stream) { s.Facts.VideoKbps = 4000 }), 5 * time.Second,
 			Action{Again: 10 * time.Second}},

@@ -145,7 +145,7 @@ func TestLiveStreamsComeAndGo(t *testing.T) {
 	p.say(
 		in(ns, "good", nil),
 		in(ns, "bframes", func(s *announce.Stream) { s.Facts.BFrames = true }),
-		in(ns, "longgop", func(s *announce.Stream) { s.Facts.GOPMillis = 8000 }),
+		in(ns, "longgop", func(s *announce.Stream) { s.Facts.GOP = 8 * time.Second }),
 	)
 	eventually(t, "three streams", func() bool {
 		all := list(t, ns)

@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract"
 )
 
@@ -128,13 +129,13 @@ func (o *Observer) Snapshot() *Snapshot {
 
 // Snapshot is what all media pods say, put together.
 type Snapshot struct {
-	Pods      map[string]Pod                      // by name
-	Push      map[string]int                      // live streams by push domain
-	Play      map[string]announce.Domain          // viewers and egress by play domain
-	Templates map[Template]int                    // renditions that are made, by template
-	Streams   map[announce.ID]Stream              // sources; of one that two pods have, that of the pod that readers go to
-	Viewers   map[announce.ID]map[string]int      // by stream, renditions too, and kind of player
-	Made      map[announce.ID]map[string]struct{} // ids of templates whose renditions are made, by source
+	Pods      map[string]Pod                         // by name
+	Push      map[string]int                         // live streams by push domain
+	Play      map[string]announce.Domain             // viewers and egress by play domain
+	Templates map[Template]int                       // renditions that are made, by template
+	Streams   map[announce.ID]Stream                 // sources; of one that two pods have, that of the pod that readers go to
+	Viewers   map[announce.ID]map[string]int         // by stream, renditions too, and kind of player
+	Made      map[announce.ID]map[string]media.Facts // renditions that are made, by source and id of their template
 }
 
 // Pod is a media pod.
@@ -157,7 +158,7 @@ func build(heard []*announce.Snapshot) *Snapshot {
 	s := &Snapshot{
 		Pods: map[string]Pod{}, Push: map[string]int{}, Play: map[string]announce.Domain{}, Templates: map[Template]int{},
 		Streams: map[announce.ID]Stream{},
-		Viewers: map[announce.ID]map[string]int{}, Made: map[announce.ID]map[string]struct{}{},
+		Viewers: map[announce.ID]map[string]int{}, Made: map[announce.ID]map[string]media.Facts{},
 	}
 	named := map[string]announce.ID{}
 	for _, p := range heard {
@@ -194,9 +195,9 @@ func (s *Snapshot) stream(pod string, one announce.Stream) {
 		s.Templates[Template{one.Space, one.Template}]++
 		source := announce.ID{Space: one.Space, App: one.App, Name: one.Of}
 		if s.Made[source] == nil {
-			s.Made[source] = map[string]struct{}{}
+			s.Made[source] = map[string]media.Facts{}
 		}
-		s.Made[source][one.Template] = struct{}{}
+		s.Made[source][one.Template] = one.Facts
 		return
 	}
 	was, ok := s.Streams[one.ID]

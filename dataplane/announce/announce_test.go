@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+
+	"github.com/millrace/millrace/dataplane/media"
 )
 
 const patience = 60 * time.Second
@@ -22,7 +24,7 @@ func stream(name string, epoch uint64) Stream {
 		ID:    ID{"play.example.com", "live", name},
 		Epoch: epoch,
 		State: Live,
-		Facts: Facts{Video: "H264", Width: 640, Height: 360},
+		Facts: media.Facts{VideoCodec: media.H264, Width: 640, Height: 360},
 	}
 }
 

@@ -51,70 +51,14 @@ func (id ID) String() string { return id.Space + "/" + id.App + "/" + id.Name }
 // Stream is a stream that can be pulled from the pod.
 type Stream struct {
 	ID
-	PushDomain string    `json:"pushDomain,omitempty"`
-	Epoch      uint64    `json:"epoch"` // the higher one wins; Unix milliseconds of the publish, or more
-	State      State     `json:"state"`
-	Since      time.Time `json:"since"`
-	Remote     string    `json:"remote,omitempty"` // address of the encoder
-	Facts      Facts     `json:"facts"`
-	Of         string    `json:"of,omitempty"`       // of a rendition: the name of its source
-	Template   string    `json:"template,omitempty"` // and the id of its template
-}
-
-// Facts is what is known of a stream; see media.Facts.
-type Facts struct {
-	Video     string  `json:"video,omitempty"` // codec
-	Profile   string  `json:"profile,omitempty"`
-	Width     int     `json:"width,omitempty"`
-	Height    int     `json:"height,omitempty"`
-	FPS       float64 `json:"fps,omitempty"`
-	GOPMillis int64   `json:"gopMs,omitempty"`
-	GOPKnown  bool    `json:"gopKnown,omitempty"`
-	BFrames   bool    `json:"bFrames,omitempty"`
-	VideoKbps int     `json:"kbps,omitempty"`
-
-	Audio      string `json:"audio,omitempty"` // codec
-	SampleRate int    `json:"sampleRateHz,omitempty"`
-	Channels   int    `json:"channels,omitempty"`
-	AudioKbps  int    `json:"audioKbps,omitempty"`
-}
-
-// FactsOf puts facts into words.
-func FactsOf(f media.Facts) Facts {
-	out := Facts{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMillis: f.LikelyGOP().Milliseconds(),
-		GOPKnown: f.GOPKnown, BFrames: f.BFrames, VideoKbps: f.VideoKbps,
-		SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
-	}
-	if f.VideoCodec != 0 {
-		out.Video = f.VideoCodec.String()
-	}
-	if f.AudioCodec != 0 {
-		out.Audio = f.AudioCodec.String()
-	}
-	return out
-}
-
-// Measured is what an Inspector can be told of the video, for those who fetch the stream. What only the encoder says of
-// its GOP is left out.
-func (f Facts) Measured() media.Facts {
-	out := media.Facts{
-		Width:     f.Width,
-		Height:    f.Height,
-		FPS:       f.FPS,
-		GOPKnown:  f.GOPKnown,
-		BFrames:   f.BFrames,
-		VideoKbps: f.VideoKbps,
-	}
-	for _, c := range []media.Codec{media.H264, media.H265} {
-		if f.Video == c.String() {
-			out.VideoCodec = c
-		}
-	}
-	if f.GOPKnown {
-		out.GOP = time.Duration(f.GOPMillis) * time.Millisecond
-	}
-	return out
+	PushDomain string      `json:"pushDomain,omitempty"`
+	Epoch      uint64      `json:"epoch"` // the higher one wins; Unix milliseconds of the publish, or more
+	State      State       `json:"state"`
+	Since      time.Time   `json:"since"`
+	Remote     string      `json:"remote,omitempty"` // address of the encoder
+	Facts      media.Facts `json:"facts"`
+	Of         string      `json:"of,omitempty"`       // of a rendition: the name of its source
+	Template   string      `json:"template,omitempty"` // and the id of its template
 }
 
 // Gone says that a stream is over.

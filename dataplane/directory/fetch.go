@@ -189,7 +189,7 @@ func (x *fetch) attempt(ctx context.Context, o announce.Origin) *attempt {
 			Replace: true,
 			Yields:  o.Stream.Template != "",
 		},
-		Told: o.Stream.Facts.Measured(), Log: x.finder.opt.Log,
+		Told: o.Stream.Facts, Log: x.finder.opt.Log,
 	}
 	go func() {
 		defer cancel()

@@ -99,8 +99,7 @@ func (s *session) review(a admission, p *hub.Publication, now time.Time) error {
 	s.reviewed = now
 	facts := s.program.inspector.Facts()
 	p.SetFacts(facts)
-	d := a.domain
-	for _, v := range check.Check(facts, check.Policies{BFrames: d.BFrames, H265: d.H265, MaxGOP: d.MaxGOP}) {
+	for _, v := range check.Check(facts, check.PoliciesOf(a.domain)) {
 		if v.Reject {
 			return refuse(statusRejected, string(v.Reason), "%s", v.Message)
 		}

@@ -2,7 +2,10 @@
 // It imports nothing of Kubernetes and nothing of any transport.
 package media
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Kind tells video from audio.
 type Kind uint8
@@ -48,6 +51,26 @@ func (c Codec) String() string {
 		return "Opus"
 	}
 	return "unknown"
+}
+
+// MarshalText returns the codec's name; nothing for the zero Codec.
+func (c Codec) MarshalText() ([]byte, error) {
+	if c == 0 {
+		return nil, nil
+	}
+	return []byte(c.String()), nil
+}
+
+// UnmarshalText reads what MarshalText writes. For the name of another codec it returns an error, and the Codec is zero.
+func (c *Codec) UnmarshalText(name []byte) error {
+	for one := range Opus + 1 {
+		if text, _ := one.MarshalText(); string(text) == string(name) { // never fails
+			*c = one
+			return nil
+		}
+	}
+	*c = 0
+	return fmt.Errorf("codec %q is not known: H264, H265, AAC and Opus are", name)
 }
 
 // Kind reports whether the codec carries video or audio; 0 for an unknown codec.

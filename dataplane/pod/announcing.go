@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/dataplane/directory"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/contract/check"
 )
 
 // lookEvery is how often the streams are looked at; a new publisher and a stream's end are told at once.
@@ -68,9 +69,9 @@ func (p *process) streams() []announce.Stream {
 		}
 		one.Epoch = p.epochOf(s, one)
 		was := before[one.ID]
-		one.Facts = announce.FactsOf(s.Facts())
+		one.Facts = s.Facts()
 		if was.Epoch == one.Epoch && like(was.Facts, one.Facts) &&
-			p.tooLong(one.PushDomain, was.Facts) == p.tooLong(one.PushDomain, one.Facts) {
+			p.judgedAlike(one.PushDomain, was.Facts, one.Facts) {
 			one.Facts = was.Facts
 		}
 		if was.Epoch != one.Epoch || was.State != one.State {
@@ -111,19 +112,20 @@ func (p *process) epochOf(s *hub.Stream, one announce.Stream) uint64 {
 	return value
 }
 
-// tooLong reports whether key frames are further apart than the push domain wants: what says so is told however little
-// has changed.
-func (p *process) tooLong(domain string, f announce.Facts) bool {
+// judgedAlike reports whether the checks of the push domain say the same of both facts: what they say is told however
+// little has changed.
+func (p *process) judgedAlike(domain string, a, b media.Facts) bool {
 	d := p.current.Load().Push(domain)
-	return d != nil && media.GOPExceeds(time.Duration(f.GOPMillis)*time.Millisecond, d.MaxGOP)
+	return d == nil || check.Alike(a, b, check.PoliciesOf(d))
 }
 
 // like reports whether facts differ so little that it is not worth telling everybody.
-func like(a, b announce.Facts) bool {
+func like(a, b media.Facts) bool {
 	near := func(x, y, share float64) bool { return math.Abs(x-y) <= share*math.Max(x, y) }
 	same := a
-	same.FPS, same.GOPMillis, same.VideoKbps, same.AudioKbps = b.FPS, b.GOPMillis, b.VideoKbps, b.AudioKbps
-	return same == b && near(a.FPS, b.FPS, 0.03) && near(float64(a.GOPMillis), float64(b.GOPMillis), 0.1) &&
+	same.FPS, same.GOP, same.AnnouncedGOP, same.VideoKbps, same.AudioKbps =
+		b.FPS, b.GOP, b.AnnouncedGOP, b.VideoKbps, b.AudioKbps
+	return same == b && near(a.FPS, b.FPS, 0.03) && near(a.LikelyGOP().Seconds(), b.LikelyGOP().Seconds(), 0.1) &&
 		near(float64(a.VideoKbps), float64(b.VideoKbps), 0.25) && near(float64(a.AudioKbps), float64(b.AudioKbps), 0.25)
 }
 

@@ -3,6 +3,7 @@ package pull
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -91,6 +92,20 @@ func TestPullTellsRatesOfWhatIsThere(t *testing.T) {
 	})
 }
 
+// announced returns facts as another pod reads them.
+func announced(t *testing.T, f media.Facts) media.Facts {
+	t.Helper()
+	text, err := json.Marshal(announce.Stream{Facts: f})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s announce.Stream
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Facts
+}
+
 // Who pulls a stream need not wait for what its origin knows, and does not take it from the encoder's word.
 func TestPullTellsWhatTheOriginSaid(t *testing.T) {
 	tracks, frames := recording(t, testsrc.Options{}, 1)
@@ -106,7 +121,7 @@ func TestPullTellsWhatTheOriginSaid(t *testing.T) {
 		said media.Facts
 		gop  time.Duration
 	}{"known": {said, said.GOP}, "by the encoder's word": {first, 0}} {
-		if got := announce.FactsOf(c.said).Measured(); got.GOP != c.gop {
+		if got := announced(t, c.said); got.GOP != c.gop {
 			t.Errorf("%s: a GOP of %s is told", name, got.GOP)
 		}
 	}
@@ -116,7 +131,7 @@ func TestPullTellsWhatTheOriginSaid(t *testing.T) {
 			URL:  "rtsp://" + serve(t, from, nil).address + streamPath,
 			Hub:  to,
 			Key:  streamKey(),
-			Told: announce.FactsOf(said).Measured(),
+			Told: announced(t, said),
 		},
 	)
 	next(t, reader(t, to))

@@ -100,39 +100,8 @@ type StreamState struct {
 	Since   time.Time   `json:"since"`
 	Domain  string      `json:"pushDomain"`
 	Remote  string      `json:"remote"`
-	Source  SourceState `json:"source"`
+	Source  media.Facts `json:"source"`
 	Viewers int         `json:"viewers"`
-}
-
-// SourceState is what is known of a source; see media.Facts.
-type SourceState struct {
-	VideoCodec      string  `json:"videoCodec,omitempty"`
-	Profile         string  `json:"profile,omitempty"`
-	Width           int     `json:"width,omitempty"`
-	Height          int     `json:"height,omitempty"`
-	FPS             float64 `json:"fps,omitempty"`
-	GOPMilliseconds int64   `json:"gopMilliseconds,omitempty"`
-	BFrames         bool    `json:"bFrames"`
-	VideoKbps       int     `json:"videoKbps,omitempty"`
-	AudioCodec      string  `json:"audioCodec,omitempty"`
-	SampleRate      int     `json:"sampleRateHz,omitempty"`
-	Channels        int     `json:"channels,omitempty"`
-	AudioKbps       int     `json:"audioKbps,omitempty"`
-}
-
-func sourceState(f media.Facts) SourceState {
-	st := SourceState{
-		Profile: f.Profile, Width: f.Width, Height: f.Height, FPS: f.FPS, GOPMilliseconds: f.LikelyGOP().Milliseconds(),
-		BFrames:   f.BFrames,
-		VideoKbps: f.VideoKbps, SampleRate: f.SampleRate, Channels: f.Channels, AudioKbps: f.AudioKbps,
-	}
-	if f.VideoCodec != 0 {
-		st.VideoCodec = f.VideoCodec.String()
-	}
-	if f.AudioCodec != 0 {
-		st.AudioCodec = f.AudioCodec.String()
-	}
-	return st
 }
 
 func (s *server) state() State {
@@ -155,7 +124,7 @@ func (s *server) state() State {
 		st.Streams = append(st.Streams, StreamState{
 			Stream: one.Key.String(), Live: one.Live(), Epoch: one.Epoch(), Since: one.Since(), Domain: by.Domain,
 			Remote: by.Remote,
-			Source: sourceState(one.Facts()), Viewers: viewers[one.Key.String()],
+			Source: one.Facts(), Viewers: viewers[one.Key.String()],
 		})
 	}
 	return st

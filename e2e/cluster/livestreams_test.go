@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/e2e/kube"
 	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/contract/check"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -33,8 +34,8 @@ func TestStreamsAreShownWithTheirFaults(t *testing.T) {
 	}
 	sources := map[string]*source{
 		"good":    {change: func(*testsrc.Options) {}, reason: v1alpha1.ReasonCompliant},
-		"bframes": {change: func(o *testsrc.Options) { o.BFrames = 2 }, reason: v1alpha1.ReasonBFramesPresent},
-		"gop8":    {change: func(o *testsrc.Options) { o.GOPSeconds = 8 }, reason: v1alpha1.ReasonGOPTooLong},
+		"bframes": {change: func(o *testsrc.Options) { o.BFrames = 2 }, reason: v1alpha1.Reason(check.BFramesPresent)},
+		"gop8":    {change: func(o *testsrc.Options) { o.GOPSeconds = 8 }, reason: v1alpha1.Reason(check.GOPTooLong)},
 	}
 	for name, s := range sources {
 		o := withURL(small(), at, "shown", name)

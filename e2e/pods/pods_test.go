@@ -389,7 +389,7 @@ func (p *proc) publish(name string, o testsrc.Options) *testsrc.Publisher {
 
 func (p *proc) announces(name string) bool {
 	for _, s := range p.state().Announced {
-		if s.Name == name && s.State == "Live" && s.Facts.Video != "" {
+		if s.Name == name && s.State == "Live" && s.Facts.VideoCodec != 0 {
 			return true
 		}
 	}

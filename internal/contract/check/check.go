@@ -1,8 +1,9 @@
-// Package check holds the facts of a source against what a push domain asks of its sources.
+// Package check holds the facts of a source against what a push domain asks of its sources: the table of checks, and
+// what it says of a source. Whoever refuses, warns of or describes sources ranges over that table.
 package check
 
 import (
-	"fmt"
+	"strings"
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
@@ -11,13 +12,6 @@ import (
 
 // Reason names a property of a source that browsers cannot play, or that makes playing worse.
 type Reason string
-
-// The reasons of a Violation.
-const (
-	BFramesPresent Reason = "BFramesPresent"
-	H265Source     Reason = "H265Source"
-	GOPTooLong     Reason = "GOPTooLong"
-)
 
 // Violation is a property of a source that a policy does not let pass in silence.
 type Violation struct {
@@ -32,33 +26,69 @@ type Policies struct {
 	MaxGOP        time.Duration // 0: no limit
 }
 
-// Check compares the facts of a source with the policies.
+// PoliciesOf returns what a push domain asks.
+func PoliciesOf(d *plan.PushDomain) Policies {
+	return Policies{BFrames: d.BFrames, H265: d.H265, MaxGOP: d.MaxGOP}
+}
+
+// Check compares the facts of a source with the policies, in the order of the table. Checks that only inform are left
+// out.
 func Check(f media.Facts, p Policies) []Violation {
 	var out []Violation
-	if f.VideoCodec == media.H265 && p.H265 != plan.Allow {
-		out = append(out, Violation{H265Source,
-			"the video is H.265, which browsers do not play; set the encoder to H.264, or give viewers a transcode template",
-			p.H265 == plan.Reject})
-	}
-	if f.BFrames && p.BFrames != plan.Allow {
-		out = append(out, Violation{BFramesPresent,
-			"the video has B-frames, which make the picture jump in browsers; set B-frames to 0 in the encoder (ffmpeg: -bf " +
-				"0; OBS: profile baseline or bframes=0)",
-			p.BFrames == plan.Reject})
-	}
-	if gop := f.LikelyGOP(); media.GOPExceeds(gop, p.MaxGOP) {
-		what := "key frames are"
-		if gop > f.GOP {
-			what = "the encoder is set to key frames"
+	for _, row := range Table() {
+		policy := plan.Warn
+		if row.policy != nil {
+			policy = row.policy(p)
 		}
-		out = append(out, Violation{GOPTooLong,
-			fmt.Sprintf(
-				"%s %.1f s apart, more than the %s allowed; set the encoder's key frame interval to %s or less",
-				what,
-				gop.Seconds(),
-				p.MaxGOP,
-				p.MaxGOP,
-			), false})
+		if row.Informs || policy == plan.Allow {
+			continue
+		}
+		if wrong := row.wrong(f, p); wrong != "" {
+			out = append(out, Violation{row.Reason, row.message(wrong, p), row.CanReject() && policy == plan.Reject})
+		}
 	}
 	return out
+}
+
+// Compliance is what is said of a source to people.
+type Compliance struct {
+	Faults  []Violation // whatever the policies allow: browsers do not know them
+	Notices []Violation // what only informs
+}
+
+// Describe holds the facts of a source against all checks. Of the policies only the limits count.
+func Describe(f media.Facts, limits Policies) Compliance {
+	var out Compliance
+	for _, row := range Table() {
+		wrong := row.wrong(f, limits)
+		if wrong == "" {
+			continue
+		}
+		v := Violation{Reason: row.Reason, Message: row.message(wrong, limits)}
+		if row.Informs {
+			out.Notices = append(out.Notices, v)
+		} else {
+			out.Faults = append(out.Faults, v)
+		}
+	}
+	return out
+}
+
+// Alike reports whether two facts of one source fail the same checks.
+func Alike(a, b media.Facts, p Policies) bool {
+	for _, row := range Table() {
+		if (row.wrong(a, p) == "") != (row.wrong(b, p) == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// message joins what is wrong with what to do. A limit stands in the place of the name of its field.
+func (r *Row) message(wrong string, p Policies) string {
+	remedy := r.Remedy
+	if r.limit != nil {
+		remedy = strings.ReplaceAll(remedy, "`"+r.Field+"`", r.limit(p))
+	}
+	return wrong + "; " + remedy
 }

@@ -1,6 +1,8 @@
 package check_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,7 +13,7 @@ import (
 
 func TestCheck(t *testing.T) {
 	hevc := media.Facts{VideoCodec: media.H265, BFrames: true, GOP: 10 * time.Second}
-	avc := media.Facts{VideoCodec: media.H264, GOP: 2 * time.Second}
+	avc := media.Facts{VideoCodec: media.H264, GOP: 2 * time.Second, AudioCodec: media.AAC}
 	strict := check.Policies{BFrames: plan.Reject, H265: plan.Reject, MaxGOP: 3 * time.Second}
 	for name, c := range map[string]struct {
 		facts    media.Facts
@@ -45,5 +47,52 @@ func TestCheck(t *testing.T) {
 				t.Errorf("%d violations, reject %v", len(got), reject)
 			}
 		})
+	}
+}
+
+// Whatever the policies allow, what browsers cannot play is said.
+func TestDescribe(t *testing.T) {
+	limits := check.Policies{BFrames: plan.Allow, H265: plan.Allow, MaxGOP: 3 * time.Second}
+	said := check.Describe(media.Facts{
+		VideoCodec: media.H265, BFrames: true, GOP: 10 * time.Second, AudioCodec: media.AAC,
+	}, limits)
+	var reasons []check.Reason
+	for _, v := range append(said.Faults, said.Notices...) {
+		reasons = append(reasons, v.Reason)
+		if v.Reject || !strings.Contains(v.Message, "; ") {
+			t.Errorf("verdict %+v", v)
+		}
+	}
+	if want := []check.Reason{check.H265Source, check.BFramesPresent, check.GOPTooLong, check.AACSound}; len(said.Notices) != 1 ||
+		!slices.Equal(reasons, want) {
+		t.Errorf("reasons %v, notices %+v", reasons, said.Notices)
+	}
+	if m := said.Faults[2].Message; !strings.HasSuffix(m, "key frame interval to 3s or less") {
+		t.Errorf("the limit is not named: %s", m)
+	}
+	fit := media.Facts{VideoCodec: media.H264, AudioCodec: media.Opus, GOP: time.Second}
+	if said := check.Describe(fit, limits); len(said.Faults)+len(said.Notices) != 0 {
+		t.Errorf("of a fit source: %+v", said)
+	}
+}
+
+func TestAlike(t *testing.T) {
+	p := check.Policies{MaxGOP: 3 * time.Second}
+	near, beyond := media.Facts{GOP: 3050 * time.Millisecond}, media.Facts{GOP: 3150 * time.Millisecond}
+	if check.Alike(near, beyond, p) || !check.Alike(near, media.Facts{GOP: time.Second}, p) || !check.Alike(near, beyond,
+		check.Policies{}) {
+		t.Error("facts are alike when they fail the same checks")
+	}
+}
+
+// Each row has what its users show.
+func TestTableIsWhole(t *testing.T) {
+	seen := map[check.Reason]bool{}
+	for _, row := range check.Table() {
+		if row.Reason == "" || row.Property == "" || row.Remedy == "" || seen[row.Reason] ||
+			row.CanReject() && (row.Field == "" || row.Informs) {
+			t.Errorf("row %+v", row)
+		}
+		seen[row.Reason] = true
 	}
 }

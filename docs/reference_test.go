@@ -283,7 +283,8 @@ func TestEveryCheckOfSourcesIsExplained(t *testing.T) {
 	page := read(t, "pods.md")
 	for _, row := range check.Table() {
 		if found := rows(page, "| `"+string(row.Reason)+"`", "| "+row.Property+" |", "| "+row.Remedy+" |"); len(found) != 1 {
-			t.Errorf("pods.md has not one row for check %s: | `%s` | %s | %s |", row.Reason, row.Reason, row.Property, row.Remedy)
+			t.Errorf("pods.md has not one row for check %s: | `%s` | %s | %s |",
+				row.Reason, row.Reason, row.Property, row.Remedy)
 		}
 	}
 }

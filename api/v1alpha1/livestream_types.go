@@ -8,8 +8,8 @@ import (
 const (
 	// ConditionLive is True while the stream has its encoder.
 	ConditionLive = "Live"
-	// ConditionSourceCompliant is True when any browser can play the source's video by RTS as it is, or its Opus when it has
-	// no video. The message says whether browsers play the sound.
+	// ConditionSourceCompliant is True when any browser can play the source's video by RTS as it is, or its Opus when it
+	// has no video. The message says whether browsers play the sound.
 	ConditionSourceCompliant = "SourceCompliant"
 )
 

@@ -98,7 +98,8 @@ func TestTheVerdictOnSound(t *testing.T) {
 		t.Errorf("Opus: %s", m)
 	}
 	for name, made := range map[string]map[string]media.Facts{"no rendition": nil, "a rendition in AAC": {"hd": aac}} {
-		if m := message(media.AAC, made); !strings.HasPrefix(m, "Any browser can play the video") || !strings.Contains(m, "AAC") {
+		if m := message(media.AAC, made); !strings.HasPrefix(m, "Any browser can play the video") ||
+			!strings.Contains(m, "AAC") {
 			t.Errorf("AAC, %s: %s", name, m)
 		}
 	}

@@ -129,13 +129,14 @@ func (o *Observer) Snapshot() *Snapshot {
 
 // Snapshot is what all media pods say, put together.
 type Snapshot struct {
-	Pods      map[string]Pod                         // by name
-	Push      map[string]int                         // live streams by push domain
-	Play      map[string]announce.Domain             // viewers and egress by play domain
-	Templates map[Template]int                       // renditions that are made, by template
-	Streams   map[announce.ID]Stream                 // sources; of one that two pods have, that of the pod that readers go to
-	Viewers   map[announce.ID]map[string]int         // by stream, renditions too, and kind of player
-	Made      map[announce.ID]map[string]media.Facts // renditions that are made, by source and id of their template
+	Pods      map[string]Pod             // by name
+	Push      map[string]int             // live streams by push domain
+	Play      map[string]announce.Domain // viewers and egress by play domain
+	Templates map[Template]int           // renditions that are made, by template
+	// sources; of one that two pods have, that of the pod that serves viewers
+	Streams map[announce.ID]Stream
+	Viewers map[announce.ID]map[string]int         // by stream, renditions too, and kind of player
+	Made    map[announce.ID]map[string]media.Facts // renditions that are made, by source and id of their template
 }
 
 // Pod is a media pod.

@@ -61,7 +61,8 @@ func (c Codec) MarshalText() ([]byte, error) {
 	return []byte(c.String()), nil
 }
 
-// UnmarshalText reads what MarshalText writes. For the name of another codec it returns an error, and the Codec is zero.
+// UnmarshalText reads what MarshalText writes. For the name of another codec it returns an error, and the Codec is
+// zero.
 func (c *Codec) UnmarshalText(name []byte) error {
 	for one := range Opus + 1 {
 		if text, _ := one.MarshalText(); string(text) == string(name) { // never fails

@@ -63,8 +63,8 @@ func TestDescribe(t *testing.T) {
 			t.Errorf("verdict %+v", v)
 		}
 	}
-	if want := []check.Reason{check.H265Source, check.BFramesPresent, check.GOPTooLong, check.AACSound}; len(said.Notices) != 1 ||
-		!slices.Equal(reasons, want) {
+	want := []check.Reason{check.H265Source, check.BFramesPresent, check.GOPTooLong, check.AACSound}
+	if len(said.Notices) != 1 || !slices.Equal(reasons, want) {
 		t.Errorf("reasons %v, notices %+v", reasons, said.Notices)
 	}
 	if m := said.Faults[2].Message; !strings.HasSuffix(m, "key frame interval to 3s or less") {

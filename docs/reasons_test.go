@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/internal/contract/check"
 )
 
 // section returns a page from a heading to the next one of the same level.
@@ -50,6 +52,9 @@ func TestEveryReasonOfConditionsIsExplained(t *testing.T) {
 		if len(rows(tables, "`"+value+"`")) == 0 {
 			t.Errorf("neither operations.md nor pods.md has a row for %s (%s)", value, name)
 		}
+	}
+	for _, row := range check.Table() {
+		known[string(row.Reason)] = true
 	}
 	for _, row := range rows(tables, "`") {
 		cells := strings.Split(row, "|")

@@ -19,6 +19,7 @@ type program struct {
 	line      timeline
 
 	units      *media.AccessUnits
+	joins      media.Joins
 	unitsCodec media.Codec
 	lengthSize int
 
@@ -98,6 +99,10 @@ func (p *program) takeVideo(m rawMessage) (*media.Frame, error) {
 	p.setVideo(frame.Track)
 	frame.DTS = p.line.at(media.Video, m.timestamp)
 	frame.PTS = frame.DTS + max(t.cts, 0)
+	if t.key {
+		media.MarkRecovery(frame, p.units.Sets())
+	}
+	p.joins.Mark(frame)
 	if frame.Key && !p.begun {
 		p.begun, p.begin = true, frame.DTS
 	}

@@ -21,6 +21,7 @@ const (
 type tag struct {
 	kind  tagKind
 	codec media.Codec
+	key   bool          // video: the encoder calls it a key frame
 	cts   time.Duration // composition time offset
 	data  []byte
 }
@@ -54,6 +55,8 @@ const (
 	exModEx         = 7
 )
 
+const keyFrame = 1 // frame type of a video tag (FLV 10.1, E.4.3.1)
+
 func parseVideoTag(b []byte) (tag, error) {
 	if len(b) < 1 {
 		return tag{}, nil
@@ -62,7 +65,9 @@ func parseVideoTag(b []byte) (tag, error) {
 		if b[0]>>4&7 == 5 { // a command, not a frame
 			return tag{}, nil
 		}
-		return parseEnhanced(b[0]&0x0F, b[1:], exMultitrackV, videoFourCC)
+		t, err := parseEnhanced(b[0]&0x0F, b[1:], exMultitrackV, videoFourCC)
+		t.key = b[0]>>4&7 == keyFrame
+		return t, err
 	}
 	if b[0]>>4 == 5 {
 		return tag{}, nil
@@ -79,7 +84,7 @@ func parseVideoTag(b []byte) (tag, error) {
 	if len(b) < 5 {
 		return tag{}, nil
 	}
-	t := tag{codec: codec, cts: compositionTime(b[2:5]), data: b[5:]}
+	t := tag{codec: codec, key: b[0]>>4 == keyFrame, cts: compositionTime(b[2:5]), data: b[5:]}
 	switch b[1] {
 	case 0:
 		t.kind = tagConfig

@@ -28,6 +28,9 @@ var ErrNoParameterSets = errors.New("video without parameter sets: the encoder m
 // NewAccessUnits starts with no parameter sets. Codec is H264 or H265.
 func NewAccessUnits(codec Codec) *AccessUnits { return &AccessUnits{codec: codec} }
 
+// Sets are the parameter sets in force, in the order VPS, SPS, PPS. They must not be changed.
+func (a *AccessUnits) Sets() [][]byte { return a.sets }
+
 // Track is the track in force; nil before its parameter sets are complete. A change of parameter sets makes a new one.
 func (a *AccessUnits) Track() *Track { return a.track }
 
@@ -52,11 +55,11 @@ func (a *AccessUnits) Configure(sets [][]byte) error {
 }
 
 // Frame makes a frame of the NAL units of an access unit, which it takes over: units and their memory must not be used
-// afterwards. Only Track, Key, Disposable, Units and Size are set. It returns nil without an error when nothing is left
-// to show, and ErrNoParameterSets before a track is known.
+// afterwards. Only Track, Key (of IDR pictures), Recovery, Disposable, Units and Size are set. It returns nil without
+// an error when nothing is left to show, and ErrNoParameterSets before a track is known.
 func (a *AccessUnits) Frame(units [][]byte) (*Frame, error) {
 	kept := units[:0]
-	key, disposable, picture, changed := false, true, false, false
+	key, recovery, disposable, picture, changed := false, false, true, false, false
 	for _, unit := range units {
 		typ := nalType(a.codec, unit)
 		switch {
@@ -72,6 +75,8 @@ func (a *AccessUnits) Frame(units [][]byte) (*Frame, error) {
 			picture = true
 			key = key || a.isKey(typ)
 			disposable = disposable && a.codec == H264 && unit[0]&0x60 == 0
+		case a.codec == H264 && isRecoveryPoint(unit):
+			recovery = true
 		}
 		kept = append(kept, unit)
 	}
@@ -86,10 +91,11 @@ func (a *AccessUnits) Frame(units [][]byte) (*Frame, error) {
 	if a.track == nil {
 		return nil, ErrNoParameterSets
 	}
-	if key {
+	recovery = recovery && !key
+	if key || recovery {
 		kept = a.withSets(kept)
 	}
-	f := &Frame{Track: a.track, Key: key, Disposable: disposable && !key, Units: kept}
+	f := &Frame{Track: a.track, Key: key, Recovery: recovery, Disposable: disposable && !key, Units: kept}
 	for _, unit := range kept {
 		f.Size += len(unit)
 	}

@@ -9,6 +9,8 @@ type Facts struct {
 	Profile    string `json:"profile,omitempty"` // "Constrained Baseline", "Main", "High", ...; empty when unknown
 	Width      int    `json:"width,omitempty"`
 	Height     int    `json:"height,omitempty"`
+	// shape of a pixel; zero when nothing is said of it, which means square
+	PixelAspect Aspect `json:"pixelAspect,omitzero"`
 	// frames per second over the last seconds; 0 while unknown
 	FPS float64 `json:"fps,omitempty"`
 	// longest distance of two key frames seen in the last seconds; grows while no key frame comes
@@ -18,7 +20,9 @@ type Facts struct {
 	// two key frames have been seen; before, the GOP is at least as long as is told
 	GOPKnown bool `json:"gopKnown,omitempty"`
 	// reordered frames were announced by the SPS and seen, or seen by slice type or composition time
-	BFrames   bool `json:"bFrames,omitempty"`
+	BFrames bool `json:"bFrames,omitempty"`
+	// the last key frame was a recovery point: IDR pictures are rare, or never come (Frame.Recovery)
+	Refreshed bool `json:"refreshed,omitempty"`
 	VideoKbps int  `json:"kbps,omitempty"`
 
 	AudioCodec Codec `json:"-"` // zero when the source has no sound

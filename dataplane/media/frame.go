@@ -92,6 +92,8 @@ type Track struct {
 	// Video: the parameter sets in force, without start codes (VPS for H.265 only), and the size in pixels.
 	VPS, SPS, PPS []byte
 	Width, Height int
+	// Aspect is the shape of a pixel; zero when nothing is said of it, which means square.
+	Aspect Aspect
 	// Largest is the number of pixels of the largest picture that any sequence parameter set in force describes: a source
 	// can switch to each of them at every key frame. It is math.MaxInt when one cannot be read, and 0 when nobody has
 	// looked at more than one.
@@ -114,9 +116,13 @@ type Frame struct {
 	// Epoch is the publish epoch that the frame belongs to. The hub sets it.
 	Epoch uint64
 
-	// Key is true for a random access point: an IDR access unit (with its parameter sets in front), or any frame of a
-	// stream without video.
+	// Key is true for a random access point: an IDR access unit (with its parameter sets in front), a recovery point where
+	// IDR access units are rare (see Joins), or any frame of a stream without video.
 	Key bool
+	// Recovery is true for an access unit of H.264 that decoders can begin at though it is no IDR one: pictures are right
+	// after some more (intra refresh), or but for those that are shown before it (open GOP). Browsers do not begin there
+	// by RTP. Its parameter sets are in front.
+	Recovery bool
 	// Disposable is true when no other frame refers to this one (H.264 nal_ref_idc 0 in all slices; ITU-T H.264, 7.4.1).
 	Disposable bool
 

@@ -14,6 +14,7 @@ type Inspector struct {
 	keys         keyDistances
 	keyInterval  int // what the encoder says, in frames; 0: nothing
 	bFrames      bool
+	refreshed    bool
 	lastPTS      time.Duration
 	havePTS      bool
 	told         Facts // by who saw more of the source
@@ -30,7 +31,7 @@ func (in *Inspector) Track(t *Track) {
 			return
 		}
 		in.videoTrack = t
-		in.bFrames, in.havePTS, in.keyInterval = false, false, 0
+		in.bFrames, in.refreshed, in.havePTS, in.keyInterval = false, false, false, 0
 		in.profile = ""
 		if seq, err := parseSPS(t.Codec, t.SPS); err == nil {
 			in.profile = seq.profile
@@ -75,6 +76,9 @@ func (in *Inspector) Frame(f *Frame) {
 	if f.Key && in.keys.seen == 1 {
 		in.keyInterval = keyInterval(f)
 	}
+	if f.Key {
+		in.refreshed = f.Recovery
+	}
 	if !in.bFrames {
 		in.bFrames = in.havePTS && f.PTS < in.lastPTS || f.Track.Codec == H264 && hasBSlice(f)
 	}
@@ -83,7 +87,7 @@ func (in *Inspector) Frame(f *Frame) {
 
 func hasBSlice(f *Frame) bool {
 	for _, unit := range f.Units {
-		if typ := nalType(H264, unit); (typ == h264Slice || typ == h264PartitionA) && sliceIsB(unit) {
+		if typ := nalType(H264, unit); (typ == h264Slice || typ == h264PartitionA) && sliceType(unit) == h264SliceTypeB {
 			return true
 		}
 	}
@@ -105,7 +109,7 @@ func (in *Inspector) Facts() Facts {
 		f.FPS = in.video.perSecond()
 		f.VideoKbps = in.video.kbps()
 		f.GOP, f.AnnouncedGOP, f.GOPKnown = in.keys.longest(), in.announced(), in.keys.seen > 1
-		f.BFrames = in.bFrames
+		f.BFrames, f.Refreshed, f.PixelAspect = in.bFrames, in.refreshed, t.Aspect
 		in.hearsay(&f)
 	}
 	if t := in.audioTrack; t != nil {

@@ -10,7 +10,6 @@ const (
 	h264Slice      = 1
 	h264PartitionA = 2
 	h264IDR        = 5
-	h264SEI        = 6
 	h264SPS        = 7
 	h264PPS        = 8
 	h264AUD        = 9
@@ -97,12 +96,16 @@ func cutUnit(b []byte, lengthSize int) (unit, rest []byte, err error) {
 	return b[:n:n], b[n:], nil
 }
 
-// sliceIsB reports whether an H.264 slice is a B slice (ITU-T H.264, 7.3.3: first_mb_in_slice, slice_type).
-func sliceIsB(unit []byte) bool {
+// sliceType returns the slice_type of an H.264 slice modulo 5, or -1 when it cannot be read (ITU-T H.264, 7.3.3:
+// first_mb_in_slice, slice_type).
+func sliceType(unit []byte) int {
 	r := bitReader{data: unit[1:min(len(unit), 16)]}
 	r.golomb()
 	typ := r.golomb()
-	return !r.failed && typ%5 == h264SliceTypeB
+	if r.failed {
+		return -1
+	}
+	return int(typ % 5)
 }
 
 // parameterSetID reads the id of an H.264 or H.265 parameter set, by which sets replace one another. Sets that cannot

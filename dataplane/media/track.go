@@ -31,6 +31,7 @@ func SameTrack(a, b *Track) bool {
 type sequence struct {
 	profile       string
 	width, height int
+	aspect        Aspect
 }
 
 // NewH264Track makes a track of parameter sets without start codes. The slices must not be changed afterwards.
@@ -42,7 +43,7 @@ func NewH264Track(sps, pps []byte) (*Track, error) {
 	if len(pps) < 2 {
 		return nil, errors.New("the picture parameter set is empty")
 	}
-	return &Track{Codec: H264, SPS: sps, PPS: pps, Width: seq.width, Height: seq.height}, nil
+	return &Track{Codec: H264, SPS: sps, PPS: pps, Width: seq.width, Height: seq.height, Aspect: seq.aspect}, nil
 }
 
 // NewH265Track makes a track of parameter sets without start codes. The slices must not be changed afterwards.
@@ -54,7 +55,9 @@ func NewH265Track(vps, sps, pps []byte) (*Track, error) {
 	if len(vps) < 3 || len(pps) < 3 {
 		return nil, errors.New("the video or picture parameter set is empty")
 	}
-	return &Track{Codec: H265, VPS: vps, SPS: sps, PPS: pps, Width: seq.width, Height: seq.height}, nil
+	return &Track{
+		Codec: H265, VPS: vps, SPS: sps, PPS: pps, Width: seq.width, Height: seq.height, Aspect: seq.aspect,
+	}, nil
 }
 
 // NewAACTrack makes a track of an AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1). The sample rate is that of the sound
@@ -108,7 +111,10 @@ func parseSPS(codec Codec, sps []byte) (sequence, error) {
 		if s.PicWidthInMbsMinus1 >= MaxSide/16 || s.PicHeightInMapUnitsMinus1 >= MaxSide/16 {
 			return seq, errTooLarge
 		}
-		seq = sequence{h264Profile(&s), s.Width(), s.Height()}
+		seq = sequence{h264Profile(&s), s.Width(), s.Height(), Aspect{}}
+		if v := s.VUI; v != nil && v.AspectRatioInfoPresentFlag {
+			seq.aspect = aspectOf(v.AspectRatioIdc, v.SarWidth, v.SarHeight)
+		}
 	case H265:
 		var s h265.SPS
 		if err := s.Unmarshal(sps); err != nil {
@@ -117,7 +123,10 @@ func parseSPS(codec Codec, sps []byte) (sequence, error) {
 		if s.PicWidthInLumaSamples > MaxSide || s.PicHeightInLumaSamples > MaxSide {
 			return seq, errTooLarge
 		}
-		seq = sequence{h265Profile(&s), s.Width(), s.Height()}
+		seq = sequence{h265Profile(&s), s.Width(), s.Height(), Aspect{}}
+		if v := s.VUI; v != nil && v.AspectRatioInfoPresentFlag {
+			seq.aspect = aspectOf(v.AspectRatioIdc, v.SarWidth, v.SarHeight)
+		}
 	}
 	if seq.width <= 0 || seq.height <= 0 {
 		return seq, errors.New("the sequence parameter set describes a picture without pixels")

@@ -79,6 +79,9 @@ func (p *FMP4) Init(video, audio *media.Track) ([]byte, error) {
 	if err := in.Marshal(&b); err != nil {
 		return nil, fmt.Errorf("making the initialisation segment: %w", err)
 	}
+	if video != nil && !video.Aspect.Square() {
+		return withAspect(b.Bytes(), video.Aspect)
+	}
 	return b.Bytes(), nil
 }
 

@@ -32,7 +32,9 @@ type receiver struct {
 	dts   interface {
 		Extract(units [][]byte, pts int64) (int64, error)
 	}
+	joins   media.Joins
 	lastDTS time.Duration
+	behind  time.Duration // how far pictures were shown behind others that were decoded before them, by PTS alone
 	started bool
 
 	step time.Duration // of audio: from one frame of a packet to the next
@@ -142,6 +144,9 @@ func (r *receiver) sound(units [][]byte, pts time.Duration, ingest time.Time) []
 	return frames
 }
 
+// mostBehind bounds the reordering that is read off PTS.
+const mostBehind = time.Second
+
 // picture makes a frame of an access unit. RTP carries no DTS: it is read off the order of the pictures.
 func (r *receiver) picture(units [][]byte, pts time.Duration) (*media.Frame, error) {
 	f, err := r.units.Frame(units)
@@ -152,6 +157,10 @@ func (r *receiver) picture(units [][]byte, pts time.Duration) (*media.Frame, err
 	f.PTS, f.DTS = pts, pts
 	if n, err := r.dts.Extract(f.Units, int64(pts)*9/100_000); err != nil { // it counts in units of 90 kHz
 		r.restart() // a picture order that it does not know; PTS is right all the same
+		if r.started {
+			r.behind = min(max(r.behind, r.lastDTS-pts), mostBehind)
+		}
+		f.DTS = pts - r.behind
 	} else {
 		f.DTS = min(duration(n, r.clock.rate), pts)
 	}
@@ -159,5 +168,6 @@ func (r *receiver) picture(units [][]byte, pts time.Duration) (*media.Frame, err
 		f.DTS = r.lastDTS
 	}
 	r.started, r.lastDTS = true, f.DTS
+	r.joins.Mark(f)
 	return f, nil
 }

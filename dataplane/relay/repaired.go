@@ -38,8 +38,14 @@ func plays(s *hub.Stream, ask *signal.Ask, offer *sdp.Offer) bool {
 	if offer.AcceptsAAC() || offer.AcceptsBFrames() {
 		return true
 	}
-	if video := s.Track(media.Video); video != nil && !ask.NoVideo && (s.Facts().BFrames || !offer.Accepts(video.Codec)) {
-		return false
+	if video := s.Track(media.Video); video != nil && !ask.NoVideo {
+		facts := s.Facts()
+		if facts.BFrames || facts.Refreshed || !offer.Accepts(video.Codec) {
+			return false
+		}
+		if video.Codec == media.H264 && !video.ForBrowsers() {
+			return false
+		}
 	}
 	audio := s.Track(media.Audio)
 	return audio == nil || ask.NoAudio || audio.Codec != media.AAC

@@ -57,3 +57,30 @@ spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video:
 		t.Errorf("renditions %+v", renditions)
 	}
 }
+
+// A source that sends one IDR picture and then recovery points plays under its plain URL with autoRepair: what is wrong
+// with it is seen while it is live.
+func TestASourceWithoutIDRPicturesIsRepaired(t *testing.T) {
+	p := start(t, strings.Replace(quickstart, "type: RTS}", "type: RTS, rts: {autoRepair: Enabled}}", 1),
+		func(o *Options) { o.Encoder = transcode.X264 })
+	p.publish("push.example.com", testsrc.Options{
+		ExtraArgs: []string{"-x264-params", "keyint=30:intra-refresh=1"},
+	})
+	eventually(t, "recovery points as places to join", func() bool {
+		s := p.state().Streams
+		return len(s) == 1 && s[0].Source.Refreshed
+	})
+	report, err := play.Run(t.Context(), play.Options{
+		URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1,
+		Duration: 5 * time.Second, Wait: 10 * time.Second,
+	})
+	if err == nil {
+		err = report.Failure()
+	}
+	if err != nil {
+		t.Errorf("the plain URL does not play: %v", err)
+	}
+	if r := p.state().Renditions; len(r) != 1 || r[0].Video != transcode.Encode {
+		t.Errorf("renditions %+v", r)
+	}
+}

@@ -87,6 +87,9 @@ func videoFilter(e Encoder, w Work, from time.Duration) string {
 	if w.Scale {
 		f = append(f, fmt.Sprintf("scale=%d:%d:flags=bilinear", w.Width, w.Height))
 	}
+	if w.Square {
+		f = append(f, "setsar=1")
+	}
 	return strings.Join(append(f, e.upload()), ",")
 }
 

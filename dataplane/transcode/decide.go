@@ -29,6 +29,7 @@ type Work struct {
 	// Video, for Encode.
 	Width, Height int
 	Scale         bool
+	Square        bool    // pixels become square, which they are not
 	MaxFPS        float64 // pictures beyond it are left out; 0: all are kept
 	FPS           float64 // of the result, as far as known
 	Kbps          int
@@ -96,7 +97,10 @@ func fits(video *media.Track) error {
 
 // copies reports whether the picture of the source is what the template asks for.
 func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
-	if video.Codec != media.H264 || !browsers(video.SPS) {
+	if video.Codec != media.H264 || !video.ForBrowsers() {
+		return false
+	}
+	if f.Refreshed { // browsers wait for IDR pictures
 		return false
 	}
 	// A GOP that is not known yet is at least as long as is told.
@@ -114,24 +118,13 @@ func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
 	return true
 }
 
-// browsers reports whether browsers decode what an SPS of H.264 describes: 4:2:0 with 8 bits, progressive.
-func browsers(sps []byte) bool {
-	var s h264.SPS
-	if err := s.Unmarshal(sps); err != nil {
-		return false
-	}
-	switch s.ProfileIdc {
-	case 66, 77, 100: // (Constrained) Baseline, Main, (Constrained) High
-		return s.FrameMbsOnlyFlag
-	}
-	return false
-}
-
 func (w *Work) picture(t *plan.Template, video *media.Track, f media.Facts) {
-	w.Width, w.Height = even(video.Width), even(video.Height)
+	width, height := video.Shown()
+	w.Width, w.Height = even(width), even(height)
 	if t.Type == plan.TemplateH264 {
-		w.Width, w.Height = fit(video.Width, video.Height, t.Width, t.Height)
+		w.Width, w.Height = fit(width, height, t.Width, t.Height)
 	}
+	w.Square = !video.Aspect.Square()
 	w.Scale = w.Width != video.Width || w.Height != video.Height
 	w.FPS = cmp.Or(f.FPS, usualFPS)
 	if t.FPS > 0 && (f.FPS == 0 || f.FPS > float64(t.FPS)*1.03) {

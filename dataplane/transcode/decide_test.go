@@ -42,6 +42,12 @@ func young(f media.Facts) media.Facts {
 	return f
 }
 
+// refreshed are facts of a source without IDR pictures.
+func refreshed(f media.Facts) media.Facts {
+	f.Refreshed = true
+	return f
+}
+
 func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	web := origin()
 	hd := plan.Template{
@@ -62,6 +68,8 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	sound := plan.Template{ID: "a", Type: plan.TemplateAudio, AudioCodec: "Opus", AudioKbps: 48, Channels: 1}
 	fhd := track(t, 1920, 1080)
 	small := track(t, 640, 360)
+	anamorphic := track(t, 720, 576)
+	anamorphic.Aspect = media.Aspect{Width: 64, Height: 45}
 	phone := track(t, 1080, 1920)
 	h265 := &media.Track{Codec: media.H265, Width: 1920, Height: 1080}
 	high444 := &media.Track{
@@ -97,6 +105,12 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 		{"short GOP", hd, fhd, aac, facts(30, time.Second, false, 4000), "video Encode, audio Encode 1280x720 30 fps GOP 1s"},
 		{"H.265", web, h265, nil, facts(25, 2*time.Second, false, 4000), "video Encode, audio None 1920x1080 25 fps GOP 2s"},
 		{"4:4:4", web, high444, nil, facts(25, 2*time.Second, false, 400), "video Encode, audio None 320x240 25 fps GOP 2s"},
+		{"anamorphic", web, anamorphic, nil, facts(25, 2*time.Second, false, 1000),
+			"video Encode, audio None 1024x576 25 fps GOP 2s"},
+		{"anamorphic in a box", hd, anamorphic, nil, facts(25, time.Second, false, 1000),
+			"video Encode, audio None 1024x576 25 fps GOP 1s"},
+		{"recovery points", web, fhd, nil, refreshed(facts(30, time.Second, false, 4000)),
+			"video Encode, audio None 1920x1080 30 fps GOP 1s"},
 		{"no picture", web, nil, aac, media.Facts{}, "video None, audio Encode"},
 		{"fits the box", hd, small, aac, facts(25, time.Second, false, 800), "video Copy, audio Encode"},
 		{"too many bits", hd, small, aac, facts(25, time.Second, false, 4000), "video Encode, audio Encode 640x360 25 fps " +
@@ -171,6 +185,8 @@ func TestCommandLines(t *testing.T) {
 	keep := full
 	keep.BFrames, keep.Scale, keep.MaxFPS, keep.Deinterlace, keep.Reordered, keep.Audio = true, false, 0, true, false, None
 	var b strings.Builder
+	square := full
+	square.Square = true
 	for _, e := range []Encoder{X264, NVENC, VAAPI, QSV} {
 		fmt.Fprintf(
 			&b,
@@ -180,6 +196,7 @@ func TestCommandLines(t *testing.T) {
 		)
 		fmt.Fprintf(&b, "# %s, B-frames kept, interlaced source\n%s\n", e, strings.Join(command(e, keep, start{}, 1), " "))
 	}
+	fmt.Fprintf(&b, "# pixels become square\n%s\n", strings.Join(command(X264, square, start{}, 2), " "))
 	fmt.Fprintf(
 		&b,
 		"# sound beside a picture that is passed through\n%s\n",

@@ -210,7 +210,7 @@ func TestOddSources(t *testing.T) {
 				in.Frame(f)
 			}
 			f := in.Facts()
-			if f.BFrames || len(video) > 0 && (!browsers(video[0].Track.SPS) || id == "hd" && (f.Width != 320 || f.FPS > 31)) {
+			if f.BFrames || len(video) > 0 && (!video[0].Track.ForBrowsers() || id == "hd" && (f.Width != 320 || f.FPS > 31)) {
 				t.Errorf("%s_%s: %+v", name, id, f)
 			}
 		}

@@ -79,6 +79,41 @@ func TestRepairsBFramesAndLongGOPs(t *testing.T) {
 	t.Logf("%+v", r.trans.List()[0])
 }
 
+// Sources that browsers cannot begin to play, or show in a wrong shape, are encoded anew: intra refresh and open GOPs
+// have no IDR pictures after the first, and RTP does not tell the shape of pixels.
+func TestRepairsWhatBrowsersCannotBegin(t *testing.T) {
+	for name, c := range map[string]struct {
+		x264, filter  string
+		bFrames       int
+		width, height int
+		refreshed     bool
+	}{
+		"refresh": {"intra-refresh=1", "null", 0, 320, 180, true},
+		"open":    {"open-gop=1", "null", 2, 320, 180, true},
+		"shape":   {"", "setsar=64/45", 0, 454, 180, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, []plan.Template{origin()}, nil)
+			args := []string{"-vf", c.filter, "-x264-params", "keyint=25:" + c.x264}
+			r.publish(name, testsrc.Options{Width: 320, Height: 180, FPS: 25, BFrames: c.bFrames, ExtraArgs: args})
+			source := r.await(name)
+			eventually(t, "what the source is", func() bool { return source.Facts().Refreshed == c.refreshed })
+			s := r.find(name + "_web")
+			frames := of(media.Video, r.read(s, 2*time.Second))
+			if len(frames) < 25 {
+				t.Fatalf("%d pictures", len(frames))
+			}
+			if f := frames[0]; !f.Key || f.Recovery || f.Track.Width != c.width || f.Track.Height != c.height {
+				t.Errorf("the first picture: key %t, recovery %t, %dx%d", f.Key, f.Recovery, f.Track.Width, f.Track.Height)
+			}
+			if !frames[0].Track.Aspect.Square() {
+				t.Errorf("pixels are %s", frames[0].Track.Aspect)
+			}
+		})
+	}
+}
+
 // A source that has just been fetched from another pod comes in a burst, a moment after what is known of it. Encoding
 // begins at its live edge.
 func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {

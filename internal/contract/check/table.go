@@ -12,6 +12,8 @@ const (
 	H265Source     Reason = "H265Source"
 	BFramesPresent Reason = "BFramesPresent"
 	GOPTooLong     Reason = "GOPTooLong"
+	NoIDR          Reason = "NoIDR"
+	OddPixels      Reason = "OddPixels"
 	AACSound       Reason = "AACSound"
 )
 
@@ -56,6 +58,24 @@ func Table() []Row {
 			Remedy: "set the encoder's key frame interval to `source.maxGOPMilliseconds` or less",
 			limit:  func(p Policies) string { return p.MaxGOP.String() },
 			wrong:  longGOP,
+		},
+		{
+			Reason: NoIDR, Property: "no IDR pictures (intra refresh, open GOP)",
+			Remedy: "turn intra refresh off and closed GOPs on in the encoder (x264: intra-refresh=0:open-gop=0), or give " +
+				"viewers a transcode template",
+			wrong: func(f media.Facts, _ Policies) string {
+				return when(f.Refreshed, "the video has recovery points in place of IDR pictures, and browsers wait for "+
+					"these by RTS")
+			},
+		},
+		{
+			Reason: OddPixels, Property: "pixels that are not square",
+			Remedy: "set the encoder to square pixels (ffmpeg: -vf scale=iw*sar:ih,setsar=1), or give viewers a transcode " +
+				"template",
+			wrong: func(f media.Facts, _ Policies) string {
+				return when(!f.PixelAspect.Square(), "pixels have the shape "+f.PixelAspect.String()+", and browsers show them "+
+					"square by RTS")
+			},
 		},
 		{
 			Reason: AACSound, Property: "sound in AAC", Informs: true,

@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
@@ -196,34 +196,60 @@ func source(t *testing.T, folder string) string {
 	return all.String()
 }
 
-// Every reason with which a player is refused stands in the table of playing.md, beside its status.
-func TestEveryRefusalOfPlayersIsExplained(t *testing.T) {
-	statuses := map[string]int{}
-	for code := 400; code < 600; code++ {
-		statuses["http.Status"+strings.NewReplacer(" ", "", "-", "", "'", "").Replace(http.StatusText(code))] = code
-	}
-	text := source(t, "dataplane/relay") + source(t, "dataplane/relay/signal") + source(t, "dataplane/edge")
-	page := read(t, "playing.md")
-	refusals := regexp.MustCompile(`[Rr]efuse\((http\.Status\w+), "(\w+)"`).FindAllStringSubmatch(text, -1)
-	if len(refusals) < 20 {
-		t.Fatalf("only %d refusals were found", len(refusals))
-	}
-	for _, refusal := range refusals {
-		status := strconv.Itoa(statuses[refusal[1]])
-		if len(rows(page, "| "+status, "| `"+refusal[2]+"` |")) == 0 {
-			t.Errorf("playing.md has no row for %s with status %s", refusal[2], status)
+// The table of refusals in playing.md is that of the door, and what operations.md says of a bound is in it.
+func TestTheTableOfRefusalsIsThatOfTheDoor(t *testing.T) {
+	refusal := regexp.MustCompile("^\\| (\\d{3})[^|]*\\| (`[A-Z]\\w+`(?:, `[A-Z]\\w+`)*) \\|") // status, reasons
+	explained := map[string]string{}
+	for line := range strings.Lines(read(t, "playing.md")) {
+		if row := refusal.FindStringSubmatch(line); row != nil {
+			for _, reason := range strings.Split(row[2], ", ") {
+				explained[strings.Trim(reason, "`")] = row[1]
+			}
 		}
 	}
-	for _, reason := range regexp.MustCompile(`unavailable\("(\w+)"`).FindAllStringSubmatch(source(t,
-		"dataplane/transcode"), -1) {
-		if len(rows(page, "| 503", "| `"+reason[1]+"` |")) == 0 {
-			t.Errorf("playing.md has no row for %s with status 503", reason[1])
+	statuses := map[string]string{}
+	for _, row := range door.Table() {
+		reason, status := string(row.Reason), strconv.Itoa(row.Status)
+		if statuses[reason] != "" {
+			t.Errorf("the table of refusals has %s twice", reason)
+		}
+		statuses[reason] = status
+		if explained[reason] != status {
+			t.Errorf("playing.md gives %s the status %q, and the door %s", reason, explained[reason], status)
 		}
 	}
-	for _, reason := range regexp.MustCompile(`(?:repairable\(t, |reason :?= )"([A-Z]\w+)"`).FindAllStringSubmatch(text,
-		-1) {
-		if len(rows(page, "| `"+reason[1]+"` |")) == 0 {
-			t.Errorf("playing.md has no row for %s", reason[1])
+	for reason := range explained {
+		if statuses[reason] == "" {
+			t.Errorf("playing.md explains %s, with which nobody is refused", reason)
+		}
+	}
+	bounds := regexp.MustCompile("\\| (\\d{3}) `(\\w+)` \\|").FindAllStringSubmatch(read(t, "operations.md"), -1)
+	if len(bounds) < 4 {
+		t.Fatalf("only %d bounds with a refusal were found in operations.md", len(bounds))
+	}
+	for _, bound := range bounds {
+		if statuses[bound[2]] != bound[1] {
+			t.Errorf("operations.md gives %s the status %s, and the door %q", bound[2], bound[1], statuses[bound[2]])
+		}
+	}
+}
+
+// Every reason that a Finder gives has a row in the table of refusals.
+func TestEveryReasonOfFindersIsInTheTable(t *testing.T) {
+	known := map[string]bool{}
+	for _, row := range door.Table() {
+		known[string(row.Reason)] = true
+	}
+	text := source(t, "dataplane/transcode") + source(t, "dataplane/directory") + source(t, "dataplane/pull") +
+		source(t, "dataplane/pod")
+	found := regexp.MustCompile(`(?:unavailable\(\s*|UnavailableError\{\s*Reason:\s+)"(\w+)"`).
+		FindAllStringSubmatch(text, -1)
+	if len(found) < 8 {
+		t.Fatalf("only %d reasons were found", len(found))
+	}
+	for _, one := range found {
+		if !known[one[1]] {
+			t.Errorf("the table of refusals has no row for %s", one[1])
 		}
 	}
 }

@@ -1,9 +1,9 @@
 // Package edge is standard play: RTMP, HTTP-FLV, WebSocket-FLV, HLS and low-latency HLS of the streams that a
 // hub.Finder gives.
 //
-// The host that a player asks chooses the play domain, and the domain what is served (resolve). FLV and RTMP readers of
-// a stream share a feed, which makes each frame into a tag once; each has one goroutine that writes shared memory
-// (viewer). HLS readers share segments (package hls).
+// The host that a player asks chooses the play domain, and the domain what is served (package door). FLV and RTMP
+// readers of a stream share a feed, which makes each frame into a tag once; each has one goroutine that writes shared
+// memory (viewer). HLS readers share segments (package hls).
 package edge
 
 import (
@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/edge/hls"
 	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
@@ -30,8 +31,10 @@ type Options struct {
 	Log     logr.Logger
 	Metrics prometheus.Registerer // nil: no metrics
 
-	MaxViewers    int     // FLV, RTMP and HLS viewers in all; default 20,000
-	MaxEgressMbps float64 // sent in all, beyond which newcomers are refused; default: no limit
+	// Door lets viewers in; several roles of a process share one. Default: a door of its own with Limits.
+	Door   *door.Door
+	Limits door.Limits
+
 	// media that a slow reader may be behind, where a newer key frame is there to go on from; default 3 s
 	MaxBacklog time.Duration
 	// how long a player may not answer while something waits for it; default 10 s. One that answers and takes nothing has
@@ -45,7 +48,6 @@ func (o *Options) defaults() {
 	if o.Find == nil {
 		o.Find = o.Hub
 	}
-	o.MaxViewers = or(o.MaxViewers, 20_000)
 	o.MaxBacklog = or(o.MaxBacklog, 3*time.Second)
 	o.StallTime = or(o.StallTime, 10*time.Second)
 	o.FeedLinger = or(o.FeedLinger, 5*time.Second)
@@ -61,14 +63,13 @@ func or[T int | time.Duration](v, otherwise T) T {
 
 // Edge serves viewers. It is made by New and safe for concurrent use.
 type Edge struct {
-	opt        Options
-	log        logr.Logger
-	metrics    *metrics
-	missing    *hub.Missing
-	feeds      *feeds
-	hls        *hls.Muxers
-	domains    *domains
-	hlsViewers *hlsViewers
+	opt     Options
+	log     logr.Logger
+	metrics *metrics
+	door    *door.Door
+	ownDoor bool
+	feeds   *feeds
+	hls     *hls.Muxers
 
 	compressors sync.Pool // of *gzip.Writer: one holds some 800 KiB
 
@@ -90,18 +91,17 @@ func New(opt Options) (*Edge, error) {
 	opt.defaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	e := &Edge{
-		opt: opt, log: opt.Log, missing: hub.NewMissing(opt.Hub), viewers: map[*viewer]struct{}{}, cancel: cancel,
-		feeds: newFeeds(
-			opt.MaxBacklog,
-			opt.FeedLinger,
-			opt.Log,
-		), domains: newDomains(opt.MaxEgressMbps), hlsViewers: newHLSViewers(),
+		opt: opt, log: opt.Log, door: opt.Door, ownDoor: opt.Door == nil, viewers: map[*viewer]struct{}{}, cancel: cancel,
+		feeds: newFeeds(opt.MaxBacklog, opt.FeedLinger, opt.Log),
+	}
+	if e.ownDoor {
+		e.door = door.New(door.Options{Hub: opt.Hub, Plan: opt.Plan, Find: opt.Find, Limits: opt.Limits})
 	}
 	e.hls = hls.NewMuxers(hls.Options{Linger: opt.HLSLinger, Log: opt.Log})
 	var err error
 	if e.metrics, err = newMetrics(opt.Metrics, e); err != nil {
 		cancel()
-		e.missing.Close()
+		e.closeDoor()
 		return nil, fmt.Errorf("registering the metrics of the edge: %w", err)
 	}
 	e.unsubscribe = opt.Plan.Subscribe(func(_, now *plan.Index) { e.enforce(now) })
@@ -113,7 +113,7 @@ func New(opt Options) (*Edge, error) {
 // request.
 func (e *Edge) enforce(now *plan.Index) {
 	for _, v := range e.all() {
-		if err := now.MayKeepPlaying(v.right); err != nil {
+		if err := now.MayKeepPlaying(v.pass.Right); err != nil {
 			v.stopWith(err)
 		}
 	}
@@ -131,8 +131,6 @@ func (e *Edge) sweep(ctx context.Context) {
 			e.endStalled(now)
 			e.feeds.sweep(now)
 			e.hls.Sweep(now)
-			e.hlsViewers.sweep(now)
-			e.domains.measure(now)
 		}
 	}
 }
@@ -174,20 +172,16 @@ func (e *Edge) leave(v *viewer, cause error) {
 	delete(e.viewers, v)
 	e.mu.Unlock()
 	e.feeds.close(v.feed)
-	v.domain.viewers.Add(-1)
+	v.pass.Leave()
 	e.metrics.leaves.WithLabelValues(v.kind, reasonFor(cause)).Inc()
 	e.log.V(1).
-		Info("Viewer left", "Protocol", v.kind, "Stream", v.stream, "Domain", v.right.Host, "Reason", reasonFor(cause),
+		Info("Viewer left", "Protocol", v.kind, "Stream", v.stream, "Domain", v.pass.Right.Host, "Reason", reasonFor(cause),
 			"Seconds", int(time.Since(v.since).Seconds()), "Skipped", v.skipped.Load())
 	e.running.Done()
 }
 
 // Viewers counts the viewers: connections, and HLS players that asked lately.
-func (e *Edge) Viewers() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.viewers) + e.hlsViewers.count()
-}
+func (e *Edge) Viewers() int { return e.door.Viewers(plan.Standard) }
 
 // Drain takes no more viewers, tells those that are there that the server shuts down, one after the other, spread over
 // a time, and waits for them until the context ends. HLS players come back elsewhere by themselves.
@@ -220,7 +214,13 @@ func (e *Edge) Close() {
 	e.sweeping.Wait()
 	e.feeds.stop()
 	e.hls.Close()
-	e.missing.Close()
+	e.closeDoor()
+}
+
+func (e *Edge) closeDoor() {
+	if e.ownDoor {
+		e.door.Close()
+	}
 }
 
 // ViewerInfo is a viewer as /state shows it.
@@ -241,7 +241,7 @@ func (e *Edge) List() []ViewerInfo {
 	for _, v := range e.all() {
 		out = append(
 			out,
-			ViewerInfo{Protocol: v.kind, Domain: v.right.Host, Stream: v.stream, Remote: v.remote.String(), Since: v.since,
+			ViewerInfo{Protocol: v.kind, Domain: v.pass.Right.Host, Stream: v.stream, Remote: v.remote.String(), Since: v.since,
 				BacklogMs: v.backlog().Milliseconds(), Skipped: v.skipped.Load(), Bytes: v.sent.Load()},
 		)
 	}
@@ -249,4 +249,4 @@ func (e *Edge) List() []ViewerInfo {
 }
 
 // Appeared says that Options.Find may find a stream now that it did not find before.
-func (e *Edge) Appeared(key hub.Key) { e.missing.Appeared(key) }
+func (e *Edge) Appeared(key hub.Key) { e.door.Appeared(key) }

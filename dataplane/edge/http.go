@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/millrace/millrace/dataplane/cors"
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -26,19 +27,19 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	policy().Write(w.Header(), req)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	a := newAsk(req)
-	path := a.path
+	path := a.Path
 	switch {
 	case req.Method == http.MethodOptions:
 		w.Header().Set("Allow", methods)
 		w.WriteHeader(http.StatusNoContent)
 	case hlsResource(path) != nil:
-		a.protocol = plan.HLS
+		a.Protocol = plan.HLS
 		e.serveResource(w, req, a, hlsResource(path))
 	case strings.HasSuffix(path, ".m3u8"):
-		a.protocol = plan.HLS
+		a.Protocol = plan.HLS
 		e.serveMultivariant(w, req, a)
 	case strings.HasSuffix(path, ".flv"):
-		a.protocol = plan.FLV
+		a.Protocol = plan.FLV
 		e.serveFLV(w, req, a)
 	default:
 		e.refuseOther(w, req, a)
@@ -46,23 +47,19 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // refuseOther words what is asked of no protocol of the edge.
-func (e *Edge) refuseOther(w http.ResponseWriter, req *http.Request, a *ask) {
-	d := e.opt.Plan.Load().Play(a.host)
+func (e *Edge) refuseOther(w http.ResponseWriter, req *http.Request, a *door.Ask) {
+	d := e.opt.Plan.Load().Play(a.Host)
 	switch {
 	case d == nil:
-		refuse(http.StatusNotFound, "UnknownDomain", "%q is not a play domain of this server", shown(a.host)).write(w)
+		_, _, no := e.door.Knock(a)
+		refuse(w, no)
 	case d.Type != plan.Standard:
-		refuse(
-			http.StatusForbidden,
-			"ProtocolNotServed",
-			"play domain %s serves RTS alone (artc://, WHEP)",
-			d.Hostname,
-		).write(w)
+		refuse(w, door.Refuse(door.ProtocolNotServed, d.Hostname, door.RTSAlone))
 	case req.Method == http.MethodPost:
-		refuse(http.StatusForbidden, "ProtocolNotServed",
-			"play domain %s serves RTMP, FLV and HLS; RTS (artc://, WHEP) is played from an RTS domain", d.Hostname).write(w)
+		refuse(w, door.Refuse(door.ProtocolNotServed, d.Hostname,
+			"serves RTMP, FLV and HLS; RTS (artc://, WHEP) is played from an RTS domain"))
 	default:
-		refuse(http.StatusNotFound, "NotAStream", "ask for /app/stream.flv or /app/stream.m3u8").write(w)
+		refuse(w, door.Refuse(door.NotAStream, "/app/stream.flv or /app/stream.m3u8"))
 	}
 }
 
@@ -72,24 +69,30 @@ func allowed(w http.ResponseWriter, req *http.Request) bool {
 		return true
 	}
 	w.Header().Set("Allow", methods)
-	refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a stream by GET").write(w)
+	refuse(w, door.Refuse(door.MethodNotAllowed, "ask for a stream by GET"))
 	return false
 }
 
-func newAsk(req *http.Request) *ask {
-	a := &ask{
-		host:     plan.Hostname(req.Host),
-		path:     req.URL.EscapedPath(),
-		rawQuery: req.URL.RawQuery,
-		referer:  req.Header.Get("Referer"),
+func newAsk(req *http.Request) *door.Ask {
+	a := &door.Ask{
+		Host: plan.Hostname(req.Host), Path: req.URL.EscapedPath(), Query: req.URL.RawQuery,
+		Referer: req.Header.Get("Referer"), Type: plan.Standard, Agent: req.UserAgent(),
+		Peek: req.Method == http.MethodHead,
 	}
-	if a.referer == "" {
-		a.referer = req.Header.Get("Origin")
+	if a.Referer == "" {
+		a.Referer = req.Header.Get("Origin")
 	}
-	if at, err := netip.ParseAddrPort(req.RemoteAddr); err == nil {
-		a.remote = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	}
+	a.Remote = remote(req).Addr()
 	return a
+}
+
+// remote returns the address of the client; not valid when it is not known.
+func remote(req *http.Request) netip.AddrPort {
+	at, err := netip.ParseAddrPort(req.RemoteAddr)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }
 
 // policy is what pages may do.

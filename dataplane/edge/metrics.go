@@ -2,6 +2,8 @@ package edge
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // metrics of an edge. No label names a stream, a domain or a viewer.
@@ -66,7 +68,7 @@ func newMetrics(reg prometheus.Registerer, e *Edge) (*metrics, error) {
 	all = append(
 		all,
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "sent_bytes_total",
-			Help: "Bytes of media sent."}, func() float64 { return float64(e.domains.total()) }),
+			Help: "Bytes of media sent."}, func() float64 { return float64(e.door.Total(plan.Standard)) }),
 	)
 	for _, c := range all {
 		if err := reg.Register(c); err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bluenviron/gortmplib/pkg/amf0"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/flv"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/internal/contract/plan"
@@ -44,25 +45,17 @@ func (e *Edge) listener() (*ingest.Server, error) {
 
 // PlayRTMP serves a connection that asked to play. It makes the edge an ingest.Player.
 func (e *Edge) PlayRTMP(ctx context.Context, p *ingest.PlayRequest) {
-	a := &ask{
-		host:     plan.Hostname(p.Host),
-		path:     p.Path,
-		rawQuery: p.RawQuery,
-		remote:   p.Remote(),
-		referer:  p.Referer,
-		protocol: plan.RTMP,
-	}
-	t, no := e.resolve(ctx, a, "")
-	var state *domainState
-	if no == nil {
-		state, no = e.admit(t)
-	}
+	pass, no := e.door.Enter(ctx, &door.Ask{
+		Host: plan.Hostname(p.Host), Path: p.Path, Query: p.RawQuery, Remote: p.Remote().Addr(), Referer: p.Referer,
+		Type: plan.Standard, Protocol: plan.RTMP,
+	})
 	if no != nil {
-		e.metrics.joins.WithLabelValues("rtmp", no.reason).Inc()
-		e.log.V(1).Info("Viewer refused", "Protocol", "rtmp", "Reason", no.reason)
-		_ = p.Status(no.netStatus(), "error", no.message) // the connection is closed anyway
+		e.metrics.joins.WithLabelValues("rtmp", no.Reason).Inc()
+		e.log.V(1).Info("Viewer refused", "Protocol", "rtmp", "Reason", no.Reason)
+		_ = p.Status(no.NetStream, "error", no.Message) // the connection is closed anyway
 		return
 	}
+	defer pass.Leave()
 	for _, step := range []func() error{
 		p.Begin,
 		func() error { return p.Status("NetStream.Play.Reset", "status", "Playing and resetting.") },
@@ -73,18 +66,12 @@ func (e *Edge) PlayRTMP(ctx context.Context, p *ingest.PlayRequest) {
 		}
 	}
 	v := &viewer{
-		edge:   e,
-		right:  t.right,
-		domain: state,
-		stream: t.stream.Key.String(),
-		remote: a.remote,
-		kind:   "rtmp",
-		since:  time.Now(),
-		end:    make(chan struct{}),
+		edge: e, pass: pass, stream: pass.Stream.Key.String(), remote: p.Remote(), kind: "rtmp", since: time.Now(),
+		end: make(chan struct{}),
 	}
 	v.sink = &rtmpSink{outlet: newOutlet(p.Conn()), request: p}
 	listening := make(chan struct{})
-	e.start(v, t, func() {
+	e.start(v, func() {
 		go func() {
 			defer close(listening)
 			err := p.Wait()

@@ -9,12 +9,14 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/dataplane/door"
 )
 
 // serveFLV answers with a stream of tags that ends with the stream. Over HTTP/1.1 the connection is taken over, so that
 // tags are written from shared memory without a copy and a viewer costs one small goroutine; over HTTP/2 the request's
 // goroutine writes.
-func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
+func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *door.Ask) {
 	if !allowed(w, req) {
 		return
 	}
@@ -23,14 +25,11 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 	if socket != "" {
 		kind = "ws-flv"
 	}
-	t, no := e.resolve(req.Context(), a, ".flv")
-	var state *domainState
-	if no == nil && req.Method == http.MethodGet {
-		state, no = e.admit(t)
-	}
+	a.Suffix = ".flv"
+	pass, no := e.door.Enter(req.Context(), a)
 	if no != nil {
-		e.metrics.joins.WithLabelValues(kind, no.reason).Inc()
-		no.write(w)
+		e.metrics.joins.WithLabelValues(kind, no.Reason).Inc()
+		refuse(w, no)
 		return
 	}
 	h := w.Header()
@@ -42,27 +41,22 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 		return
 	}
 	v := &viewer{
-		edge:   e,
-		right:  t.right,
-		domain: state,
-		stream: t.stream.Key.String(),
-		remote: a.remote,
-		kind:   kind,
-		since:  time.Now(),
-		end:    make(chan struct{}),
+		edge: e, pass: pass, stream: pass.Stream.Key.String(), remote: remote(req), kind: kind, since: time.Now(),
+		end: make(chan struct{}),
 	}
 	control := http.NewResponseController(w)
 	conn, buffered, err := control.Hijack()
 	if err != nil {
 		if socket != "" {
-			refuse(http.StatusNotImplemented, "NoWebSocket", "WebSocket is served over HTTP/1.1 alone").write(w)
+			pass.Leave()
+			refuse(w, door.Refuse(door.NoWebSocket))
 			return
 		}
 		_ = control.SetWriteDeadline(time.Time{}) // the server's own deadline is for short answers
 		_ = control.SetReadDeadline(time.Time{})
 		v.sink = &responseSink{w: w, control: control, limit: 2 * e.opt.StallTime}
 		w.WriteHeader(http.StatusOK)
-		e.start(v, t, func() { v.run() }, func() {})
+		e.start(v, func() { v.run() }, func() {})
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
@@ -70,30 +64,29 @@ func (e *Edge) serveFLV(w http.ResponseWriter, req *http.Request, a *ask) {
 	if socket != "" {
 		s := &socketSink{outlet: out, head: socketAnswer(socket, h)}
 		v.sink = s
-		e.start(v, t, func() {
+		e.start(v, func() {
 			go listenSocket(buffered.Reader, v)
 			go e.guarded(v, conn)
 		}, func() { _ = conn.Close() })
 		return
 	}
 	v.sink = &flvSink{outlet: out, head: flvAnswer(h, req.ProtoAtLeast(1, 1)), chunked: req.ProtoAtLeast(1, 1)}
-	e.start(v, t, func() { go e.guarded(v, conn) }, func() { _ = conn.Close() })
+	e.start(v, func() { go e.guarded(v, conn) }, func() { _ = conn.Close() })
 }
 
 // start counts a viewer in and runs it; refuse is for an edge that closes.
-func (e *Edge) start(v *viewer, t *target, run, refused func()) {
-	v.feed = e.feeds.open(t.stream)
+func (e *Edge) start(v *viewer, run, refused func()) {
+	v.feed = e.feeds.open(v.pass.Stream)
 	v.at.Store(math.MaxInt64) // nothing is owed to it yet
-	v.domain.viewers.Add(1)
 	if !e.enter(v) {
-		v.domain.viewers.Add(-1)
+		v.pass.Leave()
 		e.feeds.close(v.feed)
 		refused()
 		return
 	}
 	e.metrics.joins.WithLabelValues(v.kind, "answered").Inc()
 	// A Plan that came in between may have taken the right away again.
-	if err := e.opt.Plan.Load().MayKeepPlaying(v.right); err != nil {
+	if err := e.opt.Plan.Load().MayKeepPlaying(v.pass.Right); err != nil {
 		v.stopWith(err)
 	}
 	run()

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/edge/hls"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/internal/contract/plan"
@@ -40,7 +41,7 @@ func hlsResource(path string) *resource {
 	if n < 6 || n > 12 || parts[n-3] != marker {
 		return nil
 	}
-	app, name, ok := split("/" + parts[n-5] + "/" + parts[n-4])
+	app, name, ok := door.Split("/" + parts[n-5] + "/" + parts[n-4])
 	if !ok {
 		return nil
 	}
@@ -48,82 +49,70 @@ func hlsResource(path string) *resource {
 }
 
 // serveMultivariant answers /app/stream.m3u8. It asks all questions once; what it names carries the answer.
-func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *ask) {
+func (e *Edge) serveMultivariant(w http.ResponseWriter, req *http.Request, a *door.Ask) {
 	if !allowed(w, req) {
 		return
 	}
-	t, no := e.resolve(req.Context(), a, ".m3u8")
-	who := hlsViewer{host: a.host, remote: a.remote.Addr(), agent: cut(req.UserAgent(), 64)}
-	if no == nil {
-		who.stream = t.stream.Key.String()
-		if !e.hlsViewers.known(who, time.Now()) {
-			_, no = e.admit(t)
-		}
-	}
+	a.Suffix = ".m3u8"
+	pass, no := e.door.Enter(req.Context(), a)
 	if no != nil {
-		e.metrics.joins.WithLabelValues("hls", no.reason).Inc()
-		no.write(w)
+		e.metrics.joins.WithLabelValues("hls", no.Reason).Inc()
+		refuse(w, no)
 		return
 	}
 	format := hls.LowLatency
 	if req.URL.Query().Get(argumentFormat) == string(hls.TS) {
 		format = hls.TS
 	}
-	m := e.hls.Open(t.stream, format)
+	m := e.hls.Open(pass.Stream, format)
 	if m == nil {
-		refuse(http.StatusServiceUnavailable, "Shutdown", "%s", errShutdown).write(w)
+		refuse(w, door.Refuse(door.Shutdown))
 		return
-	}
-	if req.Method == http.MethodGet {
-		e.hlsViewers.add(who, time.Now())
 	}
 	e.metrics.joins.WithLabelValues("hls", "answered").Inc()
 	uri := url.PathEscape(
-		t.stream.Key.Name,
+		pass.Stream.Key.Name,
 	) + "/" + marker + "/" + m.ID + "/" + mediaIndex + token(
-		t.domain,
-		t.stream.Key,
+		pass.Domain,
+		pass.Stream.Key,
 		time.Now(),
 	)
 	e.playlist(w, req, m.Multivariant(uri), time.Second)
 }
 
 // serveResource answers for playlists, segments and parts.
-func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r *resource) {
+func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *door.Ask, r *resource) {
 	if !allowed(w, req) {
 		return
 	}
-	d, _, no := e.domain(a)
+	d, _, no := e.door.Knock(a)
 	if no == nil &&
 		!tokenGood(d, hub.Key{Space: d.Space, App: r.app, Name: r.name}, req.URL.Query().Get(argumentToken), time.Now()) {
-		no = refuse(
-			http.StatusForbidden,
-			"SignatureInvalid",
-			"this URL is of a playlist that has expired; ask for /app/stream.m3u8 again",
-		)
+		no = door.Refuse(door.SignatureInvalid,
+			"this URL is of a playlist that has expired; ask for /app/stream.m3u8 again")
 	}
 	var m *hls.Muxer
 	if no == nil {
 		if m = e.hls.Find(hub.Key{Space: d.Space, App: r.app, Name: r.name}, r.id); m == nil {
-			no = refuse(
-				http.StatusNotFound,
-				"SegmentNotFound",
-				"this stream's playlist is not here, or not any more; ask for /app/stream.m3u8 again",
-			)
+			no = door.Refuse(door.SegmentNotFound,
+				"this stream's playlist is not here, or not any more; ask for /app/stream.m3u8 again")
 		}
 	}
 	if no != nil {
-		no.write(w)
+		refuse(w, no)
 		return
 	}
 	if r.file == mediaIndex {
-		e.hlsViewers.add(hlsViewer{a.host, m.Key.String(), a.remote.Addr(), cut(req.UserAgent(), 64)}, time.Now())
+		if no = e.door.Stay(d, a, m.Key); no != nil {
+			refuse(w, no)
+			return
+		}
 		e.serveMedia(w, req, m, d)
 		return
 	}
 	pieces, mime, err := m.Resource(req.Context(), r.file)
 	if err != nil {
-		refuseHLS(err).write(w)
+		refuse(w, refusalOf(err))
 		return
 	}
 	size := 0
@@ -138,7 +127,7 @@ func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r
 	if req.Method == http.MethodHead {
 		return
 	}
-	e.domains.of(d.Hostname).sent.Add(uint64(size))
+	e.door.Sent(d.Hostname, plan.Standard, uint64(size))
 	for _, p := range pieces {
 		if _, err := w.Write(p); err != nil { //nolint:gosec // media with a type of its own, and sniffing is off
 			return
@@ -150,7 +139,7 @@ func (e *Edge) serveResource(w http.ResponseWriter, req *http.Request, a *ask, r
 func (e *Edge) serveMedia(w http.ResponseWriter, req *http.Request, m *hls.Muxer, d *plan.PlayDomain) {
 	want, no := wanted(req.URL.Query())
 	if no != nil {
-		no.write(w)
+		refuse(w, no)
 		return
 	}
 	query := ""
@@ -159,26 +148,23 @@ func (e *Edge) serveMedia(w http.ResponseWriter, req *http.Request, m *hls.Muxer
 	}
 	text, err := m.Playlist(req.Context(), want, query)
 	if err != nil {
-		refuseHLS(err).write(w)
+		refuse(w, refusalOf(err))
 		return
 	}
 	age := time.Second
 	if want.Blocking { // one answer for good, as good as the segments that it names
 		age = 6 * time.Second
 	}
-	e.domains.of(d.Hostname).sent.Add(uint64(len(text)))
+	e.door.Sent(d.Hostname, plan.Standard, uint64(len(text)))
 	e.playlist(w, req, text, age)
 }
 
 // wanted reads the delivery directives.
-func wanted(q url.Values) (hls.Want, *refusal) {
+func wanted(q url.Values) (hls.Want, *door.Refusal) {
 	want := hls.Want{Part: -1}
 	msn, part := q.Get("_HLS_msn"), q.Get("_HLS_part")
-	bad := refuse(
-		http.StatusBadRequest,
-		"InvalidDirective",
-		"_HLS_msn and _HLS_part must be numbers, and _HLS_part needs _HLS_msn",
-	)
+	bad := door.Refuse(door.InvalidDirective,
+		"_HLS_msn and _HLS_part must be numbers, and _HLS_part needs _HLS_msn")
 	if msn == "" {
 		if part != "" {
 			return want, bad
@@ -200,16 +186,16 @@ func wanted(q url.Values) (hls.Want, *refusal) {
 	return want, nil
 }
 
-func refuseHLS(err error) *refusal {
+func refusalOf(err error) *door.Refusal {
 	switch {
 	case errors.Is(err, hls.ErrGone):
-		return refuse(http.StatusNotFound, "SegmentNotFound", "%v", err)
+		return door.Refuse(door.SegmentNotFound, err)
 	case errors.Is(err, hls.ErrTooFar):
-		return refuse(http.StatusBadRequest, "InvalidDirective", "%v", err)
+		return door.Refuse(door.InvalidDirective, err)
 	case errors.Is(err, context.Canceled):
-		return refuse(http.StatusServiceUnavailable, "Cancelled", "the request was given up")
+		return door.Refuse(door.Cancelled)
 	}
-	return refuse(http.StatusServiceUnavailable, "StreamStalled", "%v", err)
+	return door.Refuse(door.StreamStalled, err)
 }
 
 // playlist writes a playlist, compressed where the player takes it, as Apple's rules ask.
@@ -291,6 +277,3 @@ func tokenGood(d *plan.PlayDomain, key hub.Key, text string, now time.Time) bool
 	}
 	return false
 }
-
-// cut shortens a text to at most n bytes.
-func cut(s string, n int) string { return s[:min(len(s), n)] }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/flv"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -42,8 +43,7 @@ const (
 // viewer is one FLV or RTMP reader of a stream. Its goroutine is pump; the rest is safe for concurrent use.
 type viewer struct {
 	edge   *Edge
-	right  plan.PlayRight
-	domain *domainState
+	pass   *door.Pass // given back with the end
 	stream string
 	remote netip.AddrPort
 	kind   string // flv, ws-flv, rtmp
@@ -103,7 +103,7 @@ func (v *viewer) pump() error {
 		v.next += uint64(len(batch))
 		v.at.Store(int64(batch[len(batch)-1].DTS))
 		v.sent.Add(uint64(size))
-		v.domain.sent.Add(uint64(size))
+		v.pass.Sent(uint64(size))
 	}
 }
 

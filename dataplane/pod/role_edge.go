@@ -25,7 +25,7 @@ type edgeRole struct {
 func newEdgeRole(p *process) (role, error) {
 	one, err := edge.New(edge.Options{
 		Hub: p.hub, Plan: p.current, Find: p.finder, Log: p.log.WithName("edge"), Metrics: p.registry,
-		MaxViewers: p.opt.MaxViewers, MaxEgressMbps: p.opt.MaxEgress,
+		Limits: p.opt.limits(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the edge: %w", err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/pod/alive"
@@ -45,8 +46,7 @@ func newRelayRole(p *process) (role, error) {
 	one, err := relay.New(relay.Options{
 		Hub: p.hub, Plan: p.current, Log: p.log.WithName("relay"), Metrics: p.registry, Find: p.finder, Listen: listen,
 		NoTCP:     p.opt.NoTCP,
-		Advertise: p.opt.advertise(), MaxSessions: p.opt.MaxViewers, MaxHalfOpen: p.opt.MaxHalfOpen, MaxCPU: p.opt.MaxCPU,
-		MaxEgressMbps: p.opt.MaxEgress, CloseNotices: notices,
+		Advertise: p.opt.advertise(), CloseNotices: notices, Limits: p.opt.limits(),
 	})
 	if err != nil {
 		return nil, err
@@ -54,6 +54,13 @@ func newRelayRole(p *process) (role, error) {
 	p.at.Media = one.Port()
 	p.onAddresses(func(a bundle.Address) { one.Advertise(a.Addresses) })
 	return &relayRole{p: p, relay: one, web: newWeb(p, player.Before(p.current, one))}, nil
+}
+
+// limits are those of the door.
+func (o *Options) limits() door.Limits {
+	return door.Limits{
+		MaxViewers: o.MaxViewers, MaxEgressMbps: o.MaxEgress, MaxCPU: o.MaxCPU, MaxJoinsPerAddress: o.MaxHalfOpen,
+	}
 }
 
 // advertise lists the addresses that players are told until the Plan names others.
@@ -90,7 +97,7 @@ func (r *relayRole) serve(_ context.Context, run func(string, func() error)) {
 
 func (r *relayRole) status(s *announce.Status) {
 	l := r.relay.Load()
-	s.Sessions, s.EgressMbps, s.Headroom = l.Sessions, l.EgressMbps, l.Headroom
+	s.Sessions, s.EgressMbps, s.Headroom = l.Viewers, l.EgressMbps, l.Headroom
 	s.Domains = map[string]announce.Domain{}
 	for host, d := range l.Domains {
 		s.Domains[host] = announce.Domain{Viewers: d.Viewers, EgressKbps: d.EgressMbps * 1000}

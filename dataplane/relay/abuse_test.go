@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -211,7 +210,7 @@ func TestPlanThatComesDuringAJoin(t *testing.T) {
 	req := httptest.NewRequest("POST", "http://"+rtsHost+"/live/stream", nil)
 	ask := signal.Ask{Host: rtsHost, SDP: newClient(t, nil).offer}
 	ask.Locate("/live/stream", "")
-	target, refusal := s.relay.resolve(&ask, req)
+	target, refusal := s.relay.enter(&ask, req)
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
@@ -234,33 +233,6 @@ func TestNobodyJoinsARelayThatCloses(t *testing.T) {
 	}
 	if n := s.relay.Sessions(); n != 0 {
 		t.Errorf("%d sessions", n)
-	}
-}
-
-// An IPv6 subscriber has a whole /64 and counts once.
-func TestHalfOpenSessionsOfAnIPv6Subscriber(t *testing.T) {
-	table := newSessions(100, 2)
-	add := func(ip string) (*session, error) {
-		s := &session{id: ip, ufrag: ip, right: plan.PlayRight{RemoteIP: netip.MustParseAddr(ip)}}
-		return s, table.add(s, 0)
-	}
-	first, err1 := add("2001:db8::1")
-	_, err2 := add("2001:db8::2")
-	if _, err3 := add("2001:db8::3:3"); err1 != nil || err2 != nil || !errors.Is(err3, errHalfOpen) {
-		t.Errorf("%v, %v, %v", err1, err2, err3)
-	}
-	if _, err := add("2001:db8:0:1::1"); err != nil {
-		t.Errorf("the neighbour: %v", err)
-	}
-	if _, err := add("192.0.2.1"); err != nil {
-		t.Error(err)
-	}
-	if _, err := add("::ffff:192.0.2.2"); err != nil {
-		t.Error(err)
-	}
-	table.connected(first)
-	if _, err := add("2001:db8::4"); err != nil {
-		t.Errorf("after one has connected: %v", err)
 	}
 }
 

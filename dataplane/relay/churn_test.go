@@ -12,6 +12,8 @@ import (
 
 	"github.com/pion/webrtc/v4"
 	"go.uber.org/goleak"
+
+	"github.com/millrace/millrace/internal/contract/plan"
 )
 
 // idle waits until nothing of any player is left: no session, no feed, no goroutine but those of before.
@@ -21,7 +23,7 @@ func (s *stack) idle(before goleak.Option) {
 		s.web.Client().CloseIdleConnections()
 		t := s.relay.sessions
 		t.mu.RLock()
-		left := len(t.byID) + len(t.byUfrag) + len(t.byAddr) + len(t.halfOpen) + len(t.viewers)
+		left := len(t.byID) + len(t.byUfrag) + len(t.byAddr) + s.relay.door.Viewers(plan.RTS)
 		t.mu.RUnlock()
 		return left == 0 && s.relay.feeds.count() == 0
 	})

@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -18,11 +18,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	host := plan.Hostname(req.Host)
 	d := r.opt.Plan.Load().Play(host)
 	if d == nil || d.Type != plan.RTS {
-		signal.ARTC{}.Refuse(
-			w,
-			signal.Refuse(http.StatusNotFound, "UnknownDomain", "%q is not an RTS play domain of this server", host),
-			trace,
-		)
+		signal.ARTC{}.Refuse(w, door.Refuse(door.UnknownDomain, host, "an RTS play domain"), trace)
 		return
 	}
 	switch path := strings.TrimSuffix(req.URL.Path, "/"); {
@@ -34,17 +30,12 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Type", signal.ContentSDP)
 		w.WriteHeader(http.StatusOK)
 	case req.Method == http.MethodGet && (strings.HasSuffix(path, ".flv") || strings.HasSuffix(path, ".m3u8")):
-		signal.ARTC{}.Refuse(w, signal.Refuse(http.StatusForbidden, "ProtocolNotServed",
-			"play domain %s serves RTS alone (artc://, WHEP); FLV and HLS are played from a Standard domain", host), trace)
+		signal.ARTC{}.Refuse(w, door.Refuse(door.ProtocolNotServed, host, door.RTSAlone), trace)
 	case req.Method == http.MethodGet:
 		w.WriteHeader(http.StatusNoContent)
 	case req.Method != http.MethodPost:
 		w.Header().Set("Allow", signal.EndpointMethods)
-		signal.ARTC{}.Refuse(
-			w,
-			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "ask for a stream by POST"),
-			trace,
-		)
+		signal.ARTC{}.Refuse(w, door.Refuse(door.MethodNotAllowed, "ask for a stream by POST"), trace)
 	case path == signal.SRSPath:
 		r.serveNamed(w, req, host, signal.SRS{Server: "millrace"}, trace)
 	case path == signal.LEBPullPath:
@@ -72,7 +63,7 @@ func (r *Relay) servePath(
 ) {
 	ask := signal.Ask{Host: host}
 	ask.Locate(req.URL.EscapedPath(), req.URL.RawQuery)
-	t, refusal := r.resolve(&ask, req)
+	t, refusal := r.enter(&ask, req)
 	if refusal == nil {
 		var body []byte
 		if body, refusal = signal.ReadBody(w, req); refusal == nil {
@@ -90,22 +81,16 @@ type bodyDialect interface {
 
 func (r *Relay) serveNamed(w http.ResponseWriter, req *http.Request, host string, d bodyDialect, trace string) {
 	var ask signal.Ask
-	var t *target
+	var t *door.Pass
 	body, refusal := signal.ReadBody(w, req)
 	if refusal == nil {
 		refusal = d.Read(body, &ask)
 	}
 	if refusal == nil && ask.Host != host {
-		refusal = signal.Refuse(
-			http.StatusForbidden,
-			"OtherDomain",
-			"streamurl names %q, but the request was sent to %q; send it to the domain of the stream",
-			ask.Host,
-			host,
-		)
+		refusal = door.Refuse(door.OtherDomain, ask.Host, host)
 	}
 	if refusal == nil {
-		t, refusal = r.resolve(&ask, req)
+		t, refusal = r.enter(&ask, req)
 	}
 	r.finish(w, req, d, t, &ask, refusal, trace)
 }
@@ -114,12 +99,17 @@ func (r *Relay) finish(
 	w http.ResponseWriter,
 	req *http.Request,
 	d signal.Dialect,
-	t *target,
+	t *door.Pass,
 	ask *signal.Ask,
 	refusal *signal.Refusal,
 	trace string,
 ) {
 	var answer *signal.Answer
+	defer func() {
+		if answer == nil && t != nil {
+			t.Leave() // refused, or a panic
+		}
+	}()
 	if refusal == nil {
 		answer, refusal = r.join(req, d.Name(), t, ask)
 	}
@@ -141,11 +131,7 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 	}
 	s := r.sessions.id(id)
 	if s == nil || s.right.Host != host {
-		signal.WHEP{}.Refuse(
-			w,
-			signal.Refuse(http.StatusNotFound, "SessionNotFound", "there is no such session, or it has ended"),
-			trace,
-		)
+		signal.WHEP{}.Refuse(w, door.Refuse(door.SessionNotFound), trace)
 		return
 	}
 	switch req.Method {
@@ -164,11 +150,7 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.Header().Set("Allow", signal.SessionMethods)
-		signal.WHEP{}.Refuse(
-			w,
-			signal.Refuse(http.StatusMethodNotAllowed, "MethodNotAllowed", "a session takes %s", signal.SessionMethods),
-			trace,
-		)
+		signal.WHEP{}.Refuse(w, door.Refuse(door.MethodNotAllowed, "a session takes "+signal.SessionMethods), trace)
 	}
 }
 
@@ -198,5 +180,3 @@ func addresses(req *http.Request) (remote, local netip.Addr) {
 	}
 	return remote, local
 }
-
-const retryMissing = 2 * time.Second

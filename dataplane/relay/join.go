@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay/ice"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
@@ -17,46 +17,40 @@ import (
 )
 
 // join makes a session for an offer.
-func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.Ask) (*signal.Answer, *signal.Refusal) {
+func (r *Relay) join(
+	req *http.Request,
+	dialect string,
+	pass *door.Pass,
+	ask *signal.Ask,
+) (*signal.Answer, *signal.Refusal) {
 	offer, err := sdp.ParseOffer(ask.SDP)
 	if err != nil {
-		return nil, signal.Refuse(http.StatusBadRequest, "InvalidOffer", "%v", err)
+		return nil, door.Refuse(door.InvalidOffer, err)
 	}
 	if !strings.HasPrefix(offer.Fingerprint, "sha-256 ") {
-		return nil, signal.Refuse(http.StatusBadRequest, "InvalidOffer", "a=fingerprint must be sha-256")
+		return nil, door.Refuse(door.InvalidOffer, "a=fingerprint must be sha-256")
 	}
-	t, refusal := r.repaired(req, t, ask, offer)
-	if refusal != nil {
+	if refusal := r.repaired(req, pass, ask, offer); refusal != nil {
 		return nil, refusal
 	}
-	source, refusal := r.source(t, ask, offer)
+	source, refusal := r.source(pass, ask, offer)
 	if refusal != nil {
 		return nil, refusal
 	}
 	selection, err := sdp.Negotiate(offer, source)
 	if err != nil {
-		return nil, r.repairable(t, "CodecNotOffered", fmt.Sprintf("%v", err), ask)
+		return nil, r.repairable(pass, door.Refuse(door.CodecNotOffered, err), ask)
 	}
-	if reason, message := r.headroom.admit(t.domain.Hostname, mbps(t.stream.Facts(), selection),
-		float64(t.domain.MaxEgressMbps)); reason != "" {
-		refusal := signal.Refuse(http.StatusServiceUnavailable, reason, "%s", message)
-		refusal.RetryAfter = retryMissing
-		return nil, refusal
-	}
-	s := r.newSession(dialect, t, offer, selection)
-	if err := r.sessions.add(s, t.domain.MaxViewers); err != nil {
-		refusal := signal.Refuse(http.StatusServiceUnavailable, "Full", "%v", err)
-		if errors.Is(err, errHalfOpen) {
-			refusal = signal.Refuse(http.StatusTooManyRequests, "TooManyJoins", "%v", err)
-		}
-		refusal.RetryAfter = retryMissing
+	pass.Expect(mbps(pass.Stream.Facts(), selection))
+	s := r.newSession(dialect, pass, offer, selection)
+	if !r.sessions.add(s) {
 		r.feeds.release(s.feed)
-		return nil, refusal
+		return nil, door.Refuse(door.Shutdown)
 	}
 	// A Plan that came between the decision and this line saw no session to end.
-	if err := r.opt.Plan.Load().MayKeepPlaying(s.right); err != nil {
-		s.close("right lost", err)
-		return nil, signal.Refuse(http.StatusForbidden, "NotAllowedNow", "%v", err)
+	if refusal := pass.Allowed(); refusal != nil {
+		s.close("right lost", refusal)
+		return nil, refusal
 	}
 	_, local := addresses(req)
 	s.local.UDP, s.local.TCP = r.candidates(local)
@@ -64,7 +58,7 @@ func (r *Relay) join(req *http.Request, dialect string, t *target, ask *signal.A
 		SDP:     sdp.Answer(offer, selection, s.local),
 		Session: s.id,
 		ETag:    s.etag,
-		Notice:  r.notice(t, selection),
+		Notice:  r.notice(pass, selection),
 	}, nil
 }
 
@@ -82,39 +76,33 @@ func mbps(f media.Facts, selection *sdp.Selection) float64 {
 
 // source returns the tracks of the stream that this player can have, or says why it cannot have the picture: B-frames
 // and missing codecs are never sent to a player that cannot show them.
-func (r *Relay) source(t *target, ask *signal.Ask, offer *sdp.Offer) (sdp.Source, *signal.Refusal) {
+func (r *Relay) source(pass *door.Pass, ask *signal.Ask, offer *sdp.Offer) (sdp.Source, *signal.Refusal) {
 	var src sdp.Source
 	if !ask.NoVideo {
-		src.Video = t.stream.Track(media.Video)
+		src.Video = pass.Stream.Track(media.Video)
 	}
 	if !ask.NoAudio {
-		src.Audio = t.stream.Track(media.Audio)
+		src.Audio = pass.Stream.Track(media.Audio)
 	}
 	if src.Video == nil {
 		return src, nil
 	}
-	if t.stream.Facts().BFrames && !offer.AcceptsBFrames() {
-		return src, r.repairable(
-			t,
-			"BFramesPresent",
-			"the source has B-frames, which WebRTC players show out of order; encode without them (x264: bframes=0)",
-			ask,
-		)
+	if pass.Stream.Facts().BFrames && !offer.AcceptsBFrames() {
+		return src, r.repairable(pass, door.Refuse(door.BFramesPresent), ask)
 	}
 	if src.Video.Codec == media.H265 && !offer.Accepts(media.H265) {
-		return src, r.repairable(t, "H265Source", "the source is H.265, which this player does not offer; publish H.264", ask)
+		return src, r.repairable(pass, door.Refuse(door.H265Source), ask)
 	}
 	return src, nil
 }
 
-// repairable is a refusal that names the renditions which would play.
-func (r *Relay) repairable(t *target, reason, message string, ask *signal.Ask) *signal.Refusal {
-	refusal := signal.Refuse(http.StatusUnsupportedMediaType, reason, "%s", message)
-	for _, tpl := range t.index.RepairFor(t.domain.Space, t.right.App) {
+// repairable adds to a refusal the renditions which would play.
+func (r *Relay) repairable(pass *door.Pass, refusal *signal.Refusal, ask *signal.Ask) *signal.Refusal {
+	for _, tpl := range pass.Index.RepairFor(pass.Domain.Space, pass.Right.App) {
 		if tpl.RepairsVideo() {
 			refusal.Alternatives = append(
 				refusal.Alternatives,
-				"artc://"+ask.Host+"/"+t.right.App+"/"+t.stream.Key.Name+"_"+tpl.ID,
+				"artc://"+ask.Host+"/"+pass.Right.App+"/"+pass.Stream.Key.Name+"_"+tpl.ID,
 			)
 		}
 	}
@@ -127,13 +115,13 @@ func (r *Relay) repairable(t *target, reason, message string, ask *signal.Ask) *
 }
 
 // notice tells what of the stream the player does not get.
-func (r *Relay) notice(t *target, selection *sdp.Selection) string {
-	audio := t.stream.Track(media.Audio)
+func (r *Relay) notice(pass *door.Pass, selection *sdp.Selection) string {
+	audio := pass.Stream.Track(media.Audio)
 	if !selection.Silent || audio == nil {
 		return ""
 	}
 	text := fmt.Sprintf("No sound: the source's audio is %s, and browsers play Opus over RTS", audio.Codec)
-	for _, tpl := range t.index.RepairFor(t.domain.Space, t.right.App) {
+	for _, tpl := range pass.Index.RepairFor(pass.Domain.Space, pass.Right.App) {
 		if tpl.RepairsAudio() {
 			return text + "; template " + tpl.ID + " makes it"
 		}
@@ -141,11 +129,11 @@ func (r *Relay) notice(t *target, selection *sdp.Selection) string {
 	return text
 }
 
-func (r *Relay) newSession(dialect string, t *target, offer *sdp.Offer, selection *sdp.Selection) *session {
+func (r *Relay) newSession(dialect string, pass *door.Pass, offer *sdp.Offer, selection *sdp.Selection) *session {
 	s := &session{
-		relay: r, id: token(18), etag: `"` + token(9) + `"`, dialect: dialect, created: time.Now(), right: t.right,
-		key:     t.stream.Key,
-		bFrames: offer.AcceptsBFrames() || selection.Video == nil, feed: r.feeds.acquire(t.stream),
+		relay: r, id: token(18), etag: `"` + token(9) + `"`, dialect: dialect, created: time.Now(),
+		right: pass.Right, pass: pass, key: pass.Stream.Key,
+		bFrames: offer.AcceptsBFrames() || selection.Video == nil, feed: r.feeds.acquire(pass.Stream),
 		ufrag: iceToken(6), pwd: iceToken(18), remoteUfrag: offer.Ufrag, fingerprint: offer.Fingerprint, selection: selection,
 	}
 	s.auth = ice.NewAuthenticator(s.pwd)

@@ -9,7 +9,7 @@ import (
 
 // keepCloseNotices begins to keep them. Those that the last process left wait for SendCloseNotices.
 func (r *Relay) keepCloseNotices() error {
-	kept, left, err := closenotice.Open(r.opt.CloseNotices, r.opt.MaxSessions)
+	kept, left, err := closenotice.Open(r.opt.CloseNotices, r.door.Limits().MaxViewers)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pion/stun/v4"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/media"
 )
 
@@ -115,7 +116,7 @@ func TestAACIsSaidToBeSilent(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	s := newStack(t, func(o *Options) { o.MaxHalfOpen, o.MaxSessions = 3, 5 })
+	s := newStack(t, func(o *Options) { o.Limits = door.Limits{MaxJoinsPerAddress: 3, MaxViewers: 5} })
 	s.publish()
 	offer := newClient(t, nil).offer
 	post := func(host string) int {

@@ -16,6 +16,7 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/handover"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/relay/closenotice"
@@ -41,13 +42,13 @@ type Options struct {
 	// that the relay listens on.
 	Advertise []netip.AddrPort
 
+	// Door lets viewers in; several roles of a process share one. Default: a door of its own with Limits.
+	Door   *door.Door
+	Limits door.Limits
+
 	Engine         fanout.EngineOptions
-	MaxHalfOpen    int           // sessions per client address that are not connected yet; default 512
-	MaxSessions    int           // sessions in all; default 20,000
 	JoinTimeout    time.Duration // to connect; default 15 s
 	SilenceTimeout time.Duration // without a sign of life (RFC 7675, 5.1); default 30 s
-	MaxCPU         float64       // share of all cores beyond which newcomers are refused, such as 0.9; default: no limit
-	MaxEgressMbps  float64       // sent in all, beyond which newcomers are refused; default: no limit
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 
 	// CloseNotices names a file that outlives this process, for what tells viewers of a process that was killed to go
@@ -59,8 +60,6 @@ func (o *Options) defaults() {
 	if o.Find == nil {
 		o.Find = o.Hub
 	}
-	o.MaxHalfOpen = or(o.MaxHalfOpen, 512)
-	o.MaxSessions = or(o.MaxSessions, 20_000)
 	o.JoinTimeout = or(o.JoinTimeout, 15*time.Second)
 	o.SilenceTimeout = or(o.SilenceTimeout, 30*time.Second)
 	o.FeedLinger = or(o.FeedLinger, 5*time.Second)
@@ -86,8 +85,8 @@ type Relay struct {
 
 	sessions *sessions
 	feeds    *feeds
-	missing  *hub.Missing
-	headroom *headroom
+	door     *door.Door
+	ownDoor  bool
 	notices  *closenotice.File    // nil: none are kept
 	left     []closenotice.Notice // by a process before this one, not sent yet
 
@@ -112,13 +111,15 @@ func New(opt Options) (*Relay, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
-		sessions: newSessions(opt.MaxSessions, opt.MaxHalfOpen),
+		sessions: newSessions(), door: opt.Door, ownDoor: opt.Door == nil,
+	}
+	if r.ownDoor {
+		r.door = door.New(door.Options{Hub: opt.Hub, Plan: opt.Plan, Find: opt.Find, Limits: opt.Limits})
 	}
 	r.handshakes = secure.NewGate(secure.HandshakesPerCore*runtime.GOMAXPROCS(0), secure.HandshakeHold)
 	r.feeds = newFeeds(opt.FeedLinger)
 	r.metrics = newMetrics(opt.Metrics, r)
-	r.missing = hub.NewMissing(opt.Hub)
-	r.headroom = newHeadroom(opt.MaxCPU, opt.MaxEgressMbps)
+	r.door.Collect(r.collect)
 	if err := r.listen(); err != nil {
 		r.Close()
 		return nil, err
@@ -177,9 +178,7 @@ func (r *Relay) sweep() {
 		case <-tick.C:
 		}
 		now := time.Now()
-		sent := map[string]uint64{}
 		for _, s := range r.sessions.all() {
-			sent[s.right.Host] += s.sentSince()
 			switch heard := time.Unix(0, s.heard.Load()); {
 			case !s.connected.Load() && now.Sub(s.created) > r.opt.JoinTimeout:
 				go s.close("not connected in time", nil)
@@ -190,7 +189,6 @@ func (r *Relay) sweep() {
 			}
 			s.sendSilence()
 		}
-		r.headroom.measure(now, processCPU(), runtime.GOMAXPROCS(0), sent)
 	}
 }
 
@@ -225,7 +223,9 @@ func (r *Relay) close() {
 		_ = l.Close()
 	}
 	r.goroutines.Wait()
-	r.missing.Close()
+	if r.ownDoor {
+		r.door.Close()
+	}
 	r.feeds.close()
 	r.engine.Close()
 	r.notices.Close()
@@ -234,4 +234,4 @@ func (r *Relay) close() {
 var errNoAddress = errors.New("no address to receive media on; give one with --media-listen")
 
 // Appeared says that Options.Find may find a stream now that it did not find before.
-func (r *Relay) Appeared(key hub.Key) { r.missing.Appeared(key) }
+func (r *Relay) Appeared(key hub.Key) { r.door.Appeared(key) }

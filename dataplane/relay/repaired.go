@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
@@ -11,25 +12,24 @@ import (
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
-// repaired returns what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the
+// repaired chooses what a player of the plain URL is served: the stream, or, where the domain has autoRepair and the
 // player cannot play the stream as it is, its shared repaired rendition. Where no rendition can be made at all it is
 // the stream.
-func (r *Relay) repaired(req *http.Request, t *target, ask *signal.Ask, offer *sdp.Offer) (*target, *signal.Refusal) {
-	if !t.domain.AutoRepair || t.stream.Publisher().Yields || plays(t.stream, ask, offer) {
-		return t, nil
+func (r *Relay) repaired(req *http.Request, pass *door.Pass, ask *signal.Ask, offer *sdp.Offer) *signal.Refusal {
+	if !pass.Domain.AutoRepair || pass.Stream.Publisher().Yields || plays(pass.Stream, ask, offer) {
+		return nil
 	}
-	key := t.stream.Key
+	key := pass.Stream.Key
 	key.Name += "_" + plan.RepairID
-	s, err := r.missing.Find(req.Context(), key, r.opt.Find)
+	s, err := r.door.Find(req.Context(), key)
 	if errors.Is(err, hub.ErrNotFound) {
-		return t, nil
+		return nil
 	}
 	if err != nil {
-		return nil, notFoundRefusal(err, key.App, key.Name)
+		return door.NotFound(err, key.App, key.Name)
 	}
-	other := *t
-	other.stream = s
-	return &other, nil
+	pass.Stream = s
+	return nil
 }
 
 // plays reports whether a player shows all that it wants of a stream. Those that offer AAC, or say that they order

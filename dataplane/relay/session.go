@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay/closenotice"
@@ -30,6 +31,7 @@ type session struct {
 	dialect string
 	created time.Time
 	right   plan.PlayRight
+	pass    *door.Pass // given back with the end
 	key     hub.Key
 	bFrames bool // the player orders frames by composition time
 	feed    *feed
@@ -40,14 +42,13 @@ type session struct {
 	selection   *sdp.Selection
 	local       sdp.Local
 
-	swept     uint64 // bytes sent when the sweep came by last; the sweep's own
+	swept     uint64 // bytes sent when they were collected last; of the measurement
 	connected atomic.Bool
 	heard     atomic.Int64 // Unix nanoseconds of the last sign of life
 	viewer    atomic.Pointer[fanout.Viewer]
 
 	// Guarded by the table of sessions.
-	halfOpen bool
-	addrs    []netip.AddrPort
+	addrs []netip.AddrPort
 
 	// Guarded by mu.
 	mu       sync.Mutex
@@ -83,7 +84,7 @@ func (p *path) send(b []byte) {
 	}
 }
 
-// sentSince is how many bytes of media were sent since the last call. Only the sweep calls it.
+// sentSince returns how many bytes of media were sent since the last call. Only the measurement calls it.
 func (s *session) sentSince() uint64 {
 	v := s.viewer.Load()
 	if v == nil {
@@ -211,7 +212,7 @@ func (s *session) Start(keys secure.Keys) error {
 	s.viewer.Store(v)
 	s.connected.Store(true)
 	s.touch()
-	s.relay.sessions.connected(s)
+	s.pass.Arrive()
 	s.relay.engine.Add(v, s.feed.feed)
 	s.relay.metrics.joined(s.dialect, time.Since(s.created))
 	s.relay.log.V(1).
@@ -254,6 +255,7 @@ func (s *session) end(reason string, cause error, notice secure.Notice) {
 	dtls := s.dtls
 	s.mu.Unlock()
 	s.relay.sessions.remove(s)
+	s.pass.Leave()
 	if v := s.viewer.Load(); v != nil {
 		s.relay.engine.Remove(v)
 	}

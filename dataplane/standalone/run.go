@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/millrace/millrace/dataplane/certificates"
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/edge"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
@@ -73,11 +74,15 @@ func (s *server) run(ctx context.Context) error {
 		return fmt.Errorf("starting the transcoder: %w", err)
 	}
 	defer s.trans.Close()
+	entrance := door.New(door.Options{Hub: s.hub, Plan: s.current, Find: s.trans, Limits: door.Limits{
+		MaxViewers: s.opt.MaxViewers, MaxEgressMbps: s.opt.MaxEgress, MaxCPU: s.opt.MaxCPU,
+		MaxJoinsPerAddress: s.opt.MaxHalfOpen,
+	}})
+	defer entrance.Close()
 	s.relay, err = relay.New(relay.Options{
 		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("relay"), Metrics: s.registry,
 		Listen: s.mediaListen(), NoTCP: s.opt.NoTCP,
-		Advertise: s.opt.Advertise, MaxSessions: s.opt.MaxViewers, MaxHalfOpen: s.opt.MaxHalfOpen,
-		MaxCPU: s.opt.MaxCPU, MaxEgressMbps: s.opt.MaxEgress,
+		Advertise: s.opt.Advertise, Door: entrance,
 	})
 	if err != nil {
 		return err
@@ -86,7 +91,7 @@ func (s *server) run(ctx context.Context) error {
 	s.at.Media = s.relay.Port()
 	s.edge, err = edge.New(edge.Options{
 		Hub: s.hub, Find: s.trans, Plan: s.current, Log: s.opt.Log.WithName("edge"), Metrics: s.registry,
-		MaxViewers: s.opt.MaxViewers, MaxEgressMbps: s.opt.MaxEgress,
+		Door: entrance,
 	})
 	if err != nil {
 		return fmt.Errorf("starting the edge: %w", err)

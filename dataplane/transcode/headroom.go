@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/millrace/millrace/dataplane/cputime"
 )
 
 // headroom knows how busy this process and its children are, so that new sessions are refused before those that run
@@ -23,7 +25,7 @@ type headroom struct {
 }
 
 func newHeadroom(most float64) *headroom {
-	return &headroom{max: most, at: time.Now(), used: map[int]time.Duration{}, own: ownCPU()}
+	return &headroom{max: most, at: time.Now(), used: map[int]time.Duration{}, own: cputime.Own()}
 }
 
 const newestWeight = 0.4 // of the newest second
@@ -95,7 +97,7 @@ func (t *Transcoder) measure() {
 					pids = append(pids, i.PID)
 				}
 			}
-			t.headroom.measure(now, pids, childCPU, ownCPU(), runtime.GOMAXPROCS(0))
+			t.headroom.measure(now, pids, cputime.Of, cputime.Own(), runtime.GOMAXPROCS(0))
 		}
 	}
 }

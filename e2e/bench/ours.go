@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay"
@@ -82,11 +83,11 @@ func newOurs(spec serverSpec) (*ours, error) {
 	h := hub.New(hub.Options{})
 	r, err := relay.New(
 		relay.Options{
-			Hub:         h,
-			Plan:        current,
-			Log:         logr.Discard(),
-			Listen:      []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-			MaxHalfOpen: 10_000,
+			Hub:    h,
+			Plan:   current,
+			Log:    logr.Discard(),
+			Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
+			Limits: door.Limits{MaxJoinsPerAddress: 10_000},
 		},
 	)
 	if err != nil {

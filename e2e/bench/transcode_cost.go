@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"strconv"
 	"time"
 
 	"github.com/go-logr/logr"
 
+	"github.com/millrace/millrace/dataplane/cputime"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
@@ -188,32 +186,11 @@ func progress(
 		if one.Video != video || one.Audio != transcode.Encode {
 			return 0, 0, fmt.Errorf("%s is made by: picture %s, sound %s", one.Rendition, one.Video, one.Audio)
 		}
-		d, err := processCPU(one.PID)
-		if err != nil {
-			return 0, 0, err
+		d, ok := cputime.Of(one.PID)
+		if !ok {
+			return 0, 0, fmt.Errorf("the CPU time of process %d is not known", one.PID)
 		}
 		used += d
 	}
 	return played, used, ctx.Err()
-}
-
-// processCPU is what a process has used.
-func processCPU(pid int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("looking at process %d: %w", pid, err)
-	}
-	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fields) < 13 {
-		return 0, fmt.Errorf("process %d is described by %q", pid, b)
-	}
-	var sum int
-	for _, f := range fields[11:13] { // utime, stime, in hundredths
-		n, err := strconv.Atoi(string(f))
-		if err != nil {
-			return 0, fmt.Errorf("process %d is described by %q", pid, b)
-		}
-		sum += n
-	}
-	return time.Duration(sum) * 10 * time.Millisecond, nil
 }

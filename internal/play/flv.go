@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/cputime"
 	"github.com/millrace/millrace/internal/play/flv"
 	"github.com/millrace/millrace/internal/play/join"
 	"github.com/millrace/millrace/internal/play/meter"
@@ -153,7 +154,7 @@ func (l *flvLoad) count(good *flv.Part) (tags, bytes uint64) {
 func (l *flvLoad) begin(good *flv.Part) {
 	if !l.begun {
 		l.begun = true
-		l.cpu = cpuTime()
+		l.cpu = cputime.Own()
 		l.tags, l.bytes = l.count(good)
 	}
 }
@@ -162,7 +163,7 @@ func (l *flvLoad) finish(good *flv.Part) {
 	if l.begun && !l.done {
 		l.done = true
 		tags, bytes := l.count(good)
-		l.cpu, l.tags, l.bytes = cpuTime()-l.cpu, tags-l.tags, bytes-l.bytes
+		l.cpu, l.tags, l.bytes = cputime.Own()-l.cpu, tags-l.tags, bytes-l.bytes
 	}
 }
 

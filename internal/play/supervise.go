@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/millrace/millrace/dataplane/cputime"
 	"github.com/millrace/millrace/internal/play/meter"
 )
 
@@ -88,14 +89,14 @@ type load struct {
 func (l *load) begin(r *run) {
 	if !l.begun {
 		l.begun = true
-		l.cpu, l.packets, l.reads = cpuTime(), r.packets(), r.reads()
+		l.cpu, l.packets, l.reads = cputime.Own(), r.packets(), r.reads()
 	}
 }
 
 func (l *load) finish(r *run) {
 	if l.begun && !l.done {
 		l.done = true
-		l.cpu, l.packets, l.reads = cpuTime()-l.cpu, r.packets()-l.packets, r.reads()-l.reads
+		l.cpu, l.packets, l.reads = cputime.Own()-l.cpu, r.packets()-l.packets, r.reads()-l.reads
 	}
 }
 

@@ -1,6 +1,10 @@
 package signal
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/millrace/millrace/dataplane/door"
+)
 
 // ARTC is the dialect of Alibaba Cloud's web player SDK: JSON POST to the play URL itself, answered with 200.
 type ARTC struct{}
@@ -27,20 +31,11 @@ func (ARTC) Read(body []byte, ask *Ask) *Refusal {
 	}
 	switch {
 	case b.PushStream != "":
-		return Refuse(
-			http.StatusMethodNotAllowed,
-			"PublishNotServed",
-			"this domain plays; publish over RTMP to the push domain",
-		)
+		return door.Refuse(door.PublishNotServed)
 	case len(b.PullStreams) > 1:
-		return Refuse(
-			http.StatusBadRequest,
-			"OneStream",
-			"pull_streams has %d entries; one stream is served per connection",
-			len(b.PullStreams),
-		)
+		return door.Refuse(door.OneStream, len(b.PullStreams))
 	case b.JSEP.Type != "offer" || b.JSEP.SDP == "":
-		return Refuse(http.StatusBadRequest, "OfferMissing", `jsep must be {"type":"offer","sdp":"..."}`)
+		return door.Refuse(door.OfferMissing, `jsep must be {"type":"offer","sdp":"..."}`)
 	}
 	ask.SDP = b.JSEP.SDP
 	return nil

@@ -1,6 +1,10 @@
 package signal
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/millrace/millrace/dataplane/door"
+)
 
 // LEB is the dialect of Tencent Cloud's live event broadcasting: JSON POST to pullstream, and to stopstream at the end.
 type LEB struct{}
@@ -35,7 +39,7 @@ func (LEB) Read(body []byte, ask *Ask) *Refusal {
 		return r
 	}
 	if b.LocalSDP.Type != "offer" || b.LocalSDP.SDP == "" {
-		return Refuse(http.StatusBadRequest, "OfferMissing", `localsdp must be {"type":"offer","sdp":"..."}`)
+		return door.Refuse(door.OfferMissing, `localsdp must be {"type":"offer","sdp":"..."}`)
 	}
 	ask.SDP = b.LocalSDP.SDP
 	return ask.locateURL(b.StreamURL)
@@ -50,7 +54,7 @@ func (LEB) ReadStop(body []byte) (session string, r *Refusal) {
 		return "", r
 	}
 	if b.Signature == "" {
-		return "", Refuse(http.StatusBadRequest, "SessionMissing", "svrsig must be that of the answer to pullstream")
+		return "", door.Refuse(door.SessionMissing)
 	}
 	return b.Signature, nil
 }

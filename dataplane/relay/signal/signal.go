@@ -5,13 +5,13 @@ package signal
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
+
+	"github.com/millrace/millrace/dataplane/door"
 )
 
 // MaxBody bounds a request's body in bytes.
@@ -37,21 +37,7 @@ type Answer struct {
 }
 
 // Refusal is why a player gets nothing.
-type Refusal struct {
-	Status       int
-	Reason       string // one CamelCase word for programs
-	Message      string // what is wrong and what to do, for people
-	RetryAfter   time.Duration
-	Alternatives []string // URLs that would play
-}
-
-// Error returns the message.
-func (r *Refusal) Error() string { return r.Message }
-
-// Refuse makes a refusal.
-func Refuse(status int, reason, format string, args ...any) *Refusal {
-	return &Refusal{Status: status, Reason: reason, Message: fmt.Sprintf(format, args...)}
-}
+type Refusal = door.Refusal
 
 // Dialect is a way of asking and answering.
 type Dialect interface {
@@ -93,14 +79,9 @@ func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, *Refusal) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, Refuse(
-			http.StatusRequestEntityTooLarge,
-			"BodyTooLarge",
-			"the request's body is larger than %d bytes",
-			MaxBody,
-		)
+		return nil, door.Refuse(door.BodyTooLarge, MaxBody)
 	case err != nil:
-		return nil, Refuse(http.StatusBadRequest, "BodyUnreadable", "the request's body could not be read")
+		return nil, door.Refuse(door.BodyUnreadable)
 	}
 	return b, nil
 }
@@ -108,12 +89,7 @@ func ReadBody(w http.ResponseWriter, req *http.Request) ([]byte, *Refusal) {
 // decode reads a JSON body.
 func decode(b []byte, v any) *Refusal {
 	if err := json.Unmarshal(b, v); err != nil {
-		return Refuse(
-			http.StatusBadRequest,
-			"InvalidJSON",
-			"the request's body is not the JSON that this path expects: %v",
-			err,
-		)
+		return door.Refuse(door.InvalidJSON, err)
 	}
 	return nil
 }
@@ -138,11 +114,7 @@ func (a *Ask) Locate(path, rawQuery string) {
 func (a *Ask) locateURL(text string) *Refusal {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || len(text) > 4096 {
-		return Refuse(
-			http.StatusBadRequest,
-			"InvalidStreamURL",
-			"streamurl must be a URL such as webrtc://play.example.com/app/stream",
-		)
+		return door.Refuse(door.InvalidStreamURL)
 	}
 	a.Host = strings.ToLower(u.Hostname())
 	a.Locate(u.EscapedPath(), u.RawQuery)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/dataplane/door"
 )
 
 func TestLocate(t *testing.T) {
@@ -43,7 +45,7 @@ func TestStreamURLs(t *testing.T) {
 
 // Each dialect refuses in its own form, always with the status, the reason and when to come back.
 func TestRefusals(t *testing.T) {
-	r := Refuse(http.StatusNotFound, "StreamNotFound", "stream %s is not being published", "live/a")
+	r := door.Refuse(door.StreamNotFound, "live", "a")
 	r.RetryAfter = 1500 * time.Millisecond
 	r.Alternatives = []string{"artc://h/live/a_hd"}
 	for _, c := range []struct {
@@ -65,7 +67,7 @@ func TestRefusals(t *testing.T) {
 		t.Error("refusing changed the refusal")
 	}
 	w := httptest.NewRecorder()
-	ARTC{}.Refuse(w, Refuse(http.StatusForbidden, "AddressNotAllowed", "no"), "")
+	ARTC{}.Refuse(w, door.Refuse(door.AddressNotAllowed, "h"), "")
 	if w.Header().Get("X-Tengine-Error") == "" {
 		t.Error("the player is not told that its address is refused")
 	}

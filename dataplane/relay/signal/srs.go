@@ -1,6 +1,10 @@
 package signal
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/millrace/millrace/dataplane/door"
+)
 
 // SRS is the dialect of SRS's HTTP API: JSON POST to /rtc/v1/play/ that names the stream by URL.
 type SRS struct {
@@ -23,7 +27,7 @@ func (SRS) Read(body []byte, ask *Ask) *Refusal {
 		return r
 	}
 	if b.SDP == "" {
-		return Refuse(http.StatusBadRequest, "OfferMissing", "sdp must be the offer")
+		return door.Refuse(door.OfferMissing, "sdp must be the offer")
 	}
 	ask.SDP = b.SDP
 	return ask.locateURL(b.StreamURL)

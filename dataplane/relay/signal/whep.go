@@ -4,6 +4,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/millrace/millrace/dataplane/door"
 )
 
 // WHEP is draft-ietf-wish-whep-03: an SDP offer by POST, answered with 201 and the URL of the session.
@@ -67,26 +69,18 @@ func Options(w http.ResponseWriter, methods string) {
 // supported.
 func Patch(req *http.Request, body []byte, etag, playerUfrag string) *Refusal {
 	if MediaType(req) != ContentFragment {
-		return Refuse(http.StatusUnsupportedMediaType, "NotAFragment", "send Content-Type: %s", ContentFragment)
+		return door.Refuse(door.NotAFragment, ContentFragment)
 	}
 	switch match := req.Header.Get("If-Match"); {
 	case match == "":
 	case match == "*":
-		return Refuse(
-			http.StatusUnprocessableEntity,
-			"RestartNotSupported",
-			"ICE restart is not supported; make a new session by POST",
-		)
+		return door.Refuse(door.RestartNotSupported)
 	case match != etag:
-		return Refuse(http.StatusPreconditionFailed, "ETagMismatch", "If-Match is not the ETag of the session")
+		return door.Refuse(door.ETagMismatch)
 	}
 	for _, line := range strings.Split(string(body), "\n") {
 		if ufrag, ok := strings.CutPrefix(strings.TrimSpace(line), "a=ice-ufrag:"); ok && ufrag != playerUfrag {
-			return Refuse(
-				http.StatusUnprocessableEntity,
-				"RestartNotSupported",
-				"ICE restart is not supported; make a new session by POST",
-			)
+			return door.Refuse(door.RestartNotSupported)
 		}
 	}
 	return nil

@@ -1,14 +1,14 @@
 //go:build unix
 
-package relay
+package cputime
 
 import (
 	"syscall"
 	"time"
 )
 
-// processCPU is the CPU time that this process has used.
-func processCPU() time.Duration {
+// Own returns the CPU time that this process has used so far, user and system.
+func Own() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0

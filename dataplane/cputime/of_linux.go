@@ -1,10 +1,9 @@
-package transcode
+package cputime
 
 import (
 	"bytes"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 )
 
@@ -12,8 +11,9 @@ import (
 // USER_HZ).
 const clockTick = 10 * time.Millisecond
 
-// childCPU is what a process has used: user and system time of /proc/PID/stat.
-func childCPU(pid int) (time.Duration, bool) {
+// Of returns what the process with an id has used so far: user and system time of /proc/PID/stat. It reports false
+// when there is no such process.
+func Of(pid int) (time.Duration, bool) {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, false
@@ -26,13 +26,4 @@ func childCPU(pid int) (time.Duration, bool) {
 	user, err1 := strconv.ParseInt(string(f[11]), 10, 64)
 	system, err2 := strconv.ParseInt(string(f[12]), 10, 64)
 	return time.Duration(user+system) * clockTick, err1 == nil && err2 == nil
-}
-
-// ownCPU is what this process has used.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -29,15 +29,11 @@ func (s *stack) offered(offer string) (*session, string) {
 }
 
 // check makes a connectivity check of a session's player.
-func check(t *testing.T, s *session, password string) []byte {
+func check(t *testing.T, s *session, password string, setters ...stun.Setter) []byte {
 	t.Helper()
-	m, err := stun.Build(
-		stun.TransactionID,
-		stun.BindingRequest,
-		stun.NewUsername(s.ufrag+":player"),
-		stun.NewShortTermIntegrity(password),
-		stun.Fingerprint,
-	)
+	all := append([]stun.Setter{stun.TransactionID, stun.BindingRequest, stun.NewUsername(s.ufrag + ":" + s.remoteUfrag)},
+		setters...)
+	m, err := stun.Build(append(all, stun.NewShortTermIntegrity(password), stun.Fingerprint)...)
 	if err != nil {
 		t.Fatal(err)
 	}

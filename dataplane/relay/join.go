@@ -136,7 +136,7 @@ func (r *Relay) newSession(dialect string, pass *door.Pass, offer *sdp.Offer, se
 		bFrames: offer.AcceptsBFrames() || selection.Video == nil, feed: r.feeds.acquire(pass.Stream),
 		ufrag: iceToken(6), pwd: iceToken(18), remoteUfrag: offer.Ufrag, fingerprint: offer.Fingerprint, selection: selection,
 	}
-	s.auth = ice.NewAuthenticator(s.pwd)
+	s.auth, s.asking = ice.NewAuthenticator(s.pwd), ice.NewAuthenticator(offer.Pwd)
 	s.touch()
 	s.local = sdp.Local{
 		SessionID: rand.Uint64() >> 2, Ufrag: s.ufrag, Pwd: s.pwd, Fingerprint: r.identity.Fingerprint, CNAME: token(9),

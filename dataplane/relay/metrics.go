@@ -83,10 +83,13 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 			"NACK entries and key frame requests beyond what one viewer may ask for.",
 		),
 		handshakeFailed: counter("handshake_failures_total", "DTLS handshakes that failed."),
-		stunUnknown:     counter("stun_unknown_total", "Connectivity checks for no session."),
-		stunRefused:     counter("stun_refused_total", "Connectivity checks with a wrong password."),
-		rtcpRefused:     counter("rtcp_refused_total", "RTCP packets that did not decrypt."),
-		moves:           counter("moves_total", "Sessions whose media moved to another address of the player."),
+		stunUnknown:     counter("stun_unknown_total", "Connectivity checks, and answers to ours, for no session."),
+		stunRefused: counter(
+			"stun_refused_total",
+			"Connectivity checks, and answers to ours, with a wrong password or from a wrong address.",
+		),
+		rtcpRefused: counter("rtcp_refused_total", "RTCP packets that did not decrypt."),
+		moves:       counter("moves_total", "Sessions whose media moved to another address of the player."),
 		farewells: counter(
 			"farewells_total",
 			"Players of a process before this one, which was killed, that were told to go elsewhere.",

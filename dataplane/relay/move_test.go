@@ -1,10 +1,8 @@
 package relay
 
 import (
-	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pion/stun/v4"
 )
@@ -33,74 +31,25 @@ func TestMediaFollowsTheNominatedPath(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()
 	c := newClient(t, nil)
-	_, answer := s.request("POST", rtsHost, "/live/stream", "application/sdp", c.offer)
+	one, answer := s.offered(c.offer)
 	c.answer(answer)
 	c.next()
 	s.keepWriting()
-	user, password := attribute(
-		t,
-		answer,
-		"ice-ufrag",
-	)+":"+attribute(
-		t,
-		c.offer,
-		"ice-ufrag",
-	), attribute(
-		t,
-		answer,
-		"ice-pwd",
-	)
-	moved := func(password string, patience time.Duration) bool {
-		conn, err := net.Dial("udp", s.relay.sockets[0].Local().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		m, err := stun.Build(
-			stun.TransactionID,
-			stun.BindingRequest,
-			stun.NewUsername(user),
-			useCandidate{},
-			stun.NewShortTermIntegrity(password),
-			stun.Fingerprint,
-		)
-		if err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 2048)
-		for end := time.Now().Add(patience); time.Now().Before(end); {
-			if _, err := conn.Write(m.Raw); err != nil {
-				t.Fatal(err)
-			}
-			_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-			for {
-				n, err := conn.Read(buf)
-				if err != nil {
-					break
-				}
-				if n > 12 && buf[0]>>6 == 2 && (buf[1] < 192 || buf[1] > 223) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	if moved("wrong", time.Second) {
-		t.Error("a check with a wrong password moved the media")
-	}
-	if !moved(password, patience) {
-		t.Error("media did not follow the player")
-	}
-	eventually(t, "the count of moves", func() bool {
-		families, err := s.registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range families {
-			if f.GetName() == "millrace_relay_moves_total" {
-				return f.GetMetric()[0].GetCounter().GetValue() >= 1
-			}
-		}
-		return false
+	h := s.byHand("127.0.0.1", one, c.offer)
+	h.answers.Store(true)
+	wrong := check(t, one, "wrong", useCandidate{})
+	eventually(t, "refused checks", func() bool {
+		h.send(wrong)
+		return s.counter("stun_refused_total") >= 10
 	})
+	if n := h.received.Load(); n > 0 {
+		t.Errorf("checks with a wrong password brought %d bytes", n)
+	}
+	eventually(t, "media at the player's new address", func() bool {
+		h.check(useCandidate{})
+		return h.media.Load() > 0
+	})
+	if n := s.counter("moves_total"); n != 1 {
+		t.Errorf("%v moves are counted", n)
+	}
 }

@@ -69,7 +69,9 @@ func TestPlayersOfAKilledRelayAreToldByTheNext(t *testing.T) {
 	if err := left.pc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session of the one who left", func() bool { return s.relay.Sessions() == 3 })
+	eventually(t, "the end of the session of the one who left", func() bool {
+		return s.metric("millrace_relay_leaves_total", "player left") == 1
+	})
 	s.again(file)
 	for _, c := range stay {
 		c.awaitClosed()

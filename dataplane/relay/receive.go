@@ -68,21 +68,15 @@ func (r *Relay) packet(b []byte, from path, known *session) *session {
 	}
 	switch c := b[0]; {
 	case c < 4:
-		var req ice.Request
-		if req.Parse(b) != nil {
-			return known
+		var m stunPacket
+		if s = r.stun(b, &m, known); s != nil && s.handleSTUN(&m, from, len(b)) {
+			return s
 		}
-		if s = r.sessions.ufrag(req.LocalUfrag()); s == nil {
-			r.metrics.stunUnknown.Inc()
-			return known
-		}
-		if known != nil && known != s || !s.handleSTUN(&req, from) {
-			return known
-		}
-		return s
 	case c >= 20 && c < 64:
 		if s = r.session(known, from.remote); s != nil {
 			s.handleDTLS(b, from)
+		} else if s = r.sessions.hold(from.remote, b); s != nil {
+			s.handleUnproven(b, from)
 		}
 	case c >= 128 && c < 192 && len(b) > 1 && b[1] >= 192 && b[1] < 224: // RTCP (RFC 5761, 4); viewers send no RTP
 		if s = r.session(known, from.remote); s != nil {
@@ -90,6 +84,34 @@ func (r *Relay) packet(b []byte, from path, known *session) *session {
 		}
 	}
 	return known
+}
+
+// stunPacket is a check of a player, or its answer to a request of ours.
+type stunPacket struct {
+	check    ice.Request
+	answer   ice.Answer
+	isAnswer bool
+}
+
+// stun reads a STUN packet and returns the session that it names; nil when there is none, or another one than known.
+func (r *Relay) stun(b []byte, m *stunPacket, known *session) *session {
+	var s *session
+	switch {
+	case m.check.Parse(b) == nil:
+		s = r.sessions.ufrag(m.check.LocalUfrag())
+	case m.answer.Parse(b) == nil:
+		m.isAnswer = true
+		s = r.sessions.tag(m.answer.Tag)
+	default:
+		return nil
+	}
+	if s == nil {
+		r.metrics.stunUnknown.Inc()
+	}
+	if known != nil && known != s {
+		return nil
+	}
+	return s
 }
 
 func (r *Relay) session(known *session, from netip.AddrPort) *session {

@@ -48,7 +48,7 @@ type Options struct {
 
 	Engine         fanout.EngineOptions
 	JoinTimeout    time.Duration // to connect; default 15 s
-	SilenceTimeout time.Duration // without a sign of life (RFC 7675, 5.1); default 30 s
+	SilenceTimeout time.Duration // without a sign of life, or without consent (RFC 7675, 5.1); default 30 s
 	FeedLinger     time.Duration // how long a stream stays packetised after its last viewer; default 5 s
 
 	// CloseNotices names a file that outlives this process, for what tells viewers of a process that was killed to go
@@ -150,10 +150,15 @@ func (r *Relay) Sessions() int { return r.sessions.count() }
 // Sent is what the relay has sent over UDP so far.
 func (r *Relay) Sent() fanout.Counts { return r.engine.Counts() }
 
-// applyPlan closes the sessions that lost their right, and only those.
+// applyPlan closes the sessions that lost their right, and only those. Media may go to another address than the one
+// that asked for the stream; the address list holds for both.
 func (r *Relay) applyPlan(now *plan.Index) {
 	for _, s := range r.sessions.all() {
-		if err := now.MayKeepPlaying(s.right); err != nil {
+		err := now.MayKeepPlaying(s.right)
+		if at := s.mediaAddress(); err == nil && at.IsValid() && !plan.AllowsIP(now.Play(s.right.Host).IPs, at) {
+			err = fmt.Errorf("media goes to %s, which the play domain's address list does not allow any more", at)
+		}
+		if err != nil {
 			go s.close("right lost", err)
 		}
 	}
@@ -166,8 +171,8 @@ func (r *Relay) allows(right plan.PlayRight, to netip.Addr) bool {
 	return d != nil && plan.AllowsIP(d.IPs, to)
 }
 
-// sweep ends sessions that did not connect in time, or fell silent, and those whose source became one that they cannot
-// play.
+// sweep asks viewers for consent, and ends sessions that did not connect in time, fell silent or gave no consent, and
+// those whose source became one that they cannot play.
 func (r *Relay) sweep() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -179,11 +184,14 @@ func (r *Relay) sweep() {
 		}
 		now := time.Now()
 		for _, s := range r.sessions.all() {
+			lost := s.renew(now)
 			switch heard := time.Unix(0, s.heard.Load()); {
 			case !s.connected.Load() && now.Sub(s.created) > r.opt.JoinTimeout:
 				go s.close("not connected in time", nil)
 			case s.connected.Load() && now.Sub(heard) > r.opt.SilenceTimeout:
 				go s.close("silent", nil)
+			case s.connected.Load() && lost:
+				go s.close("no consent", nil)
 			case s.feed.feed.Stream.Facts().BFrames && !s.bFrames:
 				go s.close("source has B-frames now", nil)
 			}

@@ -38,6 +38,7 @@ type session struct {
 
 	ufrag, pwd  string
 	remoteUfrag string
+	tag         uint32 // of the transaction ids of our requests; the table of sessions gives it
 	fingerprint string // of the player
 	selection   *sdp.Selection
 	local       sdp.Local
@@ -52,11 +53,13 @@ type session struct {
 
 	// Guarded by mu.
 	mu       sync.Mutex
-	auth     *ice.Authenticator
-	response []byte
-	path     path
-	moved    time.Time      // when path changed last with media on it
-	conns    []*net.TCPConn // ICE-TCP connections that showed the password; closed with the session
+	auth     *ice.Authenticator // of what the player asks
+	asking   *ice.Authenticator // of what we ask the player
+	stun     []byte             // of the last message of ours
+	pairs    []*pair            // UDP ways on which checks with the right password came
+	path     path               // one of pairs that has answered us, or a TCP connection
+	moved    time.Time          // when path changed last with media on it
+	conns    []*net.TCPConn     // ICE-TCP connections that showed the password; closed with the session
 	dtls     transport
 	inbound  *inbound
 	pressure feedback.Pressure // what the reports say about the network
@@ -96,42 +99,28 @@ func (s *session) sentSince() uint64 {
 	return n
 }
 
-func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
-
-// handleSTUN answers a connectivity or consent check of the player. A check with the right password ties its address to
-// the session; the nominated one (RFC 8445, 7.3.1.5), or the first, is where media goes. It reports whether the
-// password was right.
-func (s *session) handleSTUN(r *ice.Request, from path) bool {
+// mediaAddress is where media goes; the zero value before an address has answered.
+func (s *session) mediaAddress() netip.Addr {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.auth.Verify(r) || !s.relay.allows(s.right, from.remote.Addr()) {
-		s.relay.metrics.stunRefused.Inc()
-		return false
-	}
-	s.response = s.auth.AppendSuccess(s.response[:0], r, from.remote)
-	from.send(s.response)
-	known := s.path.remote == from.remote && s.path.socket == from.socket && s.path.tcp == from.tcp
-	if !known {
-		s.nominate(r, from)
-	}
-	s.touch()
-	if !known && from.tcp == nil {
-		s.relay.sessions.bind(s, from.remote)
-	}
-	return true
+	return s.path.remote.Addr()
 }
+
+func (s *session) touch() { s.heard.Store(time.Now().UnixNano()) }
 
 // movePause is the shortest time between two moves of a session's media.
 const movePause = time.Second
 
-// nominate considers a new path that a check with the right password came on. Before DTLS the nominated one is taken,
-// or the first. Afterwards a nomination moves the media there: the player's network has changed.
-func (s *session) nominate(r *ice.Request, from path) {
+// nominate considers a path of the player that is another one than now. Before DTLS the nominated one is taken (RFC
+// 8445, 7.3.1.5), or the first. Afterwards a nomination moves the media there: the player's network has changed. mu is
+// held.
+func (s *session) nominate(from path, nominated bool) {
 	v := s.viewer.Load()
 	switch {
-	case s.path.remote == (netip.AddrPort{}), r.UseCandidate && s.dtls == nil:
+	case s.path == from:
+	case s.path.remote == (netip.AddrPort{}), nominated && s.dtls == nil:
 		s.path = from
-	case v != nil && r.UseCandidate && from.tcp == nil && s.path.tcp == nil && time.Since(s.moved) > movePause:
+	case v != nil && nominated && from.tcp == nil && s.path.tcp == nil && time.Since(s.moved) > movePause:
 		s.path, s.moved = from, time.Now()
 		v.Move(from.socket, fanout.NewDest(from.socket, from.remote))
 		s.writeNotice()
@@ -143,10 +132,15 @@ func (s *session) nominate(r *ice.Request, from path) {
 func (s *session) handleDTLS(b []byte, from path) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.takeDTLS(b, from)
+}
+
+// takeDTLS is handleDTLS while mu is held.
+func (s *session) takeDTLS(b []byte, from path) {
 	if s.closed || s.path.remote == (netip.AddrPort{}) {
 		return
 	}
-	if s.viewer.Load() == nil {
+	if s.viewer.Load() == nil && s.proven(from) {
 		s.path = from // the player sends DTLS on the pair that it chose
 	}
 	if s.dtls == nil {

@@ -1,22 +1,26 @@
 package relay
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"sync"
 )
 
 // sessions finds a session by what a packet or a request shows of it.
 type sessions struct {
-	mu      sync.RWMutex
-	closing bool
-	byUfrag map[string]*session
-	byID    map[string]*session
-	byAddr  map[netip.AddrPort]*session
+	mu       sync.RWMutex
+	closing  bool
+	byUfrag  map[string]*session
+	byID     map[string]*session
+	byTag    map[uint32]*session
+	byAddr   map[netip.AddrPort]*session // by an address that has answered a request of the session
+	unproven map[netip.AddrPort]*unproven
 }
 
 func newSessions() *sessions {
 	return &sessions{
-		byUfrag: map[string]*session{}, byID: map[string]*session{}, byAddr: map[netip.AddrPort]*session{},
+		byUfrag: map[string]*session{}, byID: map[string]*session{}, byTag: map[uint32]*session{},
+		byAddr: map[netip.AddrPort]*session{}, unproven: map[netip.AddrPort]*unproven{},
 	}
 }
 
@@ -27,7 +31,11 @@ func (t *sessions) add(s *session) bool {
 	if t.closing {
 		return false
 	}
-	t.byID[s.id], t.byUfrag[s.ufrag] = s, s
+	s.tag = rand.Uint32()
+	for t.byTag[s.tag] != nil {
+		s.tag++
+	}
+	t.byID[s.id], t.byUfrag[s.ufrag], t.byTag[s.tag] = s, s, s
 	return true
 }
 
@@ -39,18 +47,6 @@ func (t *sessions) close() []*session {
 	return t.all()
 }
 
-// bind ties an address to a session after a connectivity check that proved it.
-func (t *sessions) bind(s *session, addr netip.AddrPort) {
-	const most = 32 // addresses of one session: its own, as seen by each of ours
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.byID[s.id] != s || len(s.addrs) >= most || t.byAddr[addr] == s {
-		return
-	}
-	t.byAddr[addr] = s
-	s.addrs = append(s.addrs, addr)
-}
-
 func (t *sessions) remove(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,10 +55,9 @@ func (t *sessions) remove(s *session) {
 	}
 	delete(t.byID, s.id)
 	delete(t.byUfrag, s.ufrag)
+	delete(t.byTag, s.tag)
 	for _, a := range s.addrs {
-		if t.byAddr[a] == s {
-			delete(t.byAddr, a)
-		}
+		t.unbind(s, a)
 	}
 }
 
@@ -70,6 +65,12 @@ func (t *sessions) ufrag(u []byte) *session {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.byUfrag[string(u)]
+}
+
+func (t *sessions) tag(n uint32) *session {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.byTag[n]
 }
 
 func (t *sessions) addr(a netip.AddrPort) *session {

@@ -1,5 +1,6 @@
-// Package ice is the responding half of ICE for an agent that is always lite (RFC 8445, 2.5): it answers connectivity
-// checks and consent checks, and starts none. Parsing and answering allocate nothing.
+// Package ice is the STUN of an agent that is always lite (RFC 8445, 2.5): it answers the peer's connectivity checks,
+// and asks for the peer's consent (RFC 7675) instead of making checks of its own. Nothing here allocates once a buffer
+// is there.
 package ice
 
 import (
@@ -8,7 +9,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash"
-	"hash/crc32"
 	"net/netip"
 )
 
@@ -23,8 +23,10 @@ const (
 	attrUsername         = 0x0006
 	attrMessageIntegrity = 0x0008
 	attrXORMappedAddress = 0x0020
+	attrPriority         = 0x0024
 	attrUseCandidate     = 0x0025
 	attrFingerprint      = 0x8028
+	attrICEControlled    = 0x8029
 
 	fingerprintXOR = 0x5354554e
 	integritySize  = sha1.Size
@@ -33,21 +35,24 @@ const (
 	MaxResponseSize = headerSize + 24 + 24 + 8
 )
 
-// ErrNotBinding says that a packet is not a well-formed STUN binding request.
-var ErrNotBinding = errors.New("not a STUN binding request")
+// ErrNotBinding says that a packet is not a well-formed STUN binding request, or not an answer to one.
+var ErrNotBinding = errors.New("not a STUN binding message of the kind that is read")
 
 // IsSTUN reports whether a packet looks like STUN (RFC 7983, 7: first byte 0 to 3; RFC 8489, 5: the magic cookie).
 func IsSTUN(b []byte) bool {
 	return len(b) >= headerSize && b[0] < 4 && binary.BigEndian.Uint32(b[4:]) == magicCookie
 }
 
-// Request is a parsed binding request. Its slices point into the packet.
-type Request struct {
+// message is a parsed STUN message. Its slices point into the packet.
+type message struct {
 	packet       []byte
-	Username     []byte // "<our ufrag>:<their ufrag>"
+	Username     []byte // "<ufrag of whom it goes to>:<ufrag of whom it comes from>"
 	UseCandidate bool
 	integrity    int // offset of MESSAGE-INTEGRITY; 0 when missing
 }
+
+// Request is a parsed binding request of the peer.
+type Request struct{ message }
 
 // LocalUfrag is the part of the user name that names us: what stands before the colon.
 func (r *Request) LocalUfrag() []byte {
@@ -59,10 +64,13 @@ func (r *Request) LocalUfrag() []byte {
 	return nil
 }
 
-// Parse reads a binding request (RFC 8489, 5 and 14). Attributes behind MESSAGE-INTEGRITY are ignored but FINGERPRINT.
-func (r *Request) Parse(b []byte) error {
-	*r = Request{packet: b}
-	if !IsSTUN(b) || binary.BigEndian.Uint16(b) != typeBindingRequest {
+// Parse reads a binding request (RFC 8489, 5 and 14).
+func (r *Request) Parse(b []byte) error { return r.parse(b, typeBindingRequest) }
+
+// parse reads a message of the kind. Attributes behind MESSAGE-INTEGRITY are ignored.
+func (r *message) parse(b []byte, kind uint16) error {
+	*r = message{packet: b}
+	if !IsSTUN(b) || binary.BigEndian.Uint16(b) != kind {
 		return ErrNotBinding
 	}
 	if int(binary.BigEndian.Uint16(b[2:]))+headerSize != len(b) {
@@ -94,21 +102,26 @@ func (r *Request) Parse(b []byte) error {
 	return nil
 }
 
-// Authenticator checks requests and signs responses with a short-term password (RFC 8489, 9.1). It is not safe for
-// concurrent use.
+// Authenticator checks and signs messages with a short-term password (RFC 8489, 9.1): requests are signed with the
+// password of whom they go to, and so are their answers. It is not safe for concurrent use.
 type Authenticator struct {
 	mac    hash.Hash
 	header [headerSize]byte
 	sum    [integritySize]byte
 }
 
-// NewAuthenticator makes an authenticator for our own ICE password.
+// NewAuthenticator makes an authenticator for an ICE password: ours for what the peer asks, the peer's for what we ask.
 func NewAuthenticator(password string) *Authenticator {
 	return &Authenticator{mac: hmac.New(sha1.New, []byte(password))}
 }
 
-// Verify reports whether the request carries the right MESSAGE-INTEGRITY (RFC 8489, 14.5).
-func (a *Authenticator) Verify(r *Request) bool {
+// Verify reports whether a request carries the right MESSAGE-INTEGRITY (RFC 8489, 14.5).
+func (a *Authenticator) Verify(r *Request) bool { return a.verify(&r.message) }
+
+// VerifyAnswer reports whether an answer carries the right MESSAGE-INTEGRITY.
+func (a *Authenticator) VerifyAnswer(r *Answer) bool { return a.verify(&r.message) }
+
+func (a *Authenticator) verify(r *message) bool {
 	if r.integrity == 0 {
 		return false
 	}
@@ -134,15 +147,7 @@ func (a *Authenticator) AppendSuccess(dst []byte, r *Request, from netip.AddrPor
 	dst = append(dst, 0, 0)
 	dst = append(dst, r.packet[4:headerSize]...) // cookie and transaction id
 	dst = appendXORMappedAddress(dst, from, r.packet[4:headerSize])
-	a.hmac(dst[start:])
-	dst = binary.BigEndian.AppendUint16(dst, attrMessageIntegrity)
-	dst = binary.BigEndian.AppendUint16(dst, integritySize)
-	dst = append(dst, a.sum[:]...)
-	binary.BigEndian.PutUint16(dst[start+2:], uint16(len(dst)-start-headerSize+8))
-	crc := crc32.ChecksumIEEE(dst[start:]) ^ fingerprintXOR
-	dst = binary.BigEndian.AppendUint16(dst, attrFingerprint)
-	dst = binary.BigEndian.AppendUint16(dst, 4)
-	return binary.BigEndian.AppendUint32(dst, crc)
+	return a.seal(dst, start)
 }
 
 // appendXORMappedAddress writes an address XORed with the cookie and the transaction id (RFC 8489, 14.2).

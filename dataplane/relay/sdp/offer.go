@@ -17,6 +17,7 @@ const (
 	maxSections = 16
 	maxFormats  = 128
 	maxMid      = 128 // bytes; some libraries use UUIDs
+	maxICE      = 256 // bytes of a user name fragment, or of a password (RFC 8839, 5.4)
 )
 
 // ErrInvalid marks an offer that cannot be read; the wrapped text says what is wrong.
@@ -24,7 +25,7 @@ var ErrInvalid = errors.New("invalid SDP offer")
 
 // Offer is what matters to us of a player's offer.
 type Offer struct {
-	Ufrag       string // of the player
+	Ufrag, Pwd  string // ICE credentials of the player
 	Fingerprint string // "sha-256 AB:CD:..."; hash name in lower case, digits in upper case
 	Setup       string // actpass, active or passive
 	Sections    []Section
@@ -88,6 +89,10 @@ func ParseOffer(text string) (*Offer, error) {
 	switch {
 	case o.Ufrag == "":
 		return nil, fmt.Errorf("%w: a=ice-ufrag is missing", ErrInvalid)
+	case o.Pwd == "":
+		return nil, fmt.Errorf("%w: a=ice-pwd is missing; the player is asked for its consent with it", ErrInvalid)
+	case len(o.Ufrag) > maxICE || len(o.Pwd) > maxICE:
+		return nil, fmt.Errorf("%w: a=ice-ufrag or a=ice-pwd is longer than %d bytes", ErrInvalid, maxICE)
 	case o.Fingerprint == "":
 		return nil, fmt.Errorf("%w: a=fingerprint is missing; media is sent over DTLS-SRTP only", ErrInvalid)
 	case o.Setup == "passive":
@@ -136,6 +141,9 @@ func (o *Offer) transport(d *pion.SessionDescription, m *pion.MediaDescription) 
 	}
 	if o.Ufrag == "" {
 		o.Ufrag = find("ice-ufrag")
+	}
+	if o.Pwd == "" {
+		o.Pwd = find("ice-pwd")
 	}
 	if o.Setup == "" {
 		o.Setup = find("setup")

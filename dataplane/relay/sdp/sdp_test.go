@@ -231,6 +231,8 @@ func TestOffersThatAreRefused(t *testing.T) {
 		"many sections":  safariOffer + strings.Repeat("m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n", maxSections),
 		"many formats":   safariOffer + "m=audio 9 UDP/TLS/RTP/SAVPF" + strings.Repeat(" 111", maxFormats+1) + "\r\n",
 		"no ufrag":       strings.ReplaceAll(safariOffer, "a=ice-ufrag", "a=x"),
+		"no pwd":         strings.ReplaceAll(safariOffer, "a=ice-pwd", "a=x"),
+		"long pwd":       strings.ReplaceAll(safariOffer, "a=ice-pwd:", "a=ice-pwd:"+strings.Repeat("x", maxICE)),
 		"no fingerprint": strings.ReplaceAll(safariOffer, "a=fingerprint", "a=x"),
 		"passive":        strings.ReplaceAll(safariOffer, "actpass", "passive"),
 		"long mid":       strings.ReplaceAll(safariOffer, "a=mid:0", "a=mid:"+strings.Repeat("0", maxMid+1)),

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"maps"
 	"os"
@@ -20,27 +19,20 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
-)
 
-func init() { flag.Bool("update", false, "rewrite testdata") }
+	"github.com/millrace/millrace/internal/testkit"
+)
 
 // tool finds helm or kubectl among what hack/k8s builds.
 func tool(t *testing.T, name string) string {
 	t.Helper()
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	if folder == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder = filepath.Join(cache, "millrace", "k8s", "current")
+	folder, err := testkit.KubernetesAssets()
+	if err != nil {
+		t.Fatal(err)
 	}
 	path := filepath.Join(folder, name)
 	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is missing: hack/k8s/assets.sh cluster builds it", path)
-		}
-		t.Skipf("%s is missing: hack/k8s/assets.sh cluster builds it", path)
+		testkit.Missing(t, path+" is missing: hack/k8s/assets.sh cluster builds it")
 	}
 	return path
 }
@@ -183,20 +175,7 @@ func TestTheOperatorMayDoLittle(t *testing.T) {
 		}
 		rendered.WriteString("---\n" + string(text))
 	}
-	const file = "testdata/roles.yaml"
-	if flag.Lookup("update").Value.String() == "true" {
-		if err := os.WriteFile(file, []byte(rendered.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("%v: run the test with -update and look at what it wrote", err)
-	}
-	if diff := cmp.Diff(string(want), rendered.String()); diff != "" {
-		t.Errorf("the roles differ from %s (-want +got): review them, then -update\n%s", file, diff)
-	}
+	testkit.Golden(t, "testdata/roles.yaml", []byte(rendered.String())) // review what changes, then -update
 }
 
 func TestValuesAreChecked(t *testing.T) {

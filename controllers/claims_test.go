@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func accepted(o client.Object) (metav1.Condition, bool) {
@@ -28,7 +28,7 @@ func accepted(o client.Object) (metav1.Condition, bool) {
 // contenders reads all domains of a hostname until each has a verdict, and gives the winner.
 func (w *world) contenders(domains []client.Object) (winner client.Object) {
 	w.t.Helper()
-	envtest.Eventually(w.t, soon, func() error {
+	testkit.Succeeds(w.t, func() error {
 		winner = nil
 		for _, o := range domains {
 			if err := w.get(o); err != nil {
@@ -135,7 +135,7 @@ func TestAClaimGoesWithItsDomain(t *testing.T) {
 	if err := w.client.Delete(t.Context(), push); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := w.get(claim); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the claim is still there: %w", err)
 		}
@@ -189,7 +189,7 @@ func TestAnAdminsClaimIsUsedAndKept(t *testing.T) {
 	if err := w.client.Delete(t.Context(), push); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := w.get(claim); err != nil {
 			return err
 		}
@@ -220,7 +220,7 @@ func TestARejectedAssociationReservesNothing(t *testing.T) {
 	claim := &v1alpha1.DomainClaim{ObjectMeta: metav1.ObjectMeta{Name: "push.reserves.example.com"}}
 	bound := func(by string) {
 		t.Helper()
-		envtest.Eventually(t, soon, func() error {
+		testkit.Succeeds(t, func() error {
 			if err := w.get(claim); err != nil {
 				return err
 			}

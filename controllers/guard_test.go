@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func template(namespace, name, id, main string, apps ...v1alpha1.AppName) *v1alpha1.RTSTranscodeTemplate {
@@ -164,7 +164,7 @@ func TestFieldsThatNothingServesHaveACondition(t *testing.T) {
 	if err := w.client.Update(t.Context(), push); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := w.get(push); err != nil {
 			return err
 		}

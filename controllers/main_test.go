@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
@@ -19,12 +18,10 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
 	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 var server *envtest.Cluster
-
-// soon is a time that no healthy machine needs.
-const soon = 2 * time.Minute
 
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
@@ -200,7 +197,7 @@ func (w *world) get(o client.Object) error {
 // wants waits for a condition with a status and a reason.
 func (w *world) wants(o client.Object, conditionType string, status metav1.ConditionStatus, reason v1alpha1.Reason) {
 	w.t.Helper()
-	envtest.Eventually(w.t, soon, func() error {
+	testkit.Succeeds(w.t, func() error {
 		if err := w.get(o); err != nil {
 			return err
 		}

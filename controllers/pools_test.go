@@ -14,16 +14,16 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
-	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/bundle"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // deployment waits until the Deployment of a pool is there, or not.
 func (w *world) deployment(role contract.Role, there bool) *appsv1.Deployment {
 	w.t.Helper()
 	var d appsv1.Deployment
-	envtest.Eventually(w.t, soon, func() error {
+	testkit.Succeeds(w.t, func() error {
 		err := w.client.Get(
 			context.Background(),
 			client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(w.class, role)},
@@ -72,7 +72,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	w.create(play, feeds(ns, "feeds", "push", "play"))
 	w.deployment(contract.Relay, true)
 	w.deployment(contract.Edge, false)
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		b, err := w.plan(contract.Ingest)
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	if err := w.client.Delete(t.Context(), play); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		b, err := w.plan(contract.Relay)
 		if apierrors.IsNotFound(err) {
 			return nil // it is gone already, with the pool
@@ -101,7 +101,7 @@ func TestPoolsComeAndGoWithDomains(t *testing.T) {
 	})
 	w.deployment(contract.Relay, false)
 	w.deployment(contract.Ingest, true)
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if _, err := w.plan(contract.Relay); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("the plan of a pool that is gone: %w", err)
 		}
@@ -126,7 +126,7 @@ func TestAKeptImageIsAskedForWhatItKnows(t *testing.T) {
 		if err := w.client.Patch(t.Context(), class, client.MergeFrom(before)); err != nil {
 			t.Fatal(err)
 		}
-		envtest.Eventually(t, soon, func() error {
+		testkit.Succeeds(t, func() error {
 			var d appsv1.Deployment
 			if err := w.client.Get(t.Context(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: contract.PoolName(name,
 				contract.Relay)}, &d); err != nil {

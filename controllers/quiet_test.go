@@ -16,9 +16,9 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
-	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/controllers/fleet"
 	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // writes counts the requests of an operator that change something.
@@ -55,7 +55,7 @@ func (c *writes) settled(t *testing.T, quiet time.Duration) int64 {
 		if n := c.all.Load(); n != last {
 			last, since = n, time.Now()
 		}
-		if time.Since(began) > soon {
+		if time.Since(began) > testkit.Patience() {
 			t.Fatal("the operator never stops writing")
 		}
 	}
@@ -105,7 +105,7 @@ func (w *world) classesSettled(quiet time.Duration) {
 		if now != last {
 			last, since = now, time.Now()
 		}
-		if time.Since(began) > soon {
+		if time.Since(began) > testkit.Patience() {
 			w.t.Fatal("the classes never settle")
 		}
 	}
@@ -141,7 +141,7 @@ func TestAnUnchangedObjectCostsNoWrite(t *testing.T) {
 	var count writes
 	w.wrap(&count)
 	w.run()
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if w.parts.Board.Passes() == 0 {
 			return fmt.Errorf("nothing is decided yet")
 		}
@@ -184,7 +184,7 @@ func TestASecretReachesThePlan(t *testing.T) {
 	w.wants(push, v1alpha1.ConditionResolvedRefs, metav1.ConditionTrue, v1alpha1.ReasonResolvedRefs)
 	planned := func(key string) {
 		t.Helper()
-		envtest.Eventually(t, soon, func() error {
+		testkit.Succeeds(t, func() error {
 			b, err := w.plan(contract.Ingest)
 			if err != nil {
 				return err
@@ -292,7 +292,7 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 		}
 		return b.Meta.Hash
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		b, err := w.plan(contract.Ingest)
 		if err == nil && (len(b.Plan.Push) != 1 || b.Plan.Push[0].Space == "") {
 			err = fmt.Errorf("the plan lacks the association")
@@ -305,13 +305,13 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 		t.Errorf("status: %+v", push.Status)
 	}
 	h.say(func() { h.push["push.ready.example.com"] = fleet.Counts{Streams: 2} })
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := w.get(push); err != nil || push.Status.Streams.Live != 2 {
 			return fmt.Errorf("%d streams, %w", push.Status.Streams.Live, err)
 		}
 		return nil
 	})
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		var pod corev1.Pod
 		err := w.client.Get(context.Background(), client.ObjectKey{Namespace: w.opt.MediaNamespace, Name: "one"}, &pod)
 		if err == nil && pod.Annotations["controller.kubernetes.io/pod-deletion-cost"] != "3" {
@@ -323,7 +323,7 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 	// Another domain changes the Plan, not this one's part of it: it stays ready all the time.
 	old, version := hash(), push.ResourceVersion
 	w.create(w.push(ns, "other", "other.ready.example.com"))
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if hash() == old {
 			return fmt.Errorf("the plan is the old one")
 		}
@@ -338,7 +338,7 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 	if err := w.client.Delete(t.Context(), push); err != nil {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		b, err := w.plan(contract.Ingest)
 		if err == nil && len(b.Plan.Push) != 1 {
 			err = fmt.Errorf("%d push domains are planned", len(b.Plan.Push))
@@ -351,7 +351,7 @@ func TestADomainIsReadyWhenItsPodsRunOnIt(t *testing.T) {
 		t.Errorf("the claim went before the pods had dropped the domain: %v", err)
 	}
 	h.say(func() { h.pods["one"] = fleet.Observed{PlanHash: hash()} })
-	envtest.Eventually(t, soon, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := w.get(claim); err == nil {
 			return fmt.Errorf("the claim is still there")
 		}
@@ -366,7 +366,7 @@ const again = time.Second
 // does.
 func (w *world) sa(role contract.Role) {
 	w.t.Helper()
-	envtest.Eventually(w.t, soon, func() error {
+	testkit.Succeeds(w.t, func() error {
 		var sa corev1.ServiceAccount
 		return w.client.Get(
 			context.Background(),

@@ -18,8 +18,8 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers"
-	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // scale is the number of push domains, of play domains and of associations: MILLRACE_SCALE, 2000 in the full
@@ -58,7 +58,7 @@ func TestManyDomains(t *testing.T) {
 	began := time.Now()
 	w.createMany(objects)
 	created := time.Since(began)
-	envtest.Eventually(t, 20*time.Minute, func() error { return w.allAccepted(namespaces, n) })
+	testkit.SucceedsWithin(t, 20*time.Minute, func() error { return w.allAccepted(namespaces, n) })
 	accepted := time.Since(began)
 	count.settled(t, 3*time.Second)
 	total := count.all.Load()
@@ -156,7 +156,7 @@ func (w *world) changes(namespace string) {
 		if err := w.client.Update(context.Background(), push); err != nil {
 			w.t.Fatal(err)
 		}
-		envtest.Eventually(w.t, soon, func() error {
+		testkit.Succeeds(w.t, func() error {
 			b, err := w.plan(contract.Ingest)
 			if err != nil {
 				return err

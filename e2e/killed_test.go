@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/e2e/stack"
 	"github.com/millrace/millrace/internal/play/lean"
 	"github.com/millrace/millrace/internal/play/meter"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func running(pid int) bool {
@@ -27,28 +28,11 @@ func running(pid int) bool {
 	return err == nil && !bytes.Contains(b, []byte(") Z "))
 }
 
-// eventually waits; when that is in vain it calls tell first.
-func eventually(ctx context.Context, t *testing.T, what string, ok func() bool, tell ...func()) {
-	t.Helper()
-	for late := time.After(time.Minute); !ok(); {
-		select {
-		case <-ctx.Done():
-		case <-late:
-		case <-time.After(20 * time.Millisecond):
-			continue
-		}
-		for _, one := range tell {
-			one()
-		}
-		t.Fatalf("%s did not come about", what)
-	}
-}
-
 // one waits for the only rendition and its process.
 func one(ctx context.Context, t *testing.T, s *stack.Stack, other int) transcode.Info {
 	t.Helper()
 	var found transcode.Info
-	eventually(ctx, t, "a rendition with a process", func() bool {
+	testkit.Eventually(t, "a rendition with a process", func() bool {
 		all, err := s.Renditions(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +90,7 @@ func TestViewersStayWhenFFmpegIsKilled(t *testing.T) {
 	frames := func(i int) uint64 { s := all[i].Snapshot(time.Now()); return s.DecodableFrames }
 	await := func(what string, more uint64, before []uint64) {
 		t.Helper()
-		eventually(ctx, t, what, func() bool {
+		testkit.Eventually(t, what, func() bool {
 			for i := range all {
 				if frames(i) < before[i]+more {
 					return false
@@ -193,5 +177,5 @@ func TestNoFFmpegSurvivesTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
-	eventually(ctx, t, "the end of ffmpeg", func() bool { return !running(pid) })
+	testkit.Eventually(t, "the end of ffmpeg", func() bool { return !running(pid) })
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/millrace/millrace/internal/play/join"
 	"github.com/millrace/millrace/internal/play/lean"
 	"github.com/millrace/millrace/internal/play/meter"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // badNetwork is a relay with a stream, and one viewer behind a network that the test makes bad.
@@ -111,7 +112,11 @@ func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNe
 	if err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the stream", func() bool { return len(h.Streams()) == 1 && len(h.Streams()[0].Tracks()) == 1 })
+	testkit.Eventually(
+		t,
+		"the stream",
+		func() bool { return len(h.Streams()) == 1 && len(h.Streams()[0].Tracks()) == 1 },
+	)
 	watching, leave := context.WithCancel(ctx)
 	work.Go(func() {
 		if err := engine.Watch(watching, target, n.viewer); err != nil && watching.Err() == nil {
@@ -123,7 +128,7 @@ func newBadNetwork(t *testing.T, keyEvery int, offer func(string) string) *badNe
 		work.Wait()
 	})
 	t.Cleanup(cancel)
-	await(t, "the first picture", func() bool { return n.look().DecodableFrames > 30 })
+	testkit.Eventually(t, "the first picture", func() bool { return n.look().DecodableFrames > 30 })
 	return n
 }
 
@@ -197,7 +202,7 @@ func (n *badNetwork) lose(share float64, frames uint64) {
 	n.t.Helper()
 	n.proxy.Set(lossy.Link{Loss: share, Delay: 5 * time.Millisecond})
 	until := n.look().DecodableFrames + frames
-	await(n.t, "frames in spite of the loss", func() bool { return n.look().DecodableFrames >= until })
+	testkit.Eventually(n.t, "frames in spite of the loss", func() bool { return n.look().DecodableFrames >= until })
 	n.proxy.Set(lossy.Link{Delay: 5 * time.Millisecond})
 }
 
@@ -206,9 +211,10 @@ func (n *badNetwork) heals() {
 	n.t.Helper()
 	var from meter.Stats
 	const frames = 60
-	await(n.t, "a clean picture after the loss", func() bool {
+	testkit.Eventually(n.t, "a clean picture after the loss", func() bool {
 		now := n.look()
-		if now.DamagedFrames != from.DamagedFrames || now.Lost != 0 && now.Lost != from.Lost || now.Asked != from.Asked ||
+		if now.DamagedFrames != from.DamagedFrames || now.Lost != 0 && now.Lost != from.Lost ||
+			now.Asked != from.Asked ||
 			from.Frames == 0 {
 			from = now // still repairing: count from here
 			return false
@@ -222,17 +228,6 @@ func (n *badNetwork) heals() {
 		}
 		return true
 	})
-}
-
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 func TestLossIsRepaired(t *testing.T) {
@@ -278,7 +273,11 @@ func TestViewerComesBackFromAnOutage(t *testing.T) {
 	time.Sleep(2 * time.Second) // the outage itself
 	n.size.Store(3000)
 	n.proxy.Set(lossy.Link{})
-	await(t, "a second showing of the key frame", func() bool { return n.look().KeyFrames > before.KeyFrames })
+	testkit.Eventually(
+		t,
+		"a second showing of the key frame",
+		func() bool { return n.look().KeyFrames > before.KeyFrames },
+	)
 	n.heals()
 	got := n.look()
 	if got.KeyRequests == 0 || n.relay.Sessions() != 1 {

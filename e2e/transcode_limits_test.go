@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/e2e/beep"
 	"github.com/millrace/millrace/e2e/viewer"
 	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // When all transcoding sessions are in use a viewer of one more is told over HTTP when to come back, and those who
@@ -35,7 +36,7 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 	more := func(what string, n int64) {
 		t.Helper()
 		want := pictures.Load() + n
-		eventually(ctx, t, what, func() bool { return pictures.Load() >= want })
+		testkit.Eventually(t, what, func() bool { return pictures.Load() >= want })
 	}
 	first, err := watch("a_rts-small")
 	if err != nil {
@@ -79,8 +80,8 @@ func TestRenditionsAreBoundAndEnd(t *testing.T) {
 		t.Error("ffmpeg ended while somebody watched")
 	}
 	second.Close()
-	eventually(ctx, t, "the end of ffmpeg", func() bool { return !running(before.PID) })
-	eventually(ctx, t, "the end of the rendition", func() bool {
+	testkit.Eventually(t, "the end of ffmpeg", func() bool { return !running(before.PID) })
+	testkit.Eventually(t, "the end of the rendition", func() bool {
 		all, err := s.Renditions(ctx)
 		return err == nil && !slices.ContainsFunc(all, func(i transcode.Info) bool { return i.Rendition == before.Rendition })
 	})

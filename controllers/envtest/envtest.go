@@ -22,6 +22,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/config"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // errMissing says that there is no kube-apiserver to run.
@@ -116,13 +117,9 @@ func (c *Cluster) Stop() error {
 
 // findAssets finds the folder of kube-apiserver and etcd.
 func findAssets() (string, error) {
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	if folder == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			return "", fmt.Errorf("find the cache folder: %w", err)
-		}
-		folder = filepath.Join(cache, "millrace", "k8s", "current")
+	folder, err := testkit.KubernetesAssets()
+	if err != nil {
+		return "", fmt.Errorf("find the cache folder: %w", err)
 	}
 	//nolint:gosec // the folder is named by whoever runs the tests
 	if _, err := os.Stat(filepath.Join(folder, "kube-apiserver")); err != nil {

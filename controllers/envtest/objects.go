@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,17 +73,4 @@ func (c *Cluster) Kubectl(t *testing.T, args ...string) (string, error) {
 	command.Stdout, command.Stderr = &out, &out
 	err := command.Run()
 	return out.String(), err
-}
-
-// Eventually waits until a condition gives nil, and fails the test with its last error when that takes too long.
-func Eventually(t *testing.T, limit time.Duration, condition func() error) {
-	t.Helper()
-	var err error
-	for end := time.Now().Add(limit); time.Now().Before(end) &&
-		t.Context().Err() == nil; time.Sleep(20 * time.Millisecond) {
-		if err = condition(); err == nil {
-			return
-		}
-	}
-	t.Fatalf("not within %s: %v", limit, err)
 }

@@ -18,13 +18,12 @@ import (
 	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/controllers/observe"
 	"github.com/millrace/millrace/dataplane/announce"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 var cluster *envtest.Cluster
 
 func TestMain(m *testing.M) { os.Exit(envtest.Main(m, &cluster)) }
-
-const patience = 60 * time.Second
 
 // pods is an Observer that a test speaks through.
 type pods struct {
@@ -121,16 +120,6 @@ func list(t *testing.T, namespace string) map[string]v1alpha1.LiveStream {
 	return out
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("waiting for %s", what)
-}
-
 func compliant(l v1alpha1.LiveStream) string {
 	if c := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionSourceCompliant); c != nil {
 		return c.Reason
@@ -147,7 +136,7 @@ func TestLiveStreamsComeAndGo(t *testing.T) {
 		in(ns, "bframes", func(s *announce.Stream) { s.Facts.BFrames = true }),
 		in(ns, "longgop", func(s *announce.Stream) { s.Facts.GOP = 8 * time.Second }),
 	)
-	eventually(t, "three streams", func() bool {
+	testkit.Eventually(t, "three streams", func() bool {
 		all := list(t, ns)
 		return len(all) == 3 && compliant(all["good"]) == "Compliant" && compliant(all["bframes"]) == "BFramesPresent" &&
 			compliant(all["longgop"]) == "GOPTooLong"
@@ -159,7 +148,7 @@ func TestLiveStreamsComeAndGo(t *testing.T) {
 		p.say(in(ns, "good", func(s *announce.Stream) { s.Facts.FPS = 30.03 }))
 		time.Sleep(roundEvery)
 	}
-	eventually(t, "the end of two streams", func() bool {
+	testkit.Eventually(t, "the end of two streams", func() bool {
 		all := list(t, ns)
 		return all["bframes"].Status.Ended != nil && all["longgop"].Status.Ended != nil
 	})
@@ -167,14 +156,14 @@ func TestLiveStreamsComeAndGo(t *testing.T) {
 		t.Errorf("an unchanged stream was written")
 	}
 	k.advance(keepEnded + time.Second)
-	eventually(t, "their deletion", func() bool { return len(list(t, ns)) == 1 })
+	testkit.Eventually(t, "their deletion", func() bool { return len(list(t, ns)) == 1 })
 	// Somebody deletes what is live: it comes again.
 	l := list(t, ns)["good"]
 	if err := cluster.Delete(t.Context(), &l); err != nil {
 		t.Fatal(err)
 	}
 	k.advance(readEvery + time.Second)
-	eventually(t, "the stream again", func() bool { return list(t, ns)["good"].Status.Pod == "ingest-1" })
+	testkit.Eventually(t, "the stream again", func() bool { return list(t, ns)["good"].Status.Pod == "ingest-1" })
 }
 
 func TestTheBudgetOfWritesHolds(t *testing.T) {
@@ -186,7 +175,7 @@ func TestTheBudgetOfWritesHolds(t *testing.T) {
 	}
 	began := time.Now()
 	p.say(all...)
-	eventually(t, "60 streams", func() bool {
+	testkit.Eventually(t, "60 streams", func() bool {
 		n := 0
 		for _, l := range list(t, ns) {
 			if l.Status.Pod != "" {
@@ -202,7 +191,7 @@ func TestTheIdentityIsImmutable(t *testing.T) {
 	const ns = "immutable"
 	p, _ := start(t, ns)
 	p.say(in(ns, "one", nil))
-	eventually(t, "the stream", func() bool { return list(t, ns)["one"].Status.Pod != "" })
+	testkit.Eventually(t, "the stream", func() bool { return list(t, ns)["one"].Status.Pod != "" })
 	l := list(t, ns)["one"]
 	l.Spec.App = "other"
 	if err := cluster.Update(t.Context(), &l); err == nil {

@@ -12,10 +12,9 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testkit/testca"
 )
-
-const patience = 60 * time.Second
 
 // fixed tells peers that do not change.
 type fixed []announce.Peer
@@ -80,7 +79,7 @@ func TestWhatPodsSayIsPutTogether(t *testing.T) {
 	t.Cleanup(func() { cancel(); <-done })
 	until := func(what string, ok func(*Snapshot) bool) *Snapshot {
 		t.Helper()
-		end := time.After(patience)
+		end := time.After(testkit.Patience())
 		for {
 			if s := o.Snapshot(); ok(s) {
 				return s

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/internal/compile"
 	"github.com/millrace/millrace/internal/compile/manifests"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // The same manifests, run by standalone's compile and by the operator in a cluster, have the same verdicts: the same
@@ -285,7 +285,7 @@ func verdictOf(out compile.Output, o client.Object) *compile.Verdict {
 
 func wantSame(t *testing.T, c *envtest.Cluster, o client.Object, want compile.Condition) {
 	t.Helper()
-	envtest.Eventually(t, 30*time.Second, func() error {
+	testkit.Succeeds(t, func() error {
 		got, err := decided(t.Context(), c, o, want.Type)
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // mountedCertificate writes a folder as a Secret of cert-manager is mounted, for a webhook on loopback. It gives the
@@ -98,7 +98,7 @@ func TestACertificateOfCertManager(t *testing.T) {
 	installed(t)
 	dir, bundle := mountedCertificate(t)
 	p := begin(t, c, "--default-class", classFile(t), "--webhook-certs", "CertManager", "--webhook-cert-dir", dir)
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		there, err := webhookConfiguration(t.Context(), c)
 		if err != nil {
 			return err

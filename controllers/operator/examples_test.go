@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/api/v1alpha1"
-	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/internal/compile/manifests"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // The commands that docs/install.md prints for the examples are run as they stand there; the webhook lets everything
@@ -70,7 +70,7 @@ func TestApplyingAgainChangesNoResourceVersion(t *testing.T) {
 		return out
 	}
 	var before string
-	envtest.Eventually(t, 60e9, func() error { // defaults and status of the CRDs come a moment after their creation
+	testkit.Succeeds(t, func() error { // defaults and status of the CRDs come a moment after their creation
 		before = all()
 		if before != all() {
 			return errNotYet

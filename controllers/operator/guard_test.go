@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // decided reads a condition of an object when the operator has decided about the object as it is now.
@@ -61,7 +61,7 @@ func settle(t *testing.T, c *envtest.Cluster, name string, o client.Object) {
 	if _, ok := o.(*v1alpha1.DomainClaim); ok {
 		return
 	}
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		_, err := decided(t.Context(), c, o, v1alpha1.ConditionAccepted)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -78,7 +78,7 @@ func wantCondition(t *testing.T, c *envtest.Cluster, o client.Object, want v1alp
 		status, reason = metav1.ConditionTrue, v1alpha1.ReasonAccepted
 	}
 	var last *metav1.Condition
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		condition, err := decided(t.Context(), c, o, v1alpha1.ConditionAccepted)
 		if err != nil {
 			return err

@@ -25,6 +25,7 @@ import (
 
 	"github.com/millrace/millrace/controllers/admission"
 	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 const root = "../.."
@@ -148,7 +149,7 @@ func (p *process) stop(t *testing.T) {
 
 func (p *process) waitReady(t *testing.T) {
 	t.Helper()
-	envtest.Eventually(t, 2*time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		select {
 		case <-p.done:
 			t.Fatalf("the operator ended: %v\n%s", p.err, p.log)
@@ -226,7 +227,7 @@ func webhookConfiguration(
 // waitEnforced waits until the webhook refuses what it should, by failurePolicy Fail.
 func waitEnforced(t *testing.T, c *envtest.Cluster) {
 	t.Helper()
-	envtest.Eventually(t, 2*time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		there, err := webhookConfiguration(t.Context(), c)
 		if err != nil {
 			return err

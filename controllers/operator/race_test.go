@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // Ten tenants ask for one hostname a hundred times at once, with the webhook in place and without it: exactly one
@@ -101,7 +102,7 @@ func wantOneWinner(
 ) client.Object {
 	t.Helper()
 	var winner client.Object
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		var push v1alpha1.PushDomainList
 		var play v1alpha1.PlayDomainList
 		for _, list := range []client.ObjectList{&push, &play} {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/admission"
 	"github.com/millrace/millrace/controllers/envtest"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func meta(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Name: name} }
@@ -76,7 +76,7 @@ func removeWebhook(t *testing.T, c *envtest.Cluster) {
 	if err := c.Delete(t.Context(), configuration); err != nil && !apierrors.IsNotFound(err) {
 		t.Fatal(err)
 	}
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		bad := push("default", "probe", "probe.webhook.example.com", "nowhere")
 		return c.Create(t.Context(), bad, client.DryRunAll)
 	})

@@ -16,8 +16,8 @@ import (
 
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/controllers/admission"
-	"github.com/millrace/millrace/controllers/envtest"
 	"github.com/millrace/millrace/controllers/pki"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func domain(namespace, name, hostname string) *v1alpha1.PushDomain {
@@ -40,7 +40,7 @@ func TestInstallationEndsWithAWebhookThatRefuses(t *testing.T) {
 	}
 	run(t, c, "--default-class", classFile(t))
 	waitEnforced(t, c)
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		return c.Get(t.Context(), client.ObjectKey{Name: "default"}, &v1alpha1.MediaClass{})
 	})
 
@@ -90,7 +90,7 @@ func TestAWipedBundleIsRepaired(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			envtest.Eventually(t, time.Minute, func() error {
+			testkit.Succeeds(t, func() error {
 				there, err := webhookConfiguration(t.Context(), c)
 				if err != nil {
 					return err
@@ -121,7 +121,7 @@ func TestADeletedConfigurationStaysAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	ns := c.Namespace(t, nil)
-	envtest.Eventually(t, time.Minute, func() error { // the API server forgets a webhook a moment later
+	testkit.Succeeds(t, func() error { // the API server forgets a webhook a moment later
 		bad := domain(ns, "bad", "bad.gone.example.com")
 		bad.Spec.ClassName = "none"
 		return c.Create(t.Context(), bad)
@@ -209,7 +209,7 @@ func TestNothingIsStuckWhileTheWebhookIsDown(t *testing.T) {
 	}
 	again := func(what string, change func(o *v1alpha1.PushDomain) error) {
 		t.Helper()
-		envtest.Eventually(t, time.Minute, func() error {
+		testkit.Succeeds(t, func() error {
 			if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 				return err
 			}
@@ -262,7 +262,7 @@ func TestTheCARotatesUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := bytes.Clone(secret.Data["tls.crt"])
-	envtest.Eventually(t, time.Minute, func() error {
+	testkit.Succeeds(t, func() error {
 		if err := c.Get(t.Context(), key, &secret); err != nil {
 			return err
 		}
@@ -273,7 +273,7 @@ func TestTheCARotatesUnderLoad(t *testing.T) {
 		return c.Update(t.Context(), &secret)
 	})
 	asked := 0
-	envtest.Eventually(t, 4*time.Minute, func() error {
+	testkit.SucceedsWithin(t, 4*time.Minute, func() error {
 		asked++
 		if err := admission.SelfTest(t.Context(), c, "default"); err != nil {
 			t.Fatalf("the webhook did not answer in the middle of the rotation: %v", err)

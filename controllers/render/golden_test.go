@@ -2,7 +2,6 @@ package render_test
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,11 +15,8 @@ import (
 	"github.com/millrace/millrace/controllers/apply"
 	"github.com/millrace/millrace/controllers/render"
 	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-func init() { flag.Bool("update", false, "rewrite testdata/*.out.yaml") }
-
-func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // input is a case: a class, and what else its pool follows from.
 type input struct {
@@ -77,20 +73,7 @@ func TestGolden(t *testing.T) {
 				out.WriteString("---\n")
 				out.Write(text)
 			}
-			want := filepath.Join("testdata", name+".out.yaml")
-			if updating() {
-				if err := os.WriteFile(want, out.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			text, err := os.ReadFile(want)
-			if err != nil {
-				t.Fatalf("%v: run the test with -update and look at what it wrote", err)
-			}
-			if diff := cmp.Diff(string(text), out.String()); diff != "" {
-				t.Errorf("%s differs (-want +got):\n%s", want, diff)
-			}
+			testkit.Golden(t, filepath.Join("testdata", name+".out.yaml"), out.Bytes())
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -33,7 +34,7 @@ func withStandard() *plan.Plan {
 // A stream of an ingest pod is played by real players through edge pods; one that is killed is replaced by another at
 // once.
 func TestEdgePodsPlay(t *testing.T) {
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	c := newCluster(t)
 	c.mkdirs()
 	c.deliver(contract.Ingest, withStandard(), false)
@@ -51,7 +52,7 @@ func TestEdgePodsPlay(t *testing.T) {
 		fmt.Sprintf("http://127.0.0.1:%d/live/one.m3u8?format=ts", edges[0].http),
 		fmt.Sprintf("rtmp://127.0.0.1:%d/live/one?vhost=%s", edges[0].rtmp, standard),
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 		args := []string{"-v", "error", "-xerror"}
 		if strings.HasPrefix(url, "http") {
 			args = append(args, "-headers", "Host: "+standard+"\r\n")
@@ -77,7 +78,7 @@ func TestEdgePodsPlay(t *testing.T) {
 // readFLV reads the head and the first tags of a stream.
 func readFLV(t *testing.T, p *proc) int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	req := request(t, fmt.Sprintf("http://127.0.0.1:%d/live/one.flv", p.http)).WithContext(ctx)
 	req.Host = standard

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/play/meter"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -22,7 +23,7 @@ import (
 func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 	ingest, relay, supervised := supervisedRelay(t)
 	state := filepath.Join(relay.c.dir, "state-"+relay.name)
-	var out lockedBuffer
+	var out testkit.Output
 	beside := exec.Command(
 		binary(t),
 		contract.CommandFarewell,
@@ -80,12 +81,10 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 					t.Errorf("a player ended: %q", one.Ended)
 				}
 			}
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience()):
 			t.Fatal("the players do not know")
 		}
-		wait(
-			t,
-			"it says whom it told",
+		testkit.Eventually(t, "it says whom it told",
 			func() bool { return strings.Count(out.String(), `{"players": 3, "told": 3}`) == round },
 		)
 		if round == 1 {
@@ -101,7 +100,7 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 		if err != nil {
 			t.Errorf("it ended with %v", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Error("it goes on without a relay after SIGTERM")
 	}
 }
@@ -111,7 +110,7 @@ func TestWhatRunsBesideARelayTellsPlayersOfItsEnd(t *testing.T) {
 func answersWithItself(t *testing.T, relay *proc) {
 	t.Helper()
 	client := &http.Client{
-		Timeout:       patience,
+		Timeout:       testkit.Patience(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	ask := func(method, path string) *http.Response {

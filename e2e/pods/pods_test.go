@@ -27,12 +27,10 @@ import (
 	"github.com/millrace/millrace/internal/play"
 	"github.com/millrace/millrace/internal/play/join"
 	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testkit/testca"
 	"github.com/millrace/millrace/internal/testsrc"
 )
-
-// patience is how long tests wait for what must happen; machines may be slow.
-const patience = 90 * time.Second
 
 const (
 	class  = "default"
@@ -86,24 +84,12 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	ca, err := testca.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &cluster{t: t, ca: ca, dir: t.TempDir(), port: firstPort}
-}
-
-func needFFmpeg(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err == nil {
-		return
-	}
-	const how = "ffmpeg is not installed; on Debian and Ubuntu: apt-get install -y ffmpeg"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
 }
 
 // service is a Plan with one push domain that feeds one RTS play domain, and more play domains to fill it.
@@ -181,24 +167,7 @@ type proc struct {
 	admin    int
 	rtmp     int
 	http     int
-	out      lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	out      testkit.Output
 }
 
 // Ports are taken from below those that the kernel gives to whoever does not choose (ip_local_port_range): a pod may be
@@ -348,17 +317,7 @@ func (p *proc) state() pod.State {
 // wait waits for a condition while the pod runs.
 func (p *proc) wait(what string, until func() bool) {
 	p.c.t.Helper()
-	wait(p.c.t, p.name+": "+what, until)
-}
-
-func wait(t *testing.T, what string, until func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if until() {
-			return
-		}
-	}
-	t.Fatalf("waiting until %s", what)
+	testkit.Eventually(p.c.t, p.name+": "+what, until)
 }
 
 // kill ends a pod as a crash of its node does.
@@ -414,7 +373,7 @@ func (p *proc) watch(name string, viewers int) *audience {
 	go func() {
 		r, err := play.Run(ctx, play.Options{
 			URL: "http://" + rts + "/live/" + name, Join: join.Options{Connect: fmt.Sprintf("127.0.0.1:%d", p.http)},
-			Viewers: viewers, Wait: patience, Lean: true, Decrypt: lean.DecryptAll, ReadBuffer: 1 << 20,
+			Viewers: viewers, Wait: testkit.Patience(), Lean: true, Decrypt: lean.DecryptAll, ReadBuffer: 1 << 20,
 			Progress: func(now play.Progress) {
 				a.mu.Lock()
 				defer a.mu.Unlock()
@@ -452,7 +411,7 @@ func (p *proc) sent() (packets uint64, sessions int) {
 func (a *audience) playing(viewers int) {
 	a.t.Helper()
 	before, _ := a.relay.sent()
-	wait(a.t, "all viewers play", func() bool {
+	testkit.Eventually(a.t, "all viewers play", func() bool {
 		packets, sessions := a.relay.sent()
 		return a.progress().Playing == viewers && sessions >= viewers && packets > before+uint64(5*viewers)
 	})
@@ -462,7 +421,7 @@ func (a *audience) playing(viewers int) {
 func (a *audience) frozen(viewers int) {
 	a.t.Helper()
 	last, since := uint64(0), time.Now()
-	wait(a.t, "no picture comes", func() bool {
+	testkit.Eventually(a.t, "no picture comes", func() bool {
 		packets, sessions := a.relay.sent()
 		if packets != last || sessions != viewers {
 			last, since = packets, time.Now()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/internal/contract"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -74,7 +75,7 @@ func TestAKilledProcessIsStartedAgainInItsContainer(t *testing.T) {
 		if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
-		wait(t, "it is started again, or the parent ends", func() bool {
+		testkit.Eventually(t, "it is started again, or the parent ends", func() bool {
 			select {
 			case <-relay.done:
 				ended = true

@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-func init() { flag.Bool("update", false, "rewrite the expected findings of examples/broken") }
-
-func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 const examples = "../../examples"
 
@@ -47,7 +44,7 @@ func TestBrokenExamples(t *testing.T) {
 			}
 			got = strings.ReplaceAll(got, filepath.Dir(file)+string(filepath.Separator), "")
 			first, rest, _ := strings.Cut(string(text), "\n")
-			if updating() {
+			if testkit.Updating() {
 				if err := os.WriteFile(file, []byte("# want: "+got+rest), 0o644); err != nil {
 					t.Fatal(err)
 				}

@@ -2,7 +2,6 @@ package compile_test
 
 import (
 	"encoding/json"
-	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,11 +14,8 @@ import (
 	"github.com/millrace/millrace/internal/compile"
 	"github.com/millrace/millrace/internal/compile/manifests"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-func init() { flag.Bool("update", false, "rewrite testdata/*.out.yaml") }
-
-func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
 // TestGolden compiles testdata/*.in.yaml and compares with *.out.yaml. The first line of a case says the rule that it
 // is about.
@@ -32,20 +28,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join("testdata", name+".out.yaml")
-			if updating() {
-				if err := os.WriteFile(file, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatalf("%v: run the test with -update and look at what it wrote", err)
-			}
-			if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Errorf("%s differs (-want +got):\n%s", file, diff)
-			}
+			testkit.Golden(t, filepath.Join("testdata", name+".out.yaml"), got)
 		})
 	}
 }

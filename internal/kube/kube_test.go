@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,30 +26,20 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/bundle"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
-const (
-	patience  = 60 * time.Second
-	namespace = "default"
-)
+const namespace = "default"
 
 // apiServer starts a real kube-apiserver. This package may not import the controllers' own helper for it.
 func apiServer(t *testing.T) *rest.Config {
 	t.Helper()
-	folder := os.Getenv("KUBEBUILDER_ASSETS")
-	if folder == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		folder = filepath.Join(cache, "millrace", "k8s", "current")
+	folder, err := testkit.KubernetesAssets()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := exec.LookPath(filepath.Join(folder, "kube-apiserver")); err != nil {
-		const how = "there is no kube-apiserver: make envtest-assets builds one"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
+	if _, err := os.Stat(filepath.Join(folder, "kube-apiserver")); err != nil {
+		testkit.Missing(t, "there is no kube-apiserver: make envtest-assets builds one")
 	}
 	env := &envtest.Environment{
 		BinaryAssetsDirectory:    folder,
@@ -103,16 +92,6 @@ func write(t *testing.T, api kubernetes.Interface, p *plan.Plan) string {
 		}
 	}
 	return hash
-}
-
-func until(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("waiting for %s", what)
 }
 
 // front passes connections on to an API server, until it is closed: an API server that is away.
@@ -220,13 +199,13 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 		t.Fatal("a plan came from an API server that is away")
 	}
 	f.open(t)
-	until(t, "the first plan", func() bool { return r.Hash() == hash })
+	testkit.Eventually(t, "the first plan", func() bool { return r.Hash() == hash })
 
 	var took []time.Duration
 	for i := range 30 {
 		began := time.Now()
 		hash := write(t, api, service(20, i+1))
-		until(t, "the changed plan", func() bool { return r.Hash() == hash })
+		testkit.Eventually(t, "the changed plan", func() bool { return r.Hash() == hash })
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
@@ -238,7 +217,7 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 
 	// A Plan of several pieces, in one step from old to new.
 	hash = write(t, api, service(6000, 100))
-	until(t, "a large plan", func() bool { return r.Hash() == hash })
+	testkit.Eventually(t, "a large plan", func() bool { return r.Hash() == hash })
 	if n := len(current.Load().Plan.Play); n != 6000 {
 		t.Errorf("%d domains", n)
 	}
@@ -251,7 +230,7 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 	}
 	f.open(t)
 	began := time.Now()
-	until(t, "what was missed", func() bool { return r.Hash() == hash })
+	testkit.Eventually(t, "what was missed", func() bool { return r.Hash() == hash })
 	t.Logf("what was missed came %v after the API server was back", time.Since(began).Round(time.Millisecond))
 
 	// Shrunken, deleted: refused.
@@ -261,7 +240,7 @@ func TestAPlanComesThroughTheAPIServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := write(t, api, service(6000, 102))
-	until(t, "the next good plan", func() bool { return r.Hash() == last })
+	testkit.Eventually(t, "the next good plan", func() bool { return r.Hash() == last })
 }
 
 func TestPeersAreReadFromEndpointSlices(t *testing.T) {
@@ -328,12 +307,12 @@ func TestPeersAreReadFromEndpointSlices(t *testing.T) {
 		}
 		return strings.Join(out, ", ")
 	}
-	until(t, "two peers", func() bool {
+	testkit.Eventually(t, "two peers", func() bool {
 		return addresses() == "ingest-0 10.1.0.1:9443 10.1.0.1:9554, ingest-1 10.1.0.2:9443 10.1.0.2:9554"
 	})
 	if err := api.DiscoveryV1().EndpointSlices(namespace).Delete(t.Context(), "ingest",
 		metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "no peer", func() bool { return addresses() == "" })
+	testkit.Eventually(t, "no peer", func() bool { return addresses() == "" })
 }

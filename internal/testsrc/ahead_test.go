@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // arrival is when a connection had brought so much.
@@ -19,7 +21,7 @@ type arrival struct {
 }
 
 func TestALoopIsPublishedInStepWithTheClock(t *testing.T) {
-	ffmpeg := needFFmpeg(t)
+	ffmpeg := testkit.NeedFFmpeg(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +63,7 @@ func TestALoopIsPublishedInStepWithTheClock(t *testing.T) {
 	if err != nil || length != 10*time.Second {
 		t.Fatalf("a loop of %v, %v; want 10 s", length, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	p, err := Publish(ctx, o)
 	if err != nil {

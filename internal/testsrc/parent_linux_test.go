@@ -7,7 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // TestFFmpegDiesWithItsParent runs this test binary as a parent, kills it, and looks for the ffmpeg that it started.
@@ -21,7 +22,7 @@ func TestFFmpegDiesWithItsParent(t *testing.T) {
 		<-p.Done()
 		return
 	}
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	url, _ := sink(t)
 	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestFFmpegDiesWithItsParent$")
 	parent.Env = append(os.Environ(), "TESTSRC_PARENT_URL="+url)
@@ -41,12 +42,7 @@ func TestFFmpegDiesWithItsParent(t *testing.T) {
 	}
 	_ = parent.Process.Kill()
 	_ = parent.Wait()
-	for end := time.Now().Add(patience); running(pid); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("ffmpeg %s outlives its parent", pid)
-		}
-	}
-
+	testkit.Eventually(t, "the end of ffmpeg "+pid, func() bool { return !running(pid) })
 }
 
 // running reports whether a process is there and not a zombie.

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// patience is how long tests wait for what must happen; machines may be slow.
-const patience = 60 * time.Second
+	"github.com/millrace/millrace/internal/testkit"
+)
 
 // sink takes one connection and keeps what comes in, as a server for "tcp://" outputs of ffmpeg does.
 func sink(t *testing.T) (url string, received <-chan []byte) {
@@ -39,14 +38,14 @@ func await(t *testing.T, received <-chan []byte) []byte {
 	select {
 	case b := <-received:
 		return b
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Fatal("ffmpeg's connection did not end")
 		return nil
 	}
 }
 
 func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
-	ffmpeg := needFFmpeg(t)
+	ffmpeg := testkit.NeedFFmpeg(t)
 	url, received := sink(t)
 	before := time.Now()
 	p, err := Publish(
@@ -56,7 +55,7 @@ func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	if err := p.Wait(ctx); err != nil {
 		t.Fatalf("%v: %s", err, p.Output())
@@ -118,10 +117,10 @@ func TestPublishEndsByItselfWithAWholeStream(t *testing.T) {
 }
 
 func TestKillAndContextEndFFmpeg(t *testing.T) {
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	for name, end := range map[string]func(p *Publisher, cancel func()){
 		"kill":    func(p *Publisher, _ func()) { p.Kill() },
-		"stop":    func(p *Publisher, _ func()) { p.Stop(patience) },
+		"stop":    func(p *Publisher, _ func()) { p.Stop(testkit.Patience()) },
 		"context": func(_ *Publisher, cancel func()) { cancel() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +134,7 @@ func TestKillAndContextEndFFmpeg(t *testing.T) {
 			end(p, cancel)
 			select {
 			case <-p.Done():
-			case <-time.After(patience):
+			case <-time.After(testkit.Patience()):
 				t.Fatal("ffmpeg goes on")
 			}
 		})
@@ -150,12 +149,12 @@ func TestPublishSaysWhatIsWrong(t *testing.T) {
 	if _, err := Publish(t.Context(), Options{URL: "tcp://127.0.0.1:1", Width: 3, Height: 3}); err == nil {
 		t.Error("a picture of 3x3 was accepted")
 	}
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	p, err := Publish(t.Context(), Options{URL: "tcp://127.0.0.1:1"}) // nobody listens there
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	if err := p.Wait(ctx); err == nil || !strings.Contains(err.Error(), "Connection refused") {
 		t.Errorf("with nobody to publish to: %v", err)

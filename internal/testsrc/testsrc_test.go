@@ -5,10 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func TestBarcodeOfADrawnPictureGivesItsTime(t *testing.T) {
@@ -50,7 +51,7 @@ func TestBarcodeRefusesOtherPictures(t *testing.T) {
 }
 
 func TestBarcodeSurvivesH264AndScaling(t *testing.T) {
-	ffmpeg := needFFmpeg(t)
+	ffmpeg := testkit.NeedFFmpeg(t)
 	p, _ := NewPicture(640, 360, 6)
 	var raw bytes.Buffer
 	frame := make([]byte, p.FrameSize())
@@ -160,17 +161,4 @@ func TestPictureBounds(t *testing.T) {
 			t.Errorf("%v was accepted", size)
 		}
 	}
-}
-
-func needFFmpeg(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("ffmpeg")
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("ffmpeg is not installed: apt-get install -y ffmpeg")
-	}
-	t.Skip("ffmpeg is not installed: apt-get install -y ffmpeg")
-	return ""
 }

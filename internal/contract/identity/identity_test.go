@@ -13,10 +13,9 @@ import (
 
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/identity"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testkit/testca"
 )
-
-const patience = 60 * time.Second
 
 func authority(t *testing.T) *testca.Authority {
 	t.Helper()
@@ -70,7 +69,7 @@ func echo(t *testing.T, conf *tls.Config) string {
 
 // say sends a word and waits for it to come back: what TLS 1.3 refuses is told with the first read.
 func say(c net.Conn) error {
-	_ = c.SetDeadline(time.Now().Add(patience)) // never fails on an open connection
+	_ = c.SetDeadline(time.Now().Add(testkit.Patience())) // never fails on an open connection
 	if _, err := c.Write([]byte("word")); err != nil {
 		return err
 	}
@@ -79,7 +78,7 @@ func say(c net.Conn) error {
 }
 
 func dial(address string, conf *tls.Config) (net.Conn, error) {
-	c, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", address, conf)
+	c, err := tls.DialWithDialer(&net.Dialer{Timeout: testkit.Patience()}, "tcp", address, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +149,7 @@ func TestRotationCutsNothing(t *testing.T) {
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
-		wait(t, func() bool {
+		testkit.Eventually(t, "the new certificate", func() bool {
 			_, byOld := dial(address, before.Client(identity.Pods))
 			_, byNext := dial(address, after.Client(identity.Pods))
 			switch n {
@@ -173,17 +172,6 @@ func TestRotationCutsNothing(t *testing.T) {
 	}
 	if _, err := dial(address, after.Client(identity.Pods)); err != nil {
 		t.Errorf("bad files are taken: %v", err)
-	}
-}
-
-func wait(t *testing.T, until func() bool) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for !until() {
-		if time.Now().After(end) {
-			t.Fatal("it did not happen")
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -236,7 +236,7 @@ func TestLossIsRepaired(t *testing.T) {
 			t.Parallel()
 			n := newBadNetwork(t, 60, offer)
 			// A viewer of a stream without sound gets four packets of silence, one a second, which nothing repairs.
-			await(t, "the end of silence", func() bool { return n.look().DecodableFrames > 150 })
+			testkit.Eventually(t, "the end of silence", func() bool { return n.look().DecodableFrames > 150 })
 			n.lose(0.1, 200)
 			n.heals()
 			got, dropped := n.look(), n.lostOf()

@@ -60,7 +60,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 const top = tests.filter((test) => !test.name.includes('/Test') && !/ \S+\//.test(test.name))
 top.sort((a, b) => b.seconds - a.seconds)
 console.log('\nSlowest tests:')
-for (const test of top.slice(0, 10)) console.log(`  ${test.seconds.toFixed(1).padStart(6)} s  ${test.name}`)
+for (const test of top.slice(0, 20)) console.log(`  ${test.seconds.toFixed(1).padStart(6)} s  ${test.name}`)
 
 if (skipped.length > 0) {
   console.log('\nSkipped:')

@@ -121,7 +121,6 @@ func findAssets() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the cache folder: %w", err)
 	}
-	//nolint:gosec // the folder is named by whoever runs the tests
 	if _, err := os.Stat(filepath.Join(folder, "kube-apiserver")); err != nil {
 		return "", fmt.Errorf("%w (looked into %s)", errMissing, folder)
 	}

@@ -95,7 +95,10 @@ func TestGoldenTellsTheDifference(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.Golden(t, file, []byte("one\n"))
-	if r := record(func(t testing.TB) { testkit.Golden(t, file, []byte("two\n")) }); !strings.Contains(r.text.String(), "two") {
+	if r := record(func(t testing.TB) { testkit.Golden(t, file, []byte("two\n")) }); !strings.Contains(
+		r.text.String(),
+		"two",
+	) {
 		t.Errorf("another text: %q", r.text.String())
 	}
 }

@@ -66,7 +66,7 @@ func (d *Door) admitLocked(p *Pass, joins bool) *Refusal {
 		return no
 	}
 	p.held, p.joining = true, true
-	from := countedAs(p.Right.RemoteIP)
+	from := CountedAs(p.Right.RemoteIP)
 	for _, a := range p.accounts() {
 		a.viewers++
 		a.joining[from]++
@@ -84,7 +84,7 @@ func (d *Door) full(p *Pass, joins bool) *Refusal {
 	switch {
 	case limits.MaxCPU > 0 && d.busy > limits.MaxCPU:
 		return Refuse(Busy)
-	case joins && d.process.joining[countedAs(p.Right.RemoteIP)] >= limits.MaxJoinsPerAddress:
+	case joins && d.process.joining[CountedAs(p.Right.RemoteIP)] >= limits.MaxJoinsPerAddress:
 		return Refuse(TooManyJoins, limits.MaxJoinsPerAddress)
 	case domain.MaxViewers > 0 && p.account.viewers >= domain.MaxViewers:
 		return Refuse(TooManyViewers, "play domain "+domain.Hostname, domain.MaxViewers, "limits.maxViewers")
@@ -109,7 +109,7 @@ func (p *Pass) stopJoining() {
 		return
 	}
 	p.joining = false
-	from := countedAs(p.Right.RemoteIP)
+	from := CountedAs(p.Right.RemoteIP)
 	for _, a := range p.accounts() {
 		if a.joining[from]--; a.joining[from] <= 0 {
 			delete(a.joining, from)
@@ -129,8 +129,8 @@ func (d *Door) leave(p *Pass) {
 	}
 }
 
-// countedAs is what counts as one client: an IPv4 address, or the /64 that an IPv6 subscriber has (RFC 6177, 2).
-func countedAs(a netip.Addr) netip.Prefix {
+// CountedAs returns what counts as one client: an IPv4 address, or the /64 that an IPv6 subscriber has (RFC 6177, 2).
+func CountedAs(a netip.Addr) netip.Prefix {
 	bits := 64
 	if a = a.Unmap(); a.Is4() {
 		bits = 32

@@ -1,13 +1,11 @@
 package relay
 
 import (
-	"context"
 	"net"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/pion/dtls/v3"
 	"github.com/pion/rtcp"
 	"github.com/pion/webrtc/v4"
 
@@ -190,7 +188,7 @@ func TestTheFirstHelloIsKept(t *testing.T) {
 	h := s.byHand("127.0.0.1", one, offer)
 	h.check(useCandidate{})
 	eventually(t, "a request", func() bool { return h.asked.Load() > 0 })
-	h.begin()
+	h.send(clientHello(t))
 	eventually(t, "a ClientHello that waits", func() bool {
 		s.relay.sessions.mu.RLock()
 		defer s.relay.sessions.mu.RUnlock()
@@ -203,48 +201,6 @@ func TestTheFirstHelloIsKept(t *testing.T) {
 		return len(h.records) > 0
 	})
 }
-
-// begin sends one ClientHello and nothing more.
-func (h *byHand) begin() {
-	h.t.Helper()
-	ours, theirs := net.Pipe()
-	conn, err := dtls.ClientWithOptions(
-		dtlsPipe{ours},
-		h.conn.RemoteAddr(),
-		dtls.WithInsecureSkipVerify(true),
-		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM),
-		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
-		dtls.WithFlightInterval(time.Hour),
-	)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(h.t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = conn.HandshakeContext(ctx)
-	}()
-	b := make([]byte, maxPacket)
-	n, err := theirs.Read(b)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.send(b[:n])
-	cancel()
-	_ = theirs.Close()
-	<-done
-}
-
-// dtlsPipe makes a net.PacketConn of one end of a pipe.
-type dtlsPipe struct{ net.Conn }
-
-func (p dtlsPipe) ReadFrom(b []byte) (int, net.Addr, error) {
-	n, err := p.Read(b)
-	return n, p.RemoteAddr(), err
-}
-
-func (p dtlsPipe) WriteTo(b []byte, _ net.Addr) (int, error) { return p.Write(b) }
 
 // Requests of ours that are lost cost a join time, and no more.
 func TestJoinsWhenRequestsAreLost(t *testing.T) {

@@ -148,12 +148,12 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 	)
 	gauge(
 		"handshakes",
-		"DTLS handshakes that have a place now, of those that may run at once.",
+		"DTLS handshakes that compute now, of those that may at once.",
 		func() float64 { return float64(r.handshakes.Taken()) },
 	)
 	gauge(
 		"handshakes_waiting",
-		"DTLS handshakes that wait for a place.",
+		"DTLS handshakes that wait for their turn to compute.",
 		func() float64 { return float64(r.handshakes.Waiting()) },
 	)
 	for _, cause := range fanout.Causes() {

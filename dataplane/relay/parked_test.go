@@ -42,7 +42,10 @@ func (s *stack) parked(change func(*webrtc.SettingEngine)) (*client, *session) {
 	}
 	eventually(s.t, "parking", func() bool {
 		c.speak()
-		return viewer.dtls.Parked() && ours() == 0
+		viewer.mu.Lock()
+		dtls := viewer.dtls
+		viewer.mu.Unlock()
+		return dtls.Parked() && ours() == 0
 	})
 	return c, viewer
 }

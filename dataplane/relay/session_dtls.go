@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 
+	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/relay/secure"
 )
 
@@ -20,6 +21,7 @@ type transport interface {
 func (s *session) startDTLS() {
 	t := secure.New(secure.Config{
 		Identity: s.relay.identity, Gate: s.relay.handshakes, Fingerprint: s.fingerprint,
+		From:   door.CountedAs(s.path.remote.Addr()),
 		Remote: net.UDPAddrFromAddrPort(s.path.remote), Timeout: s.relay.opt.JoinTimeout,
 		Log: s.relay.log.WithValues("session", s.id[:8]),
 	}, s)

@@ -20,11 +20,10 @@ type Keys struct {
 
 // handshakeInTurn makes the handshake when there is a place for it.
 func (t *Transport) handshakeInTurn(ctx context.Context, link *link) (Keys, error) {
-	leave, err := t.cfg.Gate.Enter(ctx, link.done)
-	if err != nil {
+	if err := link.enter(ctx); err != nil {
 		return Keys{}, err
 	}
-	defer leave()
+	defer link.freePlace()
 	return t.handshake(ctx, link)
 }
 
@@ -40,7 +39,7 @@ func (t *Transport) handshake(ctx context.Context, link *link) (Keys, error) {
 		dtls.WithCipherSuites(suites()...),
 		dtls.WithClientAuth(dtls.RequireAnyClientCert),
 		dtls.WithInsecureSkipVerify(true),      // the fingerprint of the offer is what counts (RFC 5763, 5)
-		dtls.WithInsecureSkipVerifyHello(true), // ICE has proved the address
+		dtls.WithInsecureSkipVerifyHello(true), // the address has answered a request of ours
 		dtls.WithExtendedMasterSecret(dtls.RequestExtendedMasterSecret),
 		dtls.WithFlightInterval(300*time.Millisecond),
 		dtls.WithMTU(1200),

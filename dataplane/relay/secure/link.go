@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -23,6 +24,8 @@ type link struct {
 	pending  int           // records that DTLS has not dealt with: those of in, and the one that it was given last
 	given    bool          // it was given one
 	retired  bool          // nothing is sent any more, and nothing comes in
+	leave    func()        // gives the place at the gate back; nil: there is none
+	fresh    bool          // no record has been given since the place was taken
 }
 
 func newLink(t *Transport) *link {
@@ -33,7 +36,7 @@ func newLink(t *Transport) *link {
 func (l *link) deliver(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.in) < cap(l.in) && !l.retired {
+	if len(b) > 0 && len(l.in) < cap(l.in) && !l.retired {
 		l.pending++
 		l.in <- append([]byte(nil), b...)
 	}
@@ -64,6 +67,48 @@ func (l *link) take(given bool) {
 	l.given = given
 }
 
+// enter waits for a place at the gate, in exchange for the one that the link has. While there is a place, DTLS deals
+// with one record; it ends with the flight that answers it.
+func (l *link) enter(ctx context.Context) error {
+	l.freePlace()
+	leave, err := l.t.cfg.Gate.Enter(ctx, l.t.cfg.From, l.done)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leave, l.fresh = leave, true
+	return nil
+}
+
+// freePlace returns the place at the gate back.
+func (l *link) freePlace() {
+	l.mu.Lock()
+	leave := l.leave
+	l.leave, l.fresh = nil, false
+	l.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
+}
+
+const recordHandshake = 22 // content type (RFC 5246, 6.2.1); no other record costs CPU worth a place
+
+// inTurn waits until the record may be dealt with.
+func (l *link) inTurn(record []byte) error {
+	if l.t.established.Load() || record[0] != recordHandshake {
+		return nil
+	}
+	l.mu.Lock()
+	fresh := l.fresh
+	l.fresh = false
+	l.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	return l.enter(context.Background())
+}
+
 // ReadFrom returns DTLS the next record.
 func (l *link) ReadFrom(b []byte) (int, net.Addr, error) {
 	l.take(false)
@@ -79,6 +124,9 @@ func (l *link) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		select {
 		case p := <-l.in:
+			if l.inTurn(p) != nil {
+				return 0, nil, io.EOF
+			}
 			l.take(true)
 			return copy(b, p), l.t.cfg.Remote, nil
 		case <-l.done:
@@ -92,6 +140,7 @@ func (l *link) ReadFrom(b []byte) (int, net.Addr, error) {
 
 // WriteTo sends a record on the session's path.
 func (l *link) WriteTo(b []byte, _ net.Addr) (int, error) {
+	l.freePlace()
 	if !l.isRetired() {
 		l.t.session.Send(b)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +37,9 @@ type Session interface {
 type Config struct {
 	Identity    *Identity
 	Gate        *Gate
-	Fingerprint string   // of the viewer's certificate, from its offer: "sha-256 AB:CD:..."
-	Remote      net.Addr // the viewer's address at the beginning
+	From        netip.Prefix // the range of addresses that counts as this viewer's at the gate
+	Fingerprint string       // of the viewer's certificate, from its offer: "sha-256 AB:CD:..."
+	Remote      net.Addr     // the viewer's address at the beginning
 	Timeout     time.Duration
 	Log         logr.Logger
 }

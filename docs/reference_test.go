@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/relay"
+	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/internal/cli"
 	"github.com/millrace/millrace/internal/contract/check"
@@ -311,6 +312,22 @@ func TestEveryCheckOfSourcesIsExplained(t *testing.T) {
 		if found := rows(page, "| `"+string(row.Reason)+"`", "| "+row.Property+" |", "| "+row.Remedy+" |"); len(found) != 1 {
 			t.Errorf("pods.md has not one row for check %s: | `%s` | %s | %s |",
 				row.Reason, row.Reason, row.Property, row.Remedy)
+		}
+	}
+}
+
+// Every dialect stands in playing.md with the requests that are of it.
+func TestEveryDialectIsExplained(t *testing.T) {
+	page := read(t, "playing.md")
+	for _, row := range signal.Table() {
+		texts := []string{"| `" + row.Name() + "` |"}
+		for _, text := range []string{row.Path, row.ContentType, row.StopPath} {
+			if text != "" {
+				texts = append(texts, "`"+text+"`")
+			}
+		}
+		if len(rows(page, texts...)) != 1 {
+			t.Errorf("playing.md has not one row of a table with %s", strings.Join(texts, " "))
 		}
 	}
 }

@@ -36,83 +36,18 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case req.Method != http.MethodPost:
 		w.Header().Set("Allow", signal.EndpointMethods)
 		signal.ARTC{}.Refuse(w, door.Refuse(door.MethodNotAllowed, "ask for a stream by POST"), trace)
-	case path == signal.SRSPath:
-		r.serveNamed(w, req, host, signal.SRS{Server: "millrace"}, trace)
-	case path == signal.LEBPullPath:
-		r.serveNamed(w, req, host, signal.LEB{}, trace)
-	case path == signal.LEBStopPath:
-		r.serveStop(w, req, host, trace)
-	case signal.MediaType(req) == signal.ContentSDP:
-		r.servePath(w, req, host, signal.WHEP{}, func(body []byte, ask *signal.Ask) *signal.Refusal {
-			ask.SDP = string(body)
-			return nil
-		}, trace)
 	default:
-		r.servePath(w, req, host, signal.ARTC{}, signal.ARTC{}.Read, trace)
-	}
-}
-
-// servePath serves the dialects whose URL names the stream: the stream is looked for before the body is read.
-func (r *Relay) servePath(
-	w http.ResponseWriter,
-	req *http.Request,
-	host string,
-	d signal.Dialect,
-	read func([]byte, *signal.Ask) *signal.Refusal,
-	trace string,
-) {
-	ask := signal.Ask{Host: host}
-	ask.Locate(req.URL.EscapedPath(), req.URL.RawQuery)
-	t, refusal := r.enter(&ask, req)
-	if refusal == nil {
-		var body []byte
-		if body, refusal = signal.ReadBody(w, req); refusal == nil {
-			refusal = read(body, &ask)
+		if row, stop := signal.Match(r.dialects, path, signal.MediaType(req)); stop {
+			r.serveStop(w, req, host, row, trace)
+		} else {
+			r.serveOffer(w, req, host, row, trace)
 		}
 	}
-	r.finish(w, req, d, t, &ask, refusal, trace)
 }
 
-// bodyDialect is a dialect whose body names the stream.
-type bodyDialect interface {
-	signal.Dialect
-	Read(body []byte, ask *signal.Ask) *signal.Refusal
-}
-
-func (r *Relay) serveNamed(w http.ResponseWriter, req *http.Request, host string, d bodyDialect, trace string) {
-	var ask signal.Ask
-	var t *door.Pass
-	body, refusal := signal.ReadBody(w, req)
-	if refusal == nil {
-		refusal = d.Read(body, &ask)
-	}
-	if refusal == nil && ask.Host != host {
-		refusal = door.Refuse(door.OtherDomain, ask.Host, host)
-	}
-	if refusal == nil {
-		t, refusal = r.enter(&ask, req)
-	}
-	r.finish(w, req, d, t, &ask, refusal, trace)
-}
-
-func (r *Relay) finish(
-	w http.ResponseWriter,
-	req *http.Request,
-	d signal.Dialect,
-	t *door.Pass,
-	ask *signal.Ask,
-	refusal *signal.Refusal,
-	trace string,
-) {
-	var answer *signal.Answer
-	defer func() {
-		if answer == nil && t != nil {
-			t.Leave() // refused, or a panic
-		}
-	}()
-	if refusal == nil {
-		answer, refusal = r.join(req, d.Name(), t, ask)
-	}
+// serveOffer lets a viewer in, or says why not.
+func (r *Relay) serveOffer(w http.ResponseWriter, req *http.Request, host string, d *signal.Row, trace string) {
+	answer, refusal := r.take(w, req, host, d)
 	if refusal != nil {
 		r.metrics.joins.WithLabelValues(d.Name(), refusal.Reason).Inc()
 		d.Refuse(w, refusal, trace)
@@ -121,6 +56,50 @@ func (r *Relay) finish(
 	r.metrics.joins.WithLabelValues(d.Name(), "answered").Inc()
 	answer.TraceID = trace
 	d.Answer(w, answer)
+}
+
+// take is the way of an offer: parse, enter, join; then it is answered. A stream that the URL names is asked for at the
+// door before the body is read.
+func (r *Relay) take(
+	w http.ResponseWriter,
+	req *http.Request,
+	host string,
+	d *signal.Row,
+) (answer *signal.Answer, refusal *signal.Refusal) {
+	ask := signal.Ask{Host: host}
+	inBody := d.Path != ""
+	if !inBody {
+		ask.Locate(req.URL.EscapedPath(), req.URL.RawQuery)
+	} else if refusal = parse(w, req, host, d, &ask); refusal != nil {
+		return nil, refusal
+	}
+	pass, refusal := r.enter(&ask, req)
+	if refusal != nil {
+		return nil, refusal
+	}
+	defer func() {
+		if answer == nil {
+			pass.Leave() // refused, or a panic
+		}
+	}()
+	if !inBody {
+		if refusal = parse(w, req, host, d, &ask); refusal != nil {
+			return nil, refusal
+		}
+	}
+	return r.join(req, d.Name(), pass, &ask)
+}
+
+// parse reads the body of an offer.
+func parse(w http.ResponseWriter, req *http.Request, host string, d *signal.Row, ask *signal.Ask) *signal.Refusal {
+	body, refusal := signal.ReadBody(w, req)
+	if refusal == nil {
+		refusal = d.Read(body, ask)
+	}
+	if refusal == nil && ask.Host != host {
+		refusal = door.Refuse(door.OtherDomain, ask.Host, host)
+	}
+	return refusal
 }
 
 // serveSession is a WHEP session's own URL.
@@ -154,20 +133,22 @@ func (r *Relay) serveSession(w http.ResponseWriter, req *http.Request, host, id,
 	}
 }
 
-func (r *Relay) serveStop(w http.ResponseWriter, req *http.Request, host, trace string) {
+// serveStop ends a session that the body names.
+func (r *Relay) serveStop(w http.ResponseWriter, req *http.Request, host string, d *signal.Row, trace string) {
+	stopper := d.Dialect.(signal.Stopper) //nolint:forcetypeassert // a row with a StopPath; a test goes over them
 	body, refusal := signal.ReadBody(w, req)
 	var id string
 	if refusal == nil {
-		id, refusal = signal.LEB{}.ReadStop(body)
+		id, refusal = stopper.ReadStop(body)
 	}
 	if refusal != nil {
-		signal.LEB{}.Refuse(w, refusal, trace)
+		d.Refuse(w, refusal, trace)
 		return
 	}
 	if s := r.sessions.id(id); s != nil && s.right.Host == host {
 		s.close("stopped", nil)
 	}
-	signal.LEB{}.Stopped(w)
+	stopper.Stopped(w)
 }
 
 // addresses returns the client's address and the one of ours that it used.

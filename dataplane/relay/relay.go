@@ -22,6 +22,7 @@ import (
 	"github.com/millrace/millrace/dataplane/relay/closenotice"
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 	"github.com/millrace/millrace/dataplane/relay/secure"
+	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -83,6 +84,7 @@ type Relay struct {
 	tcp      []*net.TCPListener
 	port     uint16
 
+	dialects []signal.Row
 	sessions *sessions
 	feeds    *feeds
 	door     *door.Door
@@ -111,7 +113,7 @@ func New(opt Options) (*Relay, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Relay{
 		opt: opt, log: opt.Log, engine: fanout.NewEngine(opt.Engine), identity: id, ctx: ctx, cancel: cancel,
-		sessions: newSessions(), door: opt.Door, ownDoor: opt.Door == nil,
+		dialects: signal.Table(), sessions: newSessions(), door: opt.Door, ownDoor: opt.Door == nil,
 	}
 	if r.ownDoor {
 		r.door = door.New(door.Options{Hub: opt.Hub, Plan: opt.Plan, Find: opt.Find, Limits: opt.Limits})

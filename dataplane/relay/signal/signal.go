@@ -1,5 +1,5 @@
 // Package signal is the signalling dialects of WebRTC players: how each asks for a stream, is answered, and is refused.
-// It knows nothing of sessions; one file is one dialect.
+// It knows nothing of sessions. One file is one dialect, and one row of Table.
 package signal
 
 import (
@@ -38,13 +38,6 @@ type Answer struct {
 
 // Refusal is why a player gets nothing.
 type Refusal = door.Refusal
-
-// Dialect is a way of asking and answering.
-type Dialect interface {
-	Name() string
-	Answer(w http.ResponseWriter, a *Answer)
-	Refuse(w http.ResponseWriter, r *Refusal, traceID string)
-}
 
 // refusalBody is the JSON that all dialects but those with a form of their own give with a refusal.
 type refusalBody struct {

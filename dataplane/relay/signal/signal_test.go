@@ -48,19 +48,23 @@ func TestRefusals(t *testing.T) {
 	r := door.Refuse(door.StreamNotFound, "live", "a")
 	r.RetryAfter = 1500 * time.Millisecond
 	r.Alternatives = []string{"artc://h/live/a_hd"}
-	for _, c := range []struct {
-		dialect Dialect
-		status  int
-		code    string
-	}{{ARTC{}, 404, `"code":404`}, {WHEP{}, 409, `"code":409`}, {SRS{}, 404, `"code":404`},
-		{LEB{}, 404, `"errcode":100010`}} {
+	type words struct {
+		status int
+		code   string
+	}
+	own := map[string]words{"whep": {409, `"code":409`}, "leb": {404, `"errcode":100010`}}
+	for _, d := range Table() {
+		c, special := own[d.Name()]
+		if !special {
+			c = words{404, `"code":404`}
+		}
 		w := httptest.NewRecorder()
-		c.dialect.Refuse(w, r, "trace")
+		d.Refuse(w, r, "trace")
 		body := w.Body.String()
 		if w.Code != c.status || !strings.Contains(body, c.code) || !strings.Contains(body, "StreamNotFound") ||
 			!strings.Contains(body, "artc://h/live/a_hd") ||
 			w.Header().Get("Retry-After") != "2" {
-			t.Errorf("%s: %d %v %s", c.dialect.Name(), w.Code, w.Header(), body)
+			t.Errorf("%s: %d %v %s", d.Name(), w.Code, w.Header(), body)
 		}
 	}
 	if r.Status != http.StatusNotFound {
@@ -91,43 +95,44 @@ type brokenBody struct{}
 
 func (brokenBody) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
-// fuzzRead looks at whatever a dialect makes of a body: a wish with an offer, or a refusal that can be shown.
-func fuzzRead(f *testing.F, read func([]byte, *Ask) *Refusal, seeds ...string) {
-	for _, s := range append(seeds, `{`, `[]`, `{"jsep":null}`, `{"streamurl":"webrtc://%/","sdp":"v=0"}`) {
-		f.Add([]byte(s))
+// Whatever a dialect makes of a body: an ask with an offer, a session to end, or a refusal that can be shown.
+func FuzzRead(f *testing.F) {
+	for i := range Table() {
+		for _, seed := range []string{
+			`{"version":2,"sdk_version":"0.0.1","mode":"live","pull_streams":[{"url":"artc://h/a/b","amsid":["rts audio"]}],` +
+				`"jsep":{"type":"offer","sdp":"v=0"}}`,
+			`{"push_stream":"artc://h/a/b"}`,
+			`{"pull_streams":[{},{}],"jsep":{}}`,
+			`{"api":"http://h/rtc/v1/play/","streamurl":"webrtc://h/a/b","sdp":"v=0","clientip":null}`,
+			`{"streamurl":"webrtc://h/a/b?txSecret=1","sessionid":"1","localsdp":{"type":"offer","sdp":"v=0"}}`,
+			`{"svrsig":"session"}`, `{`, `[]`, `{"jsep":null}`, `{"streamurl":"webrtc://%/","sdp":"v=0"}`, `v=0`,
+		} {
+			f.Add(uint8(i), []byte(seed))
+		}
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
+	wants := func(t *testing.T, r *Refusal) {
+		if r.Status < 400 || r.Status > 499 || r.Reason == "" || r.Message == "" {
+			t.Fatalf("%+v", r)
+		}
+	}
+	f.Fuzz(func(t *testing.T, i uint8, body []byte) {
+		row := Table()[int(i)%len(Table())]
 		var ask Ask
-		if r := read(body, &ask); r != nil {
-			if r.Status < 400 || r.Status > 499 || r.Reason == "" || r.Message == "" {
-				t.Fatalf("%+v", r)
-			}
-		} else if ask.SDP == "" {
+		if r := row.Read(body, &ask); r != nil {
+			wants(t, r)
+		} else if ask.SDP == "" && len(body) > 0 {
 			t.Fatal("taken without an offer")
 		}
+		stopper, ok := row.Dialect.(Stopper)
+		if !ok {
+			return
+		}
+		if session, r := stopper.ReadStop(body); r != nil {
+			wants(t, r)
+		} else if session == "" {
+			t.Fatal("taken without a session")
+		}
 	})
-}
-
-func FuzzARTC(f *testing.F) {
-	fuzzRead(
-		f,
-		ARTC{}.Read,
-		`{"version":2,"sdk_version":"0.0.1","mode":"live","pull_streams":[{"url":"artc://h/a/b","amsid":["rts audio"]}],"jsep":{"type":"offer","sdp":"v=0"}}`,
-		`{"push_stream":"artc://h/a/b"}`,
-		`{"pull_streams":[{},{}],"jsep":{}}`,
-	)
-}
-
-func FuzzSRS(f *testing.F) {
-	fuzzRead(f, SRS{}.Read, `{"api":"http://h/rtc/v1/play/","streamurl":"webrtc://h/a/b","sdp":"v=0","clientip":null}`)
-}
-
-func FuzzLEB(f *testing.F) {
-	fuzzRead(
-		f,
-		LEB{}.Read,
-		`{"streamurl":"webrtc://h/a/b?txSecret=1","sessionid":"1","localsdp":{"type":"offer","sdp":"v=0"}}`,
-	)
 }
 
 func FuzzPatch(f *testing.F) {

@@ -23,6 +23,12 @@ const (
 // Name is "whep".
 func (WHEP) Name() string { return "whep" }
 
+// Read takes the body as the offer. The stream is named by the request's URL.
+func (WHEP) Read(body []byte, ask *Ask) *Refusal {
+	ask.SDP = string(body)
+	return nil
+}
+
 // Answer writes status 201.
 func (WHEP) Answer(w http.ResponseWriter, a *Answer) {
 	h := w.Header()

@@ -15,12 +15,15 @@ type account struct {
 	// Guarded by Door.mu.
 	viewers  int
 	joining  map[netip.Prefix]int // viewers that have not arrived, by address range
+	polls    map[netip.Prefix]int // viewers of HLS, by address range
 	before   uint64               // sent at the last measurement
 	mbps     float64              // in the second before it
 	promised float64              // Mbit/s of viewers that are not measured yet
 }
 
-func newAccount() *account { return &account{joining: map[netip.Prefix]int{}} }
+func newAccount() *account {
+	return &account{joining: map[netip.Prefix]int{}, polls: map[netip.Prefix]int{}}
+}
 
 func (a *account) load() float64 { return a.mbps + a.promised }
 

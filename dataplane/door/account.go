@@ -16,13 +16,14 @@ type account struct {
 	viewers  int
 	joining  map[netip.Prefix]int // viewers that have not arrived, by address range
 	polls    map[netip.Prefix]int // viewers of HLS, by address range
-	before   uint64               // sent at the last measurement
-	mbps     float64              // in the second before it
-	promised float64              // Mbit/s of viewers that are not measured yet
+	waiting  waiting
+	before   uint64  // sent at the last measurement
+	mbps     float64 // in the second before it
+	promised float64 // Mbit/s of viewers that are not measured yet
 }
 
 func newAccount() *account {
-	return &account{joining: map[netip.Prefix]int{}, polls: map[netip.Prefix]int{}}
+	return &account{joining: map[netip.Prefix]int{}, polls: map[netip.Prefix]int{}, waiting: waiting{}}
 }
 
 func (a *account) load() float64 { return a.mbps + a.promised }
@@ -65,14 +66,19 @@ func (d *Door) admit(p *Pass, joins bool) *Refusal {
 }
 
 func (d *Door) admitLocked(p *Pass, joins bool) *Refusal {
-	if no := d.full(p, joins); no != nil {
+	no := d.full(p, joins)
+	for no != nil && d.makeRoom(p, no) {
+		no = d.full(p, joins)
+	}
+	if no != nil {
 		return no
 	}
-	p.held, p.joining = true, true
+	p.held, p.joining, p.since = true, true, time.Now()
 	from := CountedAs(p.Right.RemoteIP)
 	for _, a := range p.accounts() {
 		a.viewers++
 		a.joining[from]++
+		a.waiting.add(p)
 		a.promised += p.promise
 	}
 	if !joins {
@@ -114,6 +120,7 @@ func (p *Pass) stopJoining() {
 	p.joining = false
 	from := CountedAs(p.Right.RemoteIP)
 	for _, a := range p.accounts() {
+		a.waiting.remove(p)
 		if a.joining[from]--; a.joining[from] <= 0 {
 			delete(a.joining, from)
 		}

@@ -1,6 +1,8 @@
 package door
 
 import (
+	"time"
+
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -19,6 +21,10 @@ type Pass struct {
 	promise float64 // Mbit/s that count until they are measured
 	held    bool    // it counts
 	joining bool    // it has not arrived
+	since   time.Time
+
+	displaced   *Refusal // nil: it was not
+	onDisplaced func()
 }
 
 // Expect says what the viewer will be sent, in Mbit/s, once it is known better than by the facts of the stream.
@@ -59,8 +65,23 @@ func (p *Pass) Leave() {
 // Sent counts bytes that the viewer was sent.
 func (p *Pass) Sent(n uint64) { p.account.sent.Add(n) }
 
-// Allowed returns nil when the Plan in force still lets the viewer watch: one may have come after Enter.
+// OnDisplaced sets what is called, on a goroutine of its own, when the viewer has to leave before it arrived: others
+// need the place. One that had to leave before this call is not Allowed.
+func (p *Pass) OnDisplaced(f func()) {
+	p.door.mu.Lock()
+	defer p.door.mu.Unlock()
+	p.onDisplaced = f
+}
+
+// Allowed returns nil when the viewer still has its place, and the Plan in force lets it watch: one may have come after
+// Enter.
 func (p *Pass) Allowed() *Refusal {
+	p.door.mu.Lock()
+	no := p.displaced
+	p.door.mu.Unlock()
+	if no != nil {
+		return no
+	}
 	if err := p.door.opt.Plan.Load().MayKeepPlaying(p.Right); err != nil {
 		return Refuse(NotAllowedNow, err)
 	}

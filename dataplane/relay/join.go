@@ -47,6 +47,7 @@ func (r *Relay) join(
 		r.feeds.release(s.feed)
 		return nil, door.Refuse(door.Shutdown)
 	}
+	pass.OnDisplaced(func() { s.close("not connected, others need the place", nil) })
 	// A Plan that came between the decision and this line saw no session to end.
 	if refusal := pass.Allowed(); refusal != nil {
 		s.close("right lost", refusal)

@@ -12,10 +12,10 @@ SOAK ?= 1h
 # Which cluster tests `make e2e` runs: a regular expression, as of go test -run.
 E2E ?= .
 
-.PHONY: help demo build generate test lint bench measure soak load fuzz clean envtest-assets cluster-up cluster-down e2e
+.PHONY: help demo build generate test test-under-load lint bench measure soak load fuzz clean envtest-assets cluster-up cluster-down e2e
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-16s %s\n", $$1, $$2 }'
 
 demo: ## Build, serve the quick start, publish a moving picture and print the URLs (DEMO_SECONDS=20 plays it and ends)
 	@hack/demo.sh
@@ -28,6 +28,9 @@ generate: ## Write deepcopy functions, CRDs, RBAC and the player's built files
 
 test: ## Vet, all Go tests (with the race detector), all tests of the web player
 	hack/test.sh
+
+test-under-load: ## The same without e2e/cluster, beside four busy processes: what fails here asserts a time
+	hack/under-load.sh hack/test.sh clusterless
 
 lint: ## golangci-lint and govulncheck
 	hack/lint.sh

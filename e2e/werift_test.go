@@ -12,6 +12,7 @@ import (
 	"github.com/go-logr/logr/testr"
 
 	"github.com/millrace/millrace/e2e/stack"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -25,10 +26,7 @@ func needWerift(t *testing.T) {
 	if err == nil {
 		return
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("werift cannot run: %v; in the top folder: hack/install-npm.sh e2e/werift", err)
-	}
-	t.Skipf("werift does not run here: %v; in the top folder: hack/install-npm.sh e2e/werift", err)
+	testkit.Missing(t, fmt.Sprintf("werift cannot run: %v; in the top folder: hack/install-npm.sh e2e/werift", err))
 }
 
 // TestWeriftPlays lets a WebRTC stack that shares no code with the server or with its other players join and count.

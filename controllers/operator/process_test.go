@@ -1,19 +1,16 @@
 package operator_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -69,24 +66,7 @@ type process struct {
 	health string
 	done   chan struct{}
 	err    error
-	log    *safeBuffer
-}
-
-type safeBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log    *testkit.Output
 }
 
 // run starts an operator with the rights that config/rbac gives it, and waits until it is ready.
@@ -100,8 +80,9 @@ func run(t *testing.T, c *envtest.Cluster, args ...string) *process {
 // begin starts an operator.
 func begin(t *testing.T, c *envtest.Cluster, args ...string) *process {
 	t.Helper()
-	webhook := freePort(t)
-	p := &process{health: "127.0.0.1:" + strconv.Itoa(freePort(t)), done: make(chan struct{}), log: &safeBuffer{}}
+	ports := testkit.FreePorts(t, 2)
+	webhook := ports[0]
+	p := &process{health: "127.0.0.1:" + strconv.Itoa(ports[1]), done: make(chan struct{}), log: &testkit.Output{}}
 	p.cmd = exec.Command(binary, append([]string{
 		"operator", "--webhook-port", strconv.Itoa(webhook), "--webhook-address", "127.0.0.1",
 		"--webhook-url", fmt.Sprintf("https://127.0.0.1:%d%s", webhook, admission.Path),
@@ -175,16 +156,6 @@ func (p *process) ready(ctx context.Context) error {
 		return fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
 	return nil
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // operatorKubeconfig writes a file that makes a process the service account of config/rbac.

@@ -15,9 +15,8 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-const patience = 60 * time.Second
 
 func stream(name string, epoch uint64) Stream {
 	return Stream{
@@ -51,7 +50,7 @@ func (e *ear) get() (*Snapshot, int) {
 
 func (e *ear) wait(t *testing.T, what string, until func(*Snapshot, int) bool) *Snapshot {
 	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience()); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if s, nils := e.get(); until(s, nils) {
 			return s
 		}
@@ -166,7 +165,7 @@ func TestASlowListenerHoldsUpNobody(t *testing.T) {
 	e.wait(t, "the last state", func(s *Snapshot, _ int) bool {
 		return s != nil && len(s.Streams) == 500 && s.Streams[stream(long+"499", 200).ID].Epoch == 200
 	})
-	for end := time.Now().Add(patience); b.Listeners() > 1; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience()); b.Listeners() > 1; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a listener that takes nothing is not given up")
 		}

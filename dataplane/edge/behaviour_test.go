@@ -18,6 +18,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -140,7 +141,7 @@ func TestFLVFromTheNewestKeyFrameToTheEnd(t *testing.T) {
 			t.Errorf("%s: %d frames, 10 of the first publisher and 5 of the second were to come", reader.res.Proto, frames)
 		}
 	}
-	await(t, "the end of all viewers", func() bool { return r.edge.Viewers() == 0 })
+	testkit.Eventually(t, "the end of all viewers", func() bool { return r.edge.Viewers() == 0 })
 }
 
 // sign signs a path under a domain's key.
@@ -220,7 +221,7 @@ func TestSignatures(t *testing.T) {
 // text gets a playlist.
 func (r *rig) text(host, path string) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testkit.Patience())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.web.URL+path, nil)
 	if err != nil {
@@ -309,7 +310,7 @@ func TestSlowReaderSkips(t *testing.T) {
 			}
 		}
 	}()
-	await(t, "both viewers", func() bool { return len(r.edge.List()) == 2 })
+	testkit.Eventually(t, "both viewers", func() bool { return len(r.edge.List()) == 2 })
 	for range 20 {
 		s.gop(25)
 		time.Sleep(10 * time.Millisecond) // what is tested is a reader that is slow, not one that is overrun
@@ -413,7 +414,7 @@ func TestWebSocketFLV(t *testing.T) {
 func TestRTMPEndsWithTheStream(t *testing.T) {
 	r := newRig(t, nil)
 	p, _ := r.publish(testsrc.Options{Audio: true})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-nostats", "-nostdin", "-loglevel", "error",
 		"-i", fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, playHost), "-c", "copy", "-f", "null", "-")
@@ -422,20 +423,20 @@ func TestRTMPEndsWithTheStream(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the viewer", func() bool {
+	testkit.Eventually(t, "the viewer", func() bool {
 		list := r.edge.List()
 		return len(list) == 1 && list[0].Bytes > 50_000 && list[0].Protocol == "rtmp"
 	})
-	p.Stop(patience)
+	p.Stop(testkit.Patience())
 	if err := cmd.Wait(); err != nil || said.Len() > 0 {
 		t.Errorf("ffmpeg ends with %v: %s", err, said.String())
 	}
-	await(t, "the end of the viewer", func() bool { return r.edge.Viewers() == 0 })
+	testkit.Eventually(t, "the end of the viewer", func() bool { return r.edge.Viewers() == 0 })
 }
 
 // ServeRTMP is a port of the edge's own: it plays, and takes nothing in.
 func TestOwnRTMPPort(t *testing.T) {
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	r := newRig(t, nil)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -22,7 +23,7 @@ func TestALateViewerCopiesTheTracksOfTheStream(t *testing.T) {
 		"rtmp": {"-i", fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, playHost)},
 		"flv":  {"-headers", host, "-i", r.web.URL + "/live/stream.flv"},
 	}
-	await(t, "some seconds of the stream", func() bool {
+	testkit.Eventually(t, "some seconds of the stream", func() bool {
 		reader := stream.NewReplay()
 		defer reader.Close()
 		f, err := reader.TryNext()
@@ -34,7 +35,7 @@ func TestALateViewerCopiesTheTracksOfTheStream(t *testing.T) {
 				t.Parallel()
 				file := filepath.Join(t.TempDir(), "copy."+ending)
 				ffmpeg(t, append(input, "-c", "copy", "-t", "2", file)...)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 				defer cancel()
 				out, err := exec.CommandContext(ctx, "ffprobe", "-v", "error", "-show_entries",
 					"stream=codec_type:packet=codec_type,flags", "-of", "compact", file).CombinedOutput()

@@ -12,12 +12,13 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // get asks the edge for a path under a host and gives status and the beginning of the body.
 func (r *rig) get(host, path string, header ...string) (int, string, http.Header) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testkit.Patience())
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.web.URL+path, nil)
 	if err != nil {
@@ -42,7 +43,7 @@ func (r *rig) get(host, path string, header ...string) (int, string, http.Header
 // rtmpStatus plays by ffmpeg and gives what it says; "" means that it plays.
 func (r *rig) rtmpStatus(host string) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testkit.Patience())
 	defer cancel()
 	out, err := exec.CommandContext(
 		ctx,
@@ -71,7 +72,7 @@ func (r *rig) rtmpStatus(host string) string {
 // Every protocol on every kind of host gives what the domains say: isolation does not depend on the path, the Host
 // header or the tcUrl.
 func TestIsolation(t *testing.T) {
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	r := newRig(t, nil)
 	s := r.source()
 	s.gop(25)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -20,7 +21,7 @@ func TestALateViewerJoinsAtARecoveryPoint(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil)
 			_, stream := r.publish(o)
-			await(t, "the end of the first GOP", func() bool { return stream.Facts().Refreshed })
+			testkit.Eventually(t, "the end of the first GOP", func() bool { return stream.Facts().Refreshed })
 			header := "Host: " + playHost + "\r\n"
 			for kind, input := range map[string][]string{
 				"rtmp": {"-i", fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, playHost)},
@@ -28,7 +29,7 @@ func TestALateViewerJoinsAtARecoveryPoint(t *testing.T) {
 				"hls":  {"-headers", header, "-i", r.web.URL + "/live/stream.m3u8"},
 			} {
 				t.Run(kind, func(t *testing.T) {
-					ctx, cancel := context.WithTimeout(t.Context(), patience)
+					ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 					defer cancel()
 					// Each picture that is decoded has a line with its checksum.
 					args := append([]string{"-v", "error"}, input...)

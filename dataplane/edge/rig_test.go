@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -19,11 +18,9 @@ import (
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
-
-// patience is how long tests wait for what must happen; machines may be slow.
-const patience = 60 * time.Second
 
 const (
 	pushHost   = "push.example.com"
@@ -144,8 +141,8 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 			Plan:               r.current,
 			Log:                log,
 			Play:               r.edge,
-			NegotiationTimeout: patience,
-			IdleTimeout:        patience,
+			NegotiationTimeout: testkit.Patience(),
+			IdleTimeout:        testkit.Patience(),
 		},
 	)
 	if err != nil {
@@ -169,7 +166,7 @@ func newRig(t *testing.T, change func(*Options)) *rig {
 		if err := <-served; err != nil {
 			t.Errorf("serving RTMP: %v", err)
 		}
-		end, stop := context.WithTimeout(context.Background(), patience)
+		end, stop := context.WithTimeout(context.Background(), testkit.Patience())
 		defer stop()
 		if err := in.Shutdown(end); err != nil {
 			t.Errorf("shutting the ingest down: %v", err)
@@ -196,7 +193,7 @@ func (q quiet) Log(args ...any) {
 // publish starts ffmpeg as publisher and waits for the stream.
 func (r *rig) publish(o testsrc.Options) (*testsrc.Publisher, *hub.Stream) {
 	r.t.Helper()
-	needFFmpeg(r.t)
+	testkit.NeedFFmpeg(r.t)
 	if o.Width == 0 {
 		o.Width, o.Height = 320, 180
 	}
@@ -204,7 +201,7 @@ func (r *rig) publish(o testsrc.Options) (*testsrc.Publisher, *hub.Stream) {
 		o.BitrateKbps = 300
 	}
 	o.URL = fmt.Sprintf("rtmp://%s/live/stream?vhost=%s", r.rtmp, pushHost)
-	o.Duration = 3 * patience
+	o.Duration = 3 * testkit.Patience()
 	p, err := testsrc.Publish(context.Background(), o)
 	if err != nil {
 		r.t.Fatal(err)
@@ -217,37 +214,17 @@ func (r *rig) publish(o testsrc.Options) (*testsrc.Publisher, *hub.Stream) {
 func (r *rig) stream(audio bool) *hub.Stream {
 	r.t.Helper()
 	var s *hub.Stream
-	await(r.t, "the stream", func() bool {
+	testkit.Eventually(r.t, "the stream", func() bool {
 		s = r.hub.Lookup(liveKey)
 		return s != nil && s.Live() && s.Track(media.Video) != nil && (!audio || s.Track(media.Audio) != nil)
 	})
 	return s
 }
 
-func await(t *testing.T, what string, ready func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ready(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-}
-
-func needFFmpeg(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("ffmpeg is not installed; on Debian: apt-get install -y ffmpeg")
-		}
-		t.Skip("ffmpeg is not installed; on Debian: apt-get install -y ffmpeg")
-	}
-}
-
 // ffmpeg runs the program and gives what it wrote to standard output; it must complain about nothing.
 func ffmpeg(t *testing.T, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*testkit.Patience())
 	defer cancel()
 	cmd := exec.CommandContext(
 		ctx,

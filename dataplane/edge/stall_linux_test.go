@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // throttled reads little at a time until it is let go.
@@ -114,23 +116,23 @@ func TestSlowPausedAndDeadReaders(t *testing.T) {
 				taken <- err
 			}()
 			_, paused := r.dialThrottled(web)
-			await(t, "the first two viewers", func() bool { return viewer(slow) != nil && viewer(paused) != nil })
+			testkit.Eventually(t, "the first two viewers", func() bool { return viewer(slow) != nil && viewer(paused) != nil })
 			gone, dead := r.dialThrottled(web)
 			if _, err := io.ReadFull(gone, make([]byte, 10)); err != nil {
 				t.Fatal(err)
 			}
 			dead.die(t)
 
-			await(t, "the end of the dead reader", func() bool { live(); return viewer(dead) == nil })
+			testkit.Eventually(t, "the end of the dead reader", func() bool { live(); return viewer(dead) == nil })
 			if viewer(paused) == nil {
 				t.Error("the paused reader was ended as soon as the dead one")
 			}
-			await(t, "the end of the paused reader", func() bool { live(); return viewer(paused) == nil })
+			testkit.Eventually(t, "the end of the paused reader", func() bool { live(); return viewer(paused) == nil })
 			if viewer(slow) == nil {
 				t.Fatal("the slow reader was ended")
 			}
 			close(slow.free)
-			await(t, "the slow reader to be moved to the live edge", func() bool {
+			testkit.Eventually(t, "the slow reader to be moved to the live edge", func() bool {
 				live()
 				v := viewer(slow)
 				return v != nil && v.Skipped > 0 && v.BacklogMs < 2000
@@ -141,7 +143,7 @@ func TestSlowPausedAndDeadReaders(t *testing.T) {
 				if err != nil {
 					t.Errorf("the end of the slow reader: %v", err)
 				}
-			case <-time.After(patience):
+			case <-time.After(testkit.Patience()):
 				t.Error("the slow reader does not see the end of the stream")
 			}
 		})

@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-const patience = 30 * time.Second
 
 var (
 	testKey   = Key{Space: "rts.example.com", App: "live", Name: "stream"}
@@ -44,7 +43,7 @@ func write(t *testing.T, p *Publication, at time.Duration, frames int) {
 
 func next(t *testing.T, r *Reader) *media.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	f, err := r.Next(ctx)
 	if err != nil {
@@ -57,7 +56,7 @@ func awaitDone(t *testing.T, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Fatalf("%s is not over", what)
 	}
 }
@@ -153,7 +152,7 @@ func TestEndAndExpire(t *testing.T) {
 		if err := p.Write(frame(true, 0, 1)); !errors.Is(err, ErrEnded) {
 			t.Errorf("%s: a write gives %v", name, err)
 		}
-		for deadline := time.Now().Add(patience); h.Lookup(testKey) != nil; {
+		for deadline := time.Now().Add(testkit.Patience()); h.Lookup(testKey) != nil; {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: the stream is still in the hub", name)
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/message"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // connect opens a bare TCP connection that ends with the test.
@@ -27,7 +28,7 @@ func (r *rig) connect() net.Conn {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(testkit.Patience())); err != nil {
 		r.t.Fatal(err)
 	}
 	return c

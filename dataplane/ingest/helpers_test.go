@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -20,11 +19,9 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
-
-// patience is how long tests wait for what must happen; machines may be slow.
-const patience = 60 * time.Second
 
 const (
 	pushHost = "push.example.com"
@@ -53,8 +50,14 @@ func newRig(t *testing.T, domains []plan.PushDomain, options ...rigOption) *rig 
 	}
 	r.current.Store(plan.NewIndex(&plan.Plan{Push: domains}))
 	// Limits in time are long: a test that is about one sets it.
-	opt := Options{Hub: hub.New(hub.Options{Hold: patience}), Plan: r.current, Log: quietLog(t), Metrics: r.metrics,
-		NegotiationTimeout: patience, IdleTimeout: patience}
+	opt := Options{
+		Hub:                hub.New(hub.Options{Hold: testkit.Patience()}),
+		Plan:               r.current,
+		Log:                quietLog(t),
+		Metrics:            r.metrics,
+		NegotiationTimeout: testkit.Patience(),
+		IdleTimeout:        testkit.Patience(),
+	}
 	for _, o := range options {
 		o(&opt)
 	}
@@ -65,7 +68,7 @@ func newRig(t *testing.T, domains []plan.PushDomain, options ...rigOption) *rig 
 	}
 	r.address = r.listen(func(ctx context.Context, l net.Listener) error { return r.server.Serve(ctx, l) })
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 		defer cancel()
 		if err := r.server.Shutdown(ctx); err != nil {
 			t.Errorf("shutting down: %v", err)
@@ -117,7 +120,7 @@ func (r *rig) url(path string) string {
 // publish starts ffmpeg and ends it with the test.
 func (r *rig) publish(o testsrc.Options) *testsrc.Publisher {
 	r.t.Helper()
-	needFFmpeg(r.t)
+	testkit.NeedFFmpeg(r.t)
 	if o.Width == 0 {
 		o.Width, o.Height = 320, 180
 	}
@@ -125,7 +128,7 @@ func (r *rig) publish(o testsrc.Options) *testsrc.Publisher {
 		o.BitrateKbps = 200
 	}
 	if o.Duration == 0 {
-		o.Duration = 2 * patience
+		o.Duration = 2 * testkit.Patience()
 	}
 	p, err := testsrc.Publish(context.Background(), o)
 	if err != nil {
@@ -157,9 +160,9 @@ func (r *rig) stream(app, name string, kinds ...media.Kind) *hub.Stream {
 // wait waits for a condition.
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience()); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			r.t.Fatalf("waited %s for %s", patience, what)
+			r.t.Fatalf("waited %s for %s", testkit.Patience(), what)
 		}
 	}
 }
@@ -167,7 +170,7 @@ func (r *rig) wait(what string, ok func() bool) {
 // refusal waits for a publisher's end and gives what it printed; a publisher that ends without an error fails the test.
 func (r *rig) refusal(p *testsrc.Publisher) string {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	err := p.Wait(ctx)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
@@ -199,7 +202,7 @@ func (r *rig) count(name, label string) float64 {
 // next reads frames until one fits.
 func next(t *testing.T, r *hub.Reader, fits func(*media.Frame) bool) *media.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	for {
 		f, err := r.Next(ctx)
@@ -216,7 +219,7 @@ func anyVideo(f *media.Frame) bool { return f.Kind() == media.Video }
 
 // drain reads to the end of the stream and gives the error.
 func drain(ctx context.Context, r *hub.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, testkit.Patience())
 	defer cancel()
 	for {
 		if _, err := r.Next(ctx); err != nil {
@@ -238,18 +241,6 @@ func quietLog(t *testing.T) logr.Logger {
 		return logr.Discard()
 	}
 	return testr.NewWithOptions(t, testr.Options{Verbosity: 2})
-}
-
-func needFFmpeg(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err == nil {
-		return
-	}
-	const how = "ffmpeg is not installed; on Debian and Ubuntu: apt-get install -y ffmpeg"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
 }
 
 func describe(f *media.Frame) string {

@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/check"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -127,7 +128,7 @@ func TestAStoppedEncoderEndsTheStreamAtOnce(t *testing.T) {
 	reader := s.NewReader()
 	defer reader.Close()
 	next(t, reader, anyVideo)
-	p.Stop(patience)
+	p.Stop(testkit.Patience())
 	atEnd(t, reader)
 	if r.hub.Lookup(s.Key) != nil {
 		t.Error("the stream is still held")
@@ -173,7 +174,7 @@ func TestShutdownTellsTheEncoderAndHoldsTheStream(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.publish(testsrc.Options{URL: r.url("/live/down")})
 	s := r.stream("live", "down", media.Video)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	if err := r.server.Shutdown(ctx); err != nil {
 		t.Fatal(err)

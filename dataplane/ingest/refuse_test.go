@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/internal/contract/check"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -131,7 +132,7 @@ func TestTheDomainsStreamsAreLimited(t *testing.T) {
 	r.stream("live", "one", media.Video)
 	second := r.publish(testsrc.Options{URL: r.url("/live/two")})
 	contains(t, r.refusal(second), "push domain push.example.com has its 1 streams already (maxStreams)")
-	first.Stop(patience)
+	first.Stop(testkit.Patience())
 	r.wait("the place to be free", func() bool { return len(r.hub.Streams()) == 0 })
 	r.publish(testsrc.Options{URL: r.url("/live/two")})
 	r.stream("live", "two", media.Video)
@@ -196,14 +197,14 @@ func TestARightTakenAwayClosesThePublisher(t *testing.T) {
 
 func TestUnsupportedCodecsAreNamed(t *testing.T) {
 	r := newRig(t, nil)
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	for name, c := range map[string]struct{ codecs, want string }{
 		"video": {"-c:v flv1", "video codec Sorenson H.263 is not supported; set the encoder to H.264"},
 		"audio": {"-f lavfi -i sine -c:v libx264 -preset ultrafast -c:a libmp3lame -ar 44100",
 			"audio codec MP3 is not supported; set the encoder to AAC"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 			defer cancel()
 			args := strings.Fields("-hide_banner -loglevel warning -re -f lavfi -i testsrc=size=160x90:rate=25 " + c.codecs)
 			out, err := exec.CommandContext(ctx, "ffmpeg", append(args, "-f", "flv", r.url("/live/odd"))...).CombinedOutput()
@@ -217,8 +218,8 @@ func TestUnsupportedCodecsAreNamed(t *testing.T) {
 
 func TestPlayersAreToldWhereToPlay(t *testing.T) {
 	r := newRig(t, nil)
-	needFFmpeg(t)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	testkit.NeedFFmpeg(t)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "ffmpeg", "-hide_banner", "-loglevel", "warning", "-i", r.url("/live/s"), "-f",
 		"null", "-").

@@ -20,6 +20,7 @@ import (
 	"github.com/bluenviron/gortmplib/pkg/codecs"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -61,7 +62,7 @@ func TestRTMPSTakesThePushDomainFromTheServerName(t *testing.T) {
 
 	t.Run("gortmplib", func(t *testing.T) {
 		u, _ := url.Parse("rtmps://" + r.tls + "/live#secure")
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 		defer cancel()
 		c := &gortmplib.Client{URL: u, Publish: true, TLSConfig: &tls.Config{ServerName: pushHost, RootCAs: pool}}
 		must(t, c.Initialize(ctx))

@@ -22,6 +22,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // Parameter sets made by x264 and x265.
@@ -65,7 +66,7 @@ func (r *rig) dial(path string) (*gortmplib.Client, error) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	c := &gortmplib.Client{URL: u, Publish: true}
 	if err := c.Initialize(ctx); err != nil {
@@ -338,7 +339,7 @@ func TestAPanicEndsItsSessionOnly(t *testing.T) {
 // lastStatus reads messages until the connection ends and gives code and description of the last error status.
 func lastStatus(t *testing.T, c *gortmplib.Client) (code, description string) {
 	t.Helper()
-	must(t, c.NetConn().SetReadDeadline(time.Now().Add(patience)))
+	must(t, c.NetConn().SetReadDeadline(time.Now().Add(testkit.Patience())))
 	for {
 		m, err := c.Read()
 		if err != nil {

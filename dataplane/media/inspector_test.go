@@ -2,7 +2,6 @@ package media_test
 
 import (
 	"math"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func video(t *testing.T) *media.Track {
@@ -206,13 +206,7 @@ func TestInspectorAllocatesNothingPerFrame(t *testing.T) {
 
 // TestRealStreams holds the parsers against what x264 makes; the slice types alone tell the B-frames here.
 func TestRealStreams(t *testing.T) {
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		const how = "ffmpeg is not installed; on Debian and Ubuntu: apt-get install -y ffmpeg"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	testkit.NeedFFmpeg(t)
 	for name, c := range map[string]struct {
 		args       []string
 		profile    string

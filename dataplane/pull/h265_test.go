@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // h265Recording is what ffmpeg encodes, without reordering.
 func h265Recording(t *testing.T) ([]*media.Track, []*media.Frame) {
 	t.Helper()
-	needFFmpeg(t)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	testkit.NeedFFmpeg(t)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	stream, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=320x180:rate=25",
 		"-frames:v", "60",
@@ -83,7 +84,7 @@ func TestFFmpegReadsH265(t *testing.T) {
 		)
 		problems <- said
 	}()
-	eventually(t, "ffmpeg plays", func() bool { return r.count(t, "millrace_pull_readers", "") == 1 })
+	testkit.Eventually(t, "ffmpeg plays", func() bool { return r.count(t, "millrace_pull_readers", "") == 1 })
 	pub.End()
 	if said := <-problems; said != "" {
 		t.Errorf("ffmpeg decodes with errors: %s", said)

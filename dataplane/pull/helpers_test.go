@@ -6,8 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -18,11 +16,9 @@ import (
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
-
-// patience is how long tests wait for what must happen; machines may be slow.
-const patience = 60 * time.Second
 
 const (
 	pushHost = "push.example.com"
@@ -32,18 +28,6 @@ const (
 func streamKey() hub.Key { return hub.Key{Space: space, App: "live", Name: "one"} }
 
 const streamPath = "/" + space + "/live/one"
-
-func needFFmpeg(t *testing.T) {
-	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err == nil {
-		return
-	}
-	const how = "ffmpeg is not installed; on Debian and Ubuntu: apt-get install -y ffmpeg"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(how)
-	}
-	t.Skip(how)
-}
 
 func listen(t *testing.T) net.Listener {
 	t.Helper()
@@ -56,7 +40,7 @@ func listen(t *testing.T) net.Listener {
 
 func newHub(t *testing.T) *hub.Hub {
 	t.Helper()
-	h := hub.New(hub.Options{Hold: patience, MaxAge: patience})
+	h := hub.New(hub.Options{Hold: testkit.Patience(), MaxAge: testkit.Patience()})
 	t.Cleanup(h.Close)
 	return h
 }
@@ -73,7 +57,13 @@ func serve(t *testing.T, h *hub.Hub, change func(*ServerOptions)) *rig {
 	t.Helper()
 	r := &rig{hub: h, metrics: prometheus.NewRegistry()}
 	// Limits in time are long: a test that is about one sets it.
-	opt := ServerOptions{Hub: h, Metrics: r.metrics, Log: logr.Discard(), SetupTime: patience, StallTime: patience}
+	opt := ServerOptions{
+		Hub:       h,
+		Metrics:   r.metrics,
+		Log:       logr.Discard(),
+		SetupTime: testkit.Patience(),
+		StallTime: testkit.Patience(),
+	}
 	if change != nil {
 		change(&opt)
 	}
@@ -128,7 +118,7 @@ func runClient(t *testing.T, c *Client) <-chan error {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.Log = logr.Discard()
 	if c.Timeout == 0 {
-		c.Timeout = patience
+		c.Timeout = testkit.Patience()
 	}
 	done, ended := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -160,21 +150,12 @@ func write(t *testing.T, p *hub.Publication, f *media.Frame) {
 	}
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in %s", what, patience)
-		}
-	}
-}
-
 func result(t *testing.T, done <-chan error) error {
 	t.Helper()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Fatal("the pull does not end")
 		return nil
 	}
@@ -183,7 +164,7 @@ func result(t *testing.T, done <-chan error) error {
 // reader waits for the stream and reads it.
 func reader(t *testing.T, h *hub.Hub) *hub.Reader {
 	t.Helper()
-	eventually(t, "the stream appears", func() bool { return h.Lookup(streamKey()) != nil })
+	testkit.Eventually(t, "the stream appears", func() bool { return h.Lookup(streamKey()) != nil })
 	r := h.Lookup(streamKey()).NewReader()
 	t.Cleanup(r.Close)
 	return r
@@ -191,7 +172,7 @@ func reader(t *testing.T, h *hub.Hub) *hub.Reader {
 
 func next(t *testing.T, r *hub.Reader) *media.Frame {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	f, err := r.Next(ctx)
 	if err != nil {
@@ -202,7 +183,7 @@ func next(t *testing.T, r *hub.Reader) *media.Frame {
 
 func wantEOF(t *testing.T, r *hub.Reader) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	for {
 		_, err := r.Next(ctx)
@@ -220,14 +201,20 @@ func content(f *media.Frame) string { return string(bytes.Join(f.Units, []byte{0
 // encode publishes a test stream with ffmpeg to an ingest before h.
 func encode(t *testing.T, h *hub.Hub, o testsrc.Options) *testsrc.Publisher {
 	t.Helper()
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	current := plan.NewCurrent()
 	current.Store(plan.NewIndex(&plan.Plan{Push: []plan.PushDomain{{
 		Hostname: pushHost, Space: space, Auth: plan.Auth{Type: plan.AuthNone}, BFrames: plan.Allow, H265: plan.Allow,
 		Duplicate: plan.RejectNew,
 	}}}))
 	in, err := ingest.New(
-		ingest.Options{Hub: h, Plan: current, Log: logr.Discard(), NegotiationTimeout: patience, IdleTimeout: patience},
+		ingest.Options{
+			Hub:                h,
+			Plan:               current,
+			Log:                logr.Discard(),
+			NegotiationTimeout: testkit.Patience(),
+			IdleTimeout:        testkit.Patience(),
+		},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +237,7 @@ func encode(t *testing.T, h *hub.Hub, o testsrc.Options) *testsrc.Publisher {
 		cancel()
 		<-served
 	})
-	eventually(t, "ffmpeg publishes", func() bool {
+	testkit.Eventually(t, "ffmpeg publishes", func() bool {
 		s := h.Lookup(streamKey())
 		want := 0
 		for _, on := range []bool{!o.NoVideo, o.Audio || o.NoVideo} {

@@ -11,6 +11,7 @@ import (
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -86,7 +87,7 @@ func TestPullTellsRatesOfWhatIsThere(t *testing.T) {
 		write(t, pub, f)
 	}
 	serve(t, from, nil).pullInto(t, to)
-	eventually(t, "the frame rate", func() bool {
+	testkit.Eventually(t, "the frame rate", func() bool {
 		s := to.Lookup(streamKey())
 		return s != nil && s.Facts().FPS > 0 && s.Facts().VideoKbps > 0
 	})
@@ -275,7 +276,7 @@ func TestEndOfContextAbandons(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- (&Client{URL: "rtsp://" + one.address + streamPath, Hub: to, Key: streamKey(), Timeout: patience}).Run(ctx)
+		done <- (&Client{URL: "rtsp://" + one.address + streamPath, Hub: to, Key: streamKey(), Timeout: testkit.Patience()}).Run(ctx)
 	}()
 	next(t, reader(t, to))
 	cancel()

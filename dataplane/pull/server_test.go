@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // dialogue is an RTSP connection by hand.
@@ -26,7 +27,7 @@ func talk(t *testing.T, r *rig) *dialogue {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if err := c.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * testkit.Patience())); err != nil {
 		t.Fatal(err)
 	}
 	return &dialogue{t: t, conn: c, in: bufio.NewReader(c)}
@@ -87,7 +88,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 		t.Errorf("one session too many: %s", status)
 	}
 	_ = one.conn.Close()
-	eventually(t, "the place of a session is free again", func() bool {
+	testkit.Eventually(t, "the place of a session is free again", func() bool {
 		again := talk(t, r)
 		defer again.conn.Close()
 		status, _ := again.ask("SETUP", streamPath+"/trackID=0", interleaved)

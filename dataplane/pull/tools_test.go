@@ -6,13 +6,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
 // tool runs a program of ffmpeg's and gives what it says.
 func tool(t *testing.T, name string, args ...string) (stdout, stderr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*testkit.Patience())
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var out, problems strings.Builder
@@ -58,8 +59,12 @@ func TestFFmpegReads(t *testing.T) {
 		until <- problems
 	}()
 	sent := r.count(t, "millrace_pull_sent_packets_total", "")
-	eventually(t, "ffmpeg reads", func() bool { return r.count(t, "millrace_pull_sent_packets_total", "") > sent+100 })
-	source.Stop(patience)
+	testkit.Eventually(
+		t,
+		"ffmpeg reads",
+		func() bool { return r.count(t, "millrace_pull_sent_packets_total", "") > sent+100 },
+	)
+	source.Stop(testkit.Patience())
 	if problems := <-until; problems != "" {
 		t.Errorf("ffmpeg reads to the end of the stream with errors: %s", problems)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/relay/signal"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // offered joins by WHEP and gives the session and the answer.
@@ -97,12 +98,12 @@ func TestTCPConnectionsEndWithTheirSession(t *testing.T) {
 	var kept []net.Conn
 	for i := range maxConns + 4 {
 		conn := s.dialTCP(check(t, one, one.pwd))
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_ = conn.SetReadDeadline(time.Now().Add(testkit.Patience()))
 		if _, err := io.ReadFull(conn, make([]byte, 64)); err != nil { // the answer of the check
 			t.Fatal(err)
 		}
 		if i < maxConns {
-			eventually(t, "the connection's session", func() bool {
+			testkit.Eventually(t, "the connection's session", func() bool {
 				one.mu.Lock()
 				defer one.mu.Unlock()
 				return len(one.conns) == i+1
@@ -133,9 +134,9 @@ func TestCheckedTCPConnectionMayGo(t *testing.T) {
 		return len(one.conns)
 	}
 	conn := s.dialTCP(check(t, one, one.pwd))
-	eventually(t, "the check", func() bool { return conns() == 1 })
+	testkit.Eventually(t, "the check", func() bool { return conns() == 1 })
 	_ = conn.Close()
-	eventually(t, "the end of the connection", func() bool { return conns() == 0 })
+	testkit.Eventually(t, "the end of the connection", func() bool { return conns() == 0 })
 	c.answer(answer)
 	if !c.next().key {
 		t.Error("the first packet is not of a key frame")
@@ -161,7 +162,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 	if _, err := conn.Write(check(t, broken, broken.pwd)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the broken session", func() bool { return s.relay.sessions.id(broken.id) == nil })
+	testkit.Eventually(t, "the end of the broken session", func() bool { return s.relay.sessions.id(broken.id) == nil })
 	if n := s.counter("panics_total"); n != 1 {
 		t.Errorf("%v panics are counted", n)
 	}
@@ -187,7 +188,7 @@ func TestFeedbackFloodIsBounded(t *testing.T) {
 		nack.Nacks = append(nack.Nacks, rtcp.NackPair{PacketID: uint16(i * 17), LostPackets: 0xffff})
 	}
 	packets := []rtcp.Packet{nack, &rtcp.PictureLossIndication{MediaSSRC: one.local.VideoSSRC}}
-	eventually(t, "a bound", func() bool {
+	testkit.Eventually(t, "a bound", func() bool {
 		if err := c.pc.WriteRTCP(packets); err != nil {
 			t.Fatal(err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/millrace/millrace/dataplane/relay/ice"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // byHand is a UDP address that speaks STUN by itself, for one session: as its viewer, or as a victim in whose name
@@ -113,7 +114,7 @@ func answerTo(t *testing.T, request []byte, password string) []byte {
 func (h *byHand) proved(s *stack) *byHand {
 	h.t.Helper()
 	h.answers.Store(true)
-	eventually(h.t, "the proof of an address", func() bool {
+	testkit.Eventually(h.t, "the proof of an address", func() bool {
 		h.check()
 		return s.relay.sessions.addr(h.address()) == h.one
 	})

@@ -14,12 +14,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // idle waits until nothing of any player is left: no session, no feed, no goroutine but those of before.
 func (s *stack) idle(before goleak.Option) {
 	s.t.Helper()
-	eventually(s.t, "an empty relay", func() bool {
+	testkit.Eventually(s.t, "an empty relay", func() bool {
 		s.web.Client().CloseIdleConnections()
 		t := s.relay.sessions
 		t.mu.RLock()
@@ -29,7 +30,7 @@ func (s *stack) idle(before goleak.Option) {
 		return left == 0 && s.relay.feeds.count() == 0
 	})
 	var err error
-	eventually(s.t, "the end of all goroutines", func() bool {
+	testkit.Eventually(s.t, "the end of all goroutines", func() bool {
 		s.web.Client().CloseIdleConnections()
 		err = goleak.Find(before)
 		return err == nil
@@ -144,7 +145,7 @@ func TestJoinsWhileTheStreamEnds(t *testing.T) {
 	}
 	joins.Go(func() {
 		<-start
-		eventually(t, "some joins", func() bool { return s.relay.Sessions() > 5 })
+		testkit.Eventually(t, "some joins", func() bool { return s.relay.Sessions() > 5 })
 		s.pub.End()
 	})
 	close(start)

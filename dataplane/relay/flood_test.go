@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/relay/secure"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // clientHello is the first record of a DTLS client.
@@ -60,7 +61,7 @@ func (p dtlsPipe) WriteTo(b []byte, _ net.Addr) (int, error) { return p.Write(b)
 // A stranger begins handshakes and leaves them. Those have a place while they compute, at most half of all; the others
 // join and watch.
 func TestHandshakesThatAreLeftKeepNobodyOut(t *testing.T) {
-	s := newStack(t, func(o *Options) { o.JoinTimeout = 2 * patience })
+	s := newStack(t, func(o *Options) { o.JoinTimeout = 2 * testkit.Patience() })
 	s.publish()
 	good := &healthy{client: newClient(t, nil)}
 	s.whep(good.client, rtsHost)
@@ -97,7 +98,7 @@ func TestHandshakesThatAreLeftKeepNobodyOut(t *testing.T) {
 	s.whep(honest, rtsHost)
 	honest.next()
 	t.Logf("An honest join beside %d handshakes that are begun takes %v", crowd, time.Since(start))
-	eventually(t, "the end of all computing, with every handshake still open", func() bool {
+	testkit.Eventually(t, "the end of all computing, with every handshake still open", func() bool {
 		return gate.Taken() == 0 && gate.Waiting() == 0 && begun(strangers) == crowd
 	})
 	close(stop)

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // filtered is the network of one player: one UDP socket, whose owner may lose what comes in.
@@ -96,7 +97,7 @@ func TestNothingGoesToForgedAddresses(t *testing.T) {
 			victim.send([]byte{22, 254, 253, 0})
 			good.plays(20)
 		}
-		eventually(t, "requests to "+name, func() bool { return victim.asked.Load() > 0 })
+		testkit.Eventually(t, "requests to "+name, func() bool { return victim.asked.Load() > 0 })
 		good.plays(300)
 		if n := len(victim.records); n > 0 || victim.media.Load() > 0 {
 			t.Errorf("%s: %d records of DTLS and %d packets of media", name, n, victim.media.Load())
@@ -132,7 +133,7 @@ func TestForgedChecksTakeNoAddressOver(t *testing.T) {
 		t.Error("the address belongs to another session")
 	}
 	before := s.counter("key_frame_requests_total")
-	eventually(t, "what the viewer asks for", func() bool {
+	testkit.Eventually(t, "what the viewer asks for", func() bool {
 		if err := good.pc.WriteRTCP([]rtcp.Packet{&rtcp.PictureLossIndication{MediaSSRC: one.local.VideoSSRC}}); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +142,7 @@ func TestForgedChecksTakeNoAddressOver(t *testing.T) {
 	if err := good.pc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its end", func() bool { return s.metric("millrace_relay_leaves_total", "player left") == 1 })
+	testkit.Eventually(t, "its end", func() bool { return s.metric("millrace_relay_leaves_total", "player left") == 1 })
 }
 
 // An answer counts from where the request went, with the id that it had, and the password of the offer.
@@ -151,7 +152,7 @@ func TestAnswersThatProveNothing(t *testing.T) {
 	offer := newOffer(t)
 	one, _ := s.offered(offer)
 	victim := s.byHand("127.0.0.2", one, offer)
-	eventually(t, "a request", func() bool {
+	testkit.Eventually(t, "a request", func() bool {
 		victim.check()
 		return victim.asked.Load() > 0
 	})
@@ -187,16 +188,16 @@ func TestTheFirstHelloIsKept(t *testing.T) {
 	one, _ := s.offered(offer)
 	h := s.byHand("127.0.0.1", one, offer)
 	h.check(useCandidate{})
-	eventually(t, "a request", func() bool { return h.asked.Load() > 0 })
+	testkit.Eventually(t, "a request", func() bool { return h.asked.Load() > 0 })
 	h.send(clientHello(t))
-	eventually(t, "a ClientHello that waits", func() bool {
+	testkit.Eventually(t, "a ClientHello that waits", func() bool {
 		s.relay.sessions.mu.RLock()
 		defer s.relay.sessions.mu.RUnlock()
 		u := s.relay.sessions.unproven[h.address()]
 		return u != nil && len(u.records) == 1
 	})
 	h.answers.Store(true)
-	eventually(t, "the answer of DTLS", func() bool {
+	testkit.Eventually(t, "the answer of DTLS", func() bool {
 		h.check(useCandidate{})
 		return len(h.records) > 0
 	})
@@ -238,10 +239,10 @@ func TestMediaEndsWithoutConsent(t *testing.T) {
 	c.answer(answer)
 	c.next()
 	joined := asked.Load()
-	eventually(t, "requests while it plays", func() bool { return asked.Load() >= joined+2 })
+	testkit.Eventually(t, "requests while it plays", func() bool { return asked.Load() >= joined+2 })
 	deaf.Store(true)
 	from := path{socket: s.relay.sockets[0], remote: at.AddrPort()}
-	eventually(t, "the end of media", func() bool {
+	testkit.Eventually(t, "the end of media", func() bool {
 		s.relay.packet(check(t, one, one.pwd, useCandidate{}), from, nil)
 		good.plays(10)
 		return s.metric("millrace_relay_leaves_total", "no consent") == 1
@@ -267,7 +268,7 @@ func TestPlansHoldForMediaAddresses(t *testing.T) {
 	s.whep(c, "near.example.com")
 	c.next()
 	list("127.0.0.1")
-	eventually(t, "the end of the session", func() bool {
+	testkit.Eventually(t, "the end of the session", func() bool {
 		return s.metric("millrace_relay_leaves_total", "right lost") == 1
 	})
 	good.drain()

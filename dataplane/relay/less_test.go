@@ -9,6 +9,7 @@ import (
 	"github.com/pion/rtcp"
 
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // spares writes frames of which nobody refers to every second one, until the test ends.
@@ -108,7 +109,7 @@ func TestPlayerWithLittleBandwidthGetsLess(t *testing.T) {
 	// until reads packets, and says an estimate from time to time, until something is so.
 	until := func(what string, kbps float32, ok func(*packet) bool) {
 		t.Helper()
-		deadline, told := time.Now().Add(patience), time.Time{}
+		deadline, told := time.Now().Add(testkit.Patience()), time.Time{}
 		for !ok(c.next()) {
 			if time.Since(told) > 200*time.Millisecond {
 				say(kbps)

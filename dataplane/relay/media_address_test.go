@@ -8,6 +8,7 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // The address list of a play domain holds for media: a session that an allowed address has opened is of no use from
@@ -42,7 +43,7 @@ func TestTheAddressListHoldsForMedia(t *testing.T) {
 		t.Fatal("binding a second loopback address:", err)
 	}
 	defer outside.Close()
-	eventually(t, "refused checks", func() bool {
+	testkit.Eventually(t, "refused checks", func() bool {
 		if _, err := outside.Write(check.Raw); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/pion/stun/v4"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 type useCandidate struct{}
@@ -38,14 +40,14 @@ func TestMediaFollowsTheNominatedPath(t *testing.T) {
 	h := s.byHand("127.0.0.1", one, c.offer)
 	h.answers.Store(true)
 	wrong := check(t, one, "wrong", useCandidate{})
-	eventually(t, "refused checks", func() bool {
+	testkit.Eventually(t, "refused checks", func() bool {
 		h.send(wrong)
 		return s.counter("stun_refused_total") >= 10
 	})
 	if n := h.received.Load(); n > 0 {
 		t.Errorf("checks with a wrong password brought %d bytes", n)
 	}
-	eventually(t, "media at the player's new address", func() bool {
+	testkit.Eventually(t, "media at the player's new address", func() bool {
 		h.check(useCandidate{})
 		return h.media.Load() > 0
 	})

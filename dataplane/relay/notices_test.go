@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-logr/logr/testr"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // again is a relay on the sockets' addresses of one that is gone, which says nothing to its players when it ends.
@@ -69,14 +71,14 @@ func TestPlayersOfAKilledRelayAreToldByTheNext(t *testing.T) {
 	if err := left.pc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session of the one who left", func() bool {
+	testkit.Eventually(t, "the end of the session of the one who left", func() bool {
 		return s.metric("millrace_relay_leaves_total", "player left") == 1
 	})
 	s.again(file)
 	for _, c := range stay {
 		c.awaitClosed()
 	}
-	eventually(t, "three players told", func() bool { return s.metric("millrace_relay_farewells_total", "") == 3 })
+	testkit.Eventually(t, "three players told", func() bool { return s.metric("millrace_relay_farewells_total", "") == 3 })
 }
 
 // A close notice is sealed under a number that the connection never has, and is the only record under it: a drain
@@ -118,7 +120,7 @@ func overhear(t *testing.T, viewer *session) func() []byte {
 	return func() []byte {
 		t.Helper()
 		b := make([]byte, maxPacket)
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_ = conn.SetReadDeadline(time.Now().Add(testkit.Patience()))
 		n, err := conn.Read(b)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"github.com/millrace/millrace/dataplane/relay/secure"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // stacks counts how often a text is on the stacks of all goroutines. The clients are in this process too.
@@ -40,7 +41,7 @@ func (s *stack) parked(change func(*webrtc.SettingEngine)) (*client, *session) {
 	if viewer == nil {
 		s.t.Fatalf("no session %s", path)
 	}
-	eventually(s.t, "parking", func() bool {
+	testkit.Eventually(s.t, "parking", func() bool {
 		c.speak()
 		viewer.mu.Lock()
 		dtls := viewer.dtls
@@ -64,13 +65,17 @@ func TestNoGoroutinePerViewer(t *testing.T) {
 			s.publish()
 			s.keepWriting()
 			c, _ := s.parked(change)
-			eventually(t, "one state machine of DTLS, the client's", func() bool { return stacks("handshakeFSM).Run(") == 1 })
+			testkit.Eventually(
+				t,
+				"one state machine of DTLS, the client's",
+				func() bool { return stacks("handshakeFSM).Run(") == 1 },
+			)
 			c.drain()
 			c.next()
 			if err := c.pc.Close(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+			testkit.Eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
 			if n := s.metric("millrace_relay_leaves_total", "player left"); n != 1 && name == "UDP" {
 				t.Errorf("%g players left", n)
 			}
@@ -91,7 +96,7 @@ func TestParkedPlayersAreToldTheEnd(t *testing.T) {
 	for _, c := range players {
 		c.awaitClosed()
 	}
-	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
 }
 
 // closing remembers which close notice a transport was asked for.
@@ -162,7 +167,7 @@ func TestForgedAlertsChangeNothing(t *testing.T) {
 	if err := c.pc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
 	if n := s.metric("millrace_relay_leaves_total", "player left"); n != 1 {
 		t.Errorf("%g players left", n)
 	}
@@ -187,6 +192,6 @@ func TestParkingWhilePlayersLeave(t *testing.T) {
 		s.request("DELETE", rtsHost, session, "", "")
 		c.awaitClosed()
 	}
-	eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
-	eventually(t, "the end of all that served them", func() bool { return ours() == 0 })
+	testkit.Eventually(t, "the end of the sessions", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of all that served them", func() bool { return ours() == 0 })
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func mustJSON(t *testing.T, text string, v any) {
@@ -253,7 +254,7 @@ func TestPlayerLeaves(t *testing.T) {
 	if err := c.pc.Close(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
 }
 
 func TestStreamEndEndsPlayers(t *testing.T) {
@@ -264,7 +265,7 @@ func TestStreamEndEndsPlayers(t *testing.T) {
 	c.next()
 	s.pub.End()
 	c.awaitClosed()
-	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
 }
 
 // An encoder whose connection broke comes back: players go on without a new offer.

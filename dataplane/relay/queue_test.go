@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/relay/fanout"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // transportCC is a client that reports arrivals and estimates nothing. With a registry, pion reports them by itself.
@@ -70,7 +71,7 @@ func TestTransportWideFeedbackOfAStockPlayer(t *testing.T) {
 		t.Fatalf("no feedback is asked for in\n%s", answer)
 	}
 	s.spares()
-	eventually(t, "a time of waiting", func() bool {
+	testkit.Eventually(t, "a time of waiting", func() bool {
 		c.next()
 		return s.observations("millrace_relay_queue_seconds") > 1
 	})
@@ -85,7 +86,7 @@ func TestPlayerBehindAQueueGetsLess(t *testing.T) {
 	s.spares()
 	const reference = 1000
 	waiting, began := time.Duration(0), time.Now()
-	deadline := began.Add(patience)
+	deadline := began.Add(testkit.Patience())
 	for s.metric("millrace_relay_left_out_frames_total", "delay") == 0 {
 		if time.Now().After(deadline) {
 			t.Fatalf("nothing was left out, though packets wait for %s", waiting)

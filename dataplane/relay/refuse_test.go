@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/door"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func TestRefusals(t *testing.T) {
@@ -138,7 +139,7 @@ func TestHalfOpenSessionsExpire(t *testing.T) {
 	s := newStack(t, func(o *Options) { o.JoinTimeout = 10 * time.Millisecond })
 	s.publish()
 	s.request("POST", rtsHost, "/live/stream", "application/sdp", newClient(t, nil).offer)
-	eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the session", func() bool { return s.relay.Sessions() == 0 })
 }
 
 // Checks for sessions that do not exist, or with a wrong password, get no answer and leave nothing behind.

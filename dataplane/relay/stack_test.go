@@ -19,13 +19,13 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/relay/sdp"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 const (
 	rtsHost    = "rts.example.com"
 	signedHost = "signed.example.com"
 	stdHost    = "play.example.com"
-	patience   = 30 * time.Second
 )
 
 var liveKey = hub.Key{Space: rtsHost, App: "live", Name: "stream"}
@@ -290,7 +290,7 @@ func (c *client) next() *packet {
 			if p.kind == webrtc.RTPCodecTypeVideo {
 				return p
 			}
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience()):
 			c.t.Fatal("no packet came")
 		}
 	}
@@ -315,7 +315,7 @@ func (c *client) awaitClosed() {
 	c.t.Helper()
 	select {
 	case <-c.closed:
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		c.t.Fatal("the player was not told that it is over")
 	}
 }
@@ -343,16 +343,4 @@ func artcBody(offer string) string {
 		},
 	})
 	return string(b)
-}
-
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/internal/play"
 	"github.com/millrace/millrace/internal/play/join"
 	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -50,7 +51,11 @@ func TestChurnLeavesNothing(t *testing.T) {
 	churn(3 * time.Second) // pools and caches fill
 	baseGoroutines, baseHeap := p.settle(t)
 	n := churn(churnTime(t))
-	eventually(t, "goroutines back at the base line", func() bool { return runtime.NumGoroutine() <= baseGoroutines+2 })
+	testkit.Eventually(
+		t,
+		"goroutines back at the base line",
+		func() bool { return runtime.NumGoroutine() <= baseGoroutines+2 },
+	)
 	goroutines, heap := p.settle(t)
 	t.Logf("%d visits: goroutines %d -> %d, heap %d -> %d KiB", n, baseGoroutines, goroutines, baseHeap>>10, heap>>10)
 	if heap > baseHeap+max(baseHeap/10, slack) {
@@ -72,7 +77,7 @@ func (p *process) visit(ctx context.Context, d time.Duration) {
 // settle waits until no session is left and gives the numbers of goroutines and heap bytes.
 func (p *process) settle(t *testing.T) (goroutines int, heap uint64) {
 	t.Helper()
-	eventually(t, "the end of all sessions", func() bool { return len(p.state().Sessions) == 0 })
+	testkit.Eventually(t, "the end of all sessions", func() bool { return len(p.state().Sessions) == 0 })
 	goroutines = 1 << 30
 	for range 5 { // what is on its way out may need a moment
 		var m runtime.MemStats

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/api/v1alpha1"
 	"github.com/millrace/millrace/dataplane/urlauth"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -379,7 +380,7 @@ func TestChangesOfFieldsUnderViewers(t *testing.T) {
 	const viewers = 25
 	p.watchFrom("rts.example.com", "?"+signedQuery(t, "rts.example.com"), viewers, time.Hour)
 	p.watchFrom("sub.example.com", "", viewers, time.Hour)
-	eventually(t, "fifty viewers", func() bool { return len(ids()) == 2*viewers })
+	testkit.Eventually(t, "fifty viewers", func() bool { return len(ids()) == 2*viewers })
 	before := ids()
 	table := keepers()
 	for _, field := range slices.Sorted(maps.Keys(table)) {
@@ -397,7 +398,7 @@ func TestChangesOfFieldsUnderViewers(t *testing.T) {
 	}
 	// A change that takes the main's viewers their right leaves the sub's alone.
 	apply("PlayDomain.access.ips", edit{"PlayDomain/main", []any{"203.0.113.1"}, nil})
-	eventually(t, "the end of the main's viewers", func() bool { return len(ids()) == viewers })
+	testkit.Eventually(t, "the end of the main's viewers", func() bool { return len(ids()) == viewers })
 	for _, s := range p.state().Sessions {
 		if s.Domain != "sub.example.com" {
 			t.Errorf("a viewer of %s is left", s.Domain)
@@ -424,10 +425,14 @@ func TestChangesThatTakeTheRight(t *testing.T) {
 				host, query = "sub.example.com", ""
 			}
 			p.watchFrom(host, query, 2, time.Hour)
-			eventually(t, "two viewers", func() bool { return connected(p.state()) == 2 })
+			testkit.Eventually(t, "two viewers", func() bool { return connected(p.state()) == 2 })
 			p.write("service.yaml", withCertificate(edited(t, field, table[field], 1)))
 			p.awaitOutput("marker-1.example.com")
-			eventually(t, "the end of the viewers after a change of "+kind, func() bool { return len(p.state().Sessions) == 0 })
+			testkit.Eventually(
+				t,
+				"the end of the viewers after a change of "+kind,
+				func() bool { return len(p.state().Sessions) == 0 },
+			)
 		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/internal/play"
 	"github.com/millrace/millrace/internal/play/join"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -66,7 +67,7 @@ func TestASourceWithoutIDRPicturesIsRepaired(t *testing.T) {
 	p.publish("push.example.com", testsrc.Options{
 		ExtraArgs: []string{"-x264-params", "keyint=30:intra-refresh=1"},
 	})
-	eventually(t, "recovery points as places to join", func() bool {
+	testkit.Eventually(t, "recovery points as places to join", func() bool {
 		s := p.state().Streams
 		return len(s) == 1 && s[0].Source.Refreshed
 	})

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -16,7 +17,7 @@ func TestRTSPToolsLookIntoARunningSystem(t *testing.T) {
 		t.Errorf("the start does not show %s:\n%s", url, listening)
 	}
 	p.publish("push.example.com", testsrc.Options{Audio: true})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	shown, err := exec.CommandContext(ctx, "ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries",
 		"stream=codec_name", "-of", "csv=p=0",

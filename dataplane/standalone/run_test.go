@@ -10,10 +10,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,34 +20,15 @@ import (
 	"github.com/millrace/millrace/internal/play"
 	"github.com/millrace/millrace/internal/play/join"
 	"github.com/millrace/millrace/internal/play/lean"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
-
-const patience = 60 * time.Second
-
-// output collects what is printed.
-type output struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
 
 // process is a standalone process in the test's own.
 type process struct {
 	t    *testing.T
 	dir  string
-	out  *output
+	out  *testkit.Output
 	at   Addresses
 	end  context.CancelFunc
 	done chan error
@@ -57,7 +36,7 @@ type process struct {
 
 func start(t *testing.T, manifests string, change func(*Options)) *process {
 	t.Helper()
-	p := &process{t: t, dir: t.TempDir(), out: &output{}, done: make(chan error, 1)}
+	p := &process{t: t, dir: t.TempDir(), out: &testkit.Output{}, done: make(chan error, 1)}
 	p.write("service.yaml", manifests)
 	started := make(chan Addresses, 1)
 	opt := Options{
@@ -78,7 +57,7 @@ func start(t *testing.T, manifests string, change func(*Options)) *process {
 	case err := <-p.done:
 		p.done <- err
 		t.Fatalf("start: %v\n%s", err, p.out)
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Fatal("it does not start")
 	}
 	return p
@@ -93,7 +72,7 @@ func (p *process) stop() {
 			p.t.Errorf("the end: %v", err)
 		}
 		p.done <- nil
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		p.t.Error("it does not end")
 	}
 }
@@ -112,7 +91,11 @@ func (p *process) write(name, text string) {
 
 func (p *process) awaitOutput(text string) {
 	p.t.Helper()
-	eventually(p.t, fmt.Sprintf("%q in the output", text), func() bool { return strings.Contains(p.out.String(), text) })
+	testkit.Eventually(
+		p.t,
+		fmt.Sprintf("%q in the output", text),
+		func() bool { return strings.Contains(p.out.String(), text) },
+	)
 }
 
 func (p *process) state() State {
@@ -138,18 +121,13 @@ func (p *process) publish(domain string, opt testsrc.Options) *testsrc.Publisher
 // publishWith publishes with a query behind the domain.
 func (p *process) publishWith(domain, query string, opt testsrc.Options) *testsrc.Publisher {
 	p.t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") == "true" {
-			p.t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")
-		}
-		p.t.Skip("ffmpeg is missing: apt-get install -y ffmpeg")
-	}
+	testkit.NeedFFmpeg(p.t)
 	opt.URL = fmt.Sprintf("rtmp://%s/live/stream?vhost=%s%s", p.at.RTMP, domain, query)
 	pub, err := testsrc.Publish(p.t.Context(), opt)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	eventually(p.t, "the stream", func() bool {
+	testkit.Eventually(p.t, "the stream", func() bool {
 		for _, s := range p.state().Streams {
 			if s.Domain == domain && s.Live && s.Source.FPS > 0 {
 				return true
@@ -174,7 +152,7 @@ func (p *process) watchFrom(domain, query string, viewers int, d time.Duration) 
 		r, err := play.Run(p.t.Context(), play.Options{
 			URL: "artc://" + domain + "/live/stream" + query, Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: viewers,
 			Duration: d,
-			Lean:     true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Wait: patience,
+			Lean:     true, Decrypt: lean.DecryptSample, ReadBuffer: 4 << 20, Wait: testkit.Patience(),
 		})
 		if err != nil {
 			p.t.Error(err)
@@ -182,17 +160,6 @@ func (p *process) watchFrom(domain, query string, viewers int, d time.Duration) 
 		reports <- r
 	}()
 	return reports
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }
 
 const quickstart = `
@@ -245,7 +212,7 @@ func TestEndDrains(t *testing.T) {
 	p := start(t, quickstart, nil)
 	p.publish("push.example.com", testsrc.Options{})
 	reports := p.watch("rts.example.com", 3, time.Hour)
-	eventually(t, "three viewers", func() bool { return connected(p.state()) == 3 })
+	testkit.Eventually(t, "three viewers", func() bool { return connected(p.state()) == 3 })
 	p.stop()
 	r := <-reports
 	if len(r.Endings) == 0 || r.Playing != 3 {
@@ -260,10 +227,10 @@ func TestEndDrains(t *testing.T) {
 
 // A request whose body does not come holds nobody else up.
 func TestSlowRequestDoesNotHoldUpTheDrain(t *testing.T) {
-	p := start(t, quickstart, func(o *Options) { o.DrainTime = patience })
+	p := start(t, quickstart, func(o *Options) { o.DrainTime = testkit.Patience() })
 	p.publish("push.example.com", testsrc.Options{})
 	reports := p.watch("rts.example.com", 2, time.Hour)
-	eventually(t, "two viewers", func() bool { return connected(p.state()) == 2 })
+	testkit.Eventually(t, "two viewers", func() bool { return connected(p.state()) == 2 })
 	slow, err := net.Dial("tcp", p.at.HTTP.String())
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +241,7 @@ func TestSlowRequestDoesNotHoldUpTheDrain(t *testing.T) {
 		"POST /live/stream HTTP/1.1\r\nHost: rts.example.com\r\nContent-Type: application/sdp\r\nContent-Length: "+
 			"1000\r\nExpect: 100-continue\r\n\r\n",
 	)
-	_ = slow.SetReadDeadline(time.Now().Add(patience))
+	_ = slow.SetReadDeadline(time.Now().Add(testkit.Patience()))
 	// it waits for the body now
 	if _, err := io.ReadFull(slow, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil {
 		t.Fatal(err)

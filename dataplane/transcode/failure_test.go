@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -43,7 +44,7 @@ func TestOneProcessForACrowd(t *testing.T) {
 	began := time.Now()
 	for i := range viewers {
 		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 			defer cancel()
 			s, err := r.trans.Find(ctx, key("a_web"))
 			if err != nil {
@@ -69,7 +70,7 @@ func TestOneProcessForACrowd(t *testing.T) {
 	for _, one := range seen {
 		one.Close()
 	}
-	eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 && !alive(pid) })
+	testkit.Eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 && !alive(pid) })
 }
 
 // A crash of ffmpeg takes nobody's stream away.
@@ -88,7 +89,7 @@ func TestCrashGoesOnInTheSameStream(t *testing.T) {
 	}
 	var killed, again time.Time
 	last := time.Duration(-1)
-	for deadline := time.Now().Add(patience); again.IsZero() && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testkit.Patience()); again.IsZero() && time.Now().Before(deadline); {
 		f, err := reader.Next(t.Context())
 		if err != nil {
 			t.Fatalf("the reader lost its stream: %v", err)
@@ -145,7 +146,7 @@ func TestSourceChanges(t *testing.T) {
 	defer reader.Close()
 	width := func(want int) {
 		t.Helper()
-		eventually(t, fmt.Sprintf("a picture %d wide", want), func() bool {
+		testkit.Eventually(t, fmt.Sprintf("a picture %d wide", want), func() bool {
 			f, err := reader.Next(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -188,7 +189,7 @@ func TestOddSources(t *testing.T) {
 	} {
 		p := r.publish(name, o)
 		if name == "blind" {
-			eventually(
+			testkit.Eventually(
 				t,
 				name,
 				func() bool { s, err := r.hub.Find(t.Context(), key(name)); return err == nil && len(s.Tracks()) > 0 },
@@ -313,7 +314,7 @@ func TestChildrenDieWithTheParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
-	eventually(t, "the end of the child", func() bool { return !alive(child) })
+	testkit.Eventually(t, "the end of the child", func() bool { return !alive(child) })
 }
 
 // A rendition of trigger OnPublish is there without viewers; it gives way to an encoder that publishes under its name.
@@ -328,11 +329,11 @@ func TestOnPublishAndYield(t *testing.T) {
 		t.Fatal("a_web is not a rendition")
 	}
 	r.publish("a_web", testsrc.Options{Width: 320, Height: 180})
-	eventually(t, "the encoder's own stream", func() bool {
+	testkit.Eventually(t, "the encoder's own stream", func() bool {
 		s, err := r.trans.Find(t.Context(), key("a_web"))
 		return err == nil && !s.Publisher().Yields && s.Track(media.Video).Width == 320
 	})
-	eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 })
+	testkit.Eventually(t, "the end of the rendition", func() bool { return r.trans.Sessions() == 0 })
 }
 
 // Codecs are told by one list, where some have coders of other names, and some of none.
@@ -356,7 +357,7 @@ func TestCodecsOfAList(t *testing.T) {
 
 // Hardware that is not there costs no process.
 func TestAutoTriesWhatIsThere(t *testing.T) {
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	one, how, err := probe(t.Context(), "ffmpeg", Auto)
 	if err != nil {
 		t.Fatal(err)

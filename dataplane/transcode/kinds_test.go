@@ -8,6 +8,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -110,7 +111,7 @@ func TestRefusesWithoutHeadroom(t *testing.T) {
 	s := r.find("a_web")
 	reader := s.NewReader()
 	defer reader.Close()
-	eventually(t, "measured work of a child", func() bool { return r.trans.headroom.cores() > 0.005 })
+	testkit.Eventually(t, "measured work of a child", func() bool { return r.trans.headroom.cores() > 0.005 })
 	r.trans.headroom.mu.Lock() // as if the others on the machine had taken the rest
 	r.trans.headroom.max = 0.001
 	r.trans.headroom.mu.Unlock()
@@ -165,7 +166,7 @@ func TestChangedTemplates(t *testing.T) {
 	}
 	width := func(until func(*media.Frame) bool) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		for deadline := time.Now().Add(testkit.Patience()); time.Now().Before(deadline); {
 			f, err := reader.Next(t.Context())
 			if err != nil {
 				t.Fatal(err)

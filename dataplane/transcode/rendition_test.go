@@ -7,6 +7,7 @@ import (
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -98,7 +99,7 @@ func TestRepairsWhatBrowsersCannotBegin(t *testing.T) {
 			args := []string{"-vf", c.filter, "-x264-params", "keyint=25:" + c.x264}
 			r.publish(name, testsrc.Options{Width: 320, Height: 180, FPS: 25, BFrames: c.bFrames, ExtraArgs: args})
 			source := r.await(name)
-			eventually(t, "what the source is", func() bool { return source.Facts().Refreshed == c.refreshed })
+			testkit.Eventually(t, "what the source is", func() bool { return source.Facts().Refreshed == c.refreshed })
 			s := r.find(name + "_web")
 			frames := of(media.Video, r.read(s, 2*time.Second))
 			if len(frames) < 25 {
@@ -140,7 +141,7 @@ func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
 		}
 		found <- s
 	}()
-	eventually(t, "a reader of what is only described yet", func() bool { return pub.Stream().Readers() > 0 })
+	testkit.Eventually(t, "a reader of what is only described yet", func() bool { return pub.Stream().Readers() > 0 })
 	burst := len(frames) / 2
 	zero := time.Now().Add(-frames[burst].DTS)
 	put := func(frames []*media.Frame) {
@@ -153,7 +154,7 @@ func TestFetchedSourceBeginsAtItsEdge(t *testing.T) {
 		}
 	}
 	put(frames[:burst+1])
-	eventually(
+	testkit.Eventually(
 		t,
 		"a process that begins at the edge",
 		func() bool { i := r.trans.List(); return len(i) == 1 && i[0].PID != 0 },

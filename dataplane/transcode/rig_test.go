@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -15,11 +13,11 @@ import (
 	"github.com/millrace/millrace/dataplane/ingest"
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
 const (
-	patience = 90 * time.Second
 	pushHost = "push.example.com"
 	space    = "rts.example.com"
 )
@@ -33,19 +31,9 @@ type rig struct {
 	address string
 }
 
-func needFFmpeg(t testing.TB) {
-	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")
-		}
-		t.Skip("ffmpeg is missing: apt-get install -y ffmpeg")
-	}
-}
-
 func newRig(t *testing.T, templates []plan.Template, change func(*Options)) *rig {
 	t.Helper()
-	needFFmpeg(t)
+	testkit.NeedFFmpeg(t)
 	r := &rig{t: t, hub: hub.New(hub.Options{}), current: plan.NewCurrent()}
 	r.setTemplates(templates)
 	log := testr.NewWithOptions(t, testr.Options{Verbosity: 1})
@@ -114,7 +102,7 @@ func key(name string) hub.Key { return hub.Key{Space: space, App: "live", Name: 
 func (r *rig) await(name string) *hub.Stream {
 	r.t.Helper()
 	var s *hub.Stream
-	eventually(r.t, "stream "+name, func() bool {
+	testkit.Eventually(r.t, "stream "+name, func() bool {
 		var err error
 		s, err = r.hub.Find(r.t.Context(), key(name))
 		return err == nil && s.Facts().FPS > 0
@@ -125,7 +113,7 @@ func (r *rig) await(name string) *hub.Stream {
 // find asks for a rendition.
 func (r *rig) find(name string) *hub.Stream {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testkit.Patience())
 	defer cancel()
 	s, err := r.trans.Find(ctx, key(name))
 	if err != nil {
@@ -159,15 +147,4 @@ func of(kind media.Kind, frames []*media.Frame) []*media.Frame {
 		}
 	}
 	return out
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/dataplane/media"
 	"github.com/millrace/millrace/dataplane/transcode/nut"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 	"github.com/millrace/millrace/internal/testsrc"
 )
 
@@ -24,7 +25,7 @@ import (
 // frames of sound. It gives the frames.
 func (r *rig) takeover(s *hub.Stream, kill ...int) []*media.Frame {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), 2*testkit.Patience())
 	defer cancel()
 	reader := s.NewReader()
 	defer reader.Close()
@@ -181,7 +182,7 @@ func TestNothingIsRepeatedWhenAProcessTakesOver(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, []plan.Template{aac}, nil)
 			r.publish("a", o)
-			eventually(
+			testkit.Eventually(
 				t,
 				name,
 				func() bool { s, err := r.hub.Find(t.Context(), key("a")); return err == nil && len(s.Tracks()) > 0 },

@@ -3,21 +3,19 @@ package main
 import (
 	"math"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/e2e/beep"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // A short soak: sound lies where its picture is, in a rendition whose picture is passed through and in one that is
 // encoded. In so short a time drift says nothing, and on a machine that has other work latency does not either: both
 // are printed. SOAK=3m looks at the drift too; `make soak` takes an hour.
 func TestSoak(t *testing.T) {
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")
-	}
+	testkit.NeedFFmpeg(t)
 	b := beeping{o: beep.Options{Width: 480, Height: 270, FPS: 30, Kbps: 500, GOPSeconds: 2}, length: 12 * time.Second}
 	long := os.Getenv("SOAK")
 	if long != "" {

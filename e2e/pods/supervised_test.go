@@ -27,7 +27,10 @@ func supervisedRelay(t *testing.T) (ingest, relay *proc, args []string) {
 	args = []string{
 		"--supervised",
 		contract.FlagInt(contract.FlagMediaPort, c.freePort()),
-		contract.FlagInt(contract.FlagDrainSeconds, 4),
+		// Tests end a drain themselves, by a kill or because nobody watches.
+		contract.FlagInt(contract.FlagDrainSeconds, int(2*testkit.Patience().Seconds())),
+		contract.FlagInt("drain-soft-seconds", int(testkit.Patience().Seconds())),
+		contract.FlagInt("drain-accept-seconds", 1),
 	}
 	relay = c.place(contract.Relay, "relay-0")
 	relay.start(args...)

@@ -11,9 +11,8 @@ import (
 
 	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-const patience = 60 * time.Second
 
 // source is a stream whose time goes as fast as it is written.
 type source struct {
@@ -88,7 +87,7 @@ func (s *source) gops(n int) {
 	s.t.Helper()
 	for range n {
 		s.write()
-		for deadline := time.Now().Add(patience); !s.taken(); {
+		for deadline := time.Now().Add(testkit.Patience()); !s.taken(); {
 			if time.Now().After(deadline) {
 				s.t.Fatal("the muxers do not take what is written")
 			}
@@ -147,7 +146,7 @@ func (s *source) open(f Format) *Muxer { return s.muxers.Open(s.pub.Stream(), f)
 
 func (s *source) playlist(m *Muxer, want Want) string {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	b, err := m.Playlist(ctx, want, "")
 	if err != nil {
@@ -158,7 +157,7 @@ func (s *source) playlist(m *Muxer, want Want) string {
 
 func (s *source) resource(m *Muxer, name string) []byte {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testkit.Patience())
 	defer cancel()
 	pieces, _, err := m.Resource(ctx, name)
 	if err != nil {

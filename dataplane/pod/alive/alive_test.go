@@ -11,9 +11,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-const patience = 30 * time.Second
+	"github.com/millrace/millrace/internal/testkit"
+)
 
 // waits returns when the watcher of a folder waits for the end of those who hold it: the kernel lists such waiters
 // (proc(5), /proc/locks).
@@ -24,7 +24,7 @@ func waits(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	inode := fmt.Sprintf(":%d ", info.Sys().(*syscall.Stat_t).Ino)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
@@ -87,7 +87,7 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 		t.Helper()
 		select {
 		case <-gone:
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience()):
 			t.Fatal("the end is not seen")
 		}
 	}
@@ -117,7 +117,7 @@ func TestTheEndOfTheLastIsSeen(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testkit.Patience()):
 		t.Error("it does not end")
 	}
 }

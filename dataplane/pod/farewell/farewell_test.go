@@ -25,6 +25,7 @@ import (
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/bundle"
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // remember leaves a Plan of one domain, with a certificate of its own, in a folder, as a relay does. It gives who
@@ -71,20 +72,6 @@ func remember(t *testing.T, dir, host string) *x509.CertPool {
 	return trust
 }
 
-// freePorts are some that nobody has.
-func freePorts(t *testing.T, n int) (ports []int) {
-	t.Helper()
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
-
 // opened returns when somebody listens on a port.
 func (b *beside) opened(t *testing.T, at string) {
 	t.Helper()
@@ -107,7 +94,7 @@ func TestADetourByHTTPS(t *testing.T) {
 	const host = "example.com"
 	dir := t.TempDir()
 	trust := remember(t, dir, host)
-	ports := freePorts(t, 2)
+	ports := testkit.FreePorts(t, 2)
 	plain, secure := ports[0], ports[1]
 	b := &beside{
 		Options: Options{
@@ -184,7 +171,7 @@ func TestADetourByHTTPS(t *testing.T) {
 // last, is not the next relay's.
 func TestAPortThatIsGivenBackLast(t *testing.T) {
 	dir := t.TempDir()
-	port := freePorts(t, 1)[0]
+	port := testkit.FreePorts(t, 1)[0]
 	dying, err := alive.Hold(dir, alive.Ports)
 	if err != nil {
 		t.Fatal(err)

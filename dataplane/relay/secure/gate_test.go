@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 func ranges() (a, b, c netip.Prefix) {
@@ -16,7 +18,7 @@ func ranges() (a, b, c netip.Prefix) {
 // enter takes a place that is free.
 func enter(t *testing.T, g *Gate, from netip.Prefix) (leave func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	leave, err := g.Enter(ctx, from, nil)
 	if err != nil {
@@ -78,7 +80,7 @@ func TestGateServesRangesInTurn(t *testing.T) {
 			<-next
 			leave()
 		}()
-		eventually(t, "one more who waits", func() bool { return g.Waiting() > before })
+		testkit.Eventually(t, "one more who waits", func() bool { return g.Waiting() > before })
 	}
 	for range 50 {
 		wait(crowd)

@@ -11,6 +11,8 @@ import (
 	"github.com/go-logr/logr/testr"
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/protocol/alert"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // fakeSession is a transport to a viewer on loopback.
@@ -76,7 +78,7 @@ func connected(t *testing.T) (*Transport, *fakeSession, *dtls.Conn) {
 		t: t, wire: ends[0], to: ends[1].LocalAddr(), started: make(chan struct{}), left: make(chan struct{}),
 	}
 	tr := New(Config{
-		Identity: ours, Gate: NewGate(1, time.Hour), Fingerprint: theirs.Fingerprint, Remote: f.to, Timeout: patience,
+		Identity: ours, Gate: NewGate(1, time.Hour), Fingerprint: theirs.Fingerprint, Remote: f.to, Timeout: testkit.Patience(),
 		Log: testr.New(t),
 	}, f)
 	go func() {
@@ -102,22 +104,13 @@ func connected(t *testing.T) (*Transport, *fakeSession, *dtls.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = viewer.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	if err := viewer.HandshakeContext(ctx); err != nil {
 		t.Fatal(err)
 	}
 	<-f.started
 	return tr, f, viewer
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not come about", what)
-		}
-	}
 }
 
 // What the records of the two close notices hold, each sent three times under one sequence number. The record that is
@@ -128,7 +121,7 @@ func TestCloseNoticesOfAParkedConnection(t *testing.T) {
 		JoinAgain:  {Level: alert.Fatal, Description: alert.InternalError},
 	} {
 		tr, f, _ := connected(t)
-		eventually(t, "parking", func() bool {
+		testkit.Eventually(t, "parking", func() bool {
 			tr.Settled()
 			return tr.Parked()
 		})
@@ -137,7 +130,7 @@ func TestCloseNoticesOfAParkedConnection(t *testing.T) {
 		f.mu.Unlock()
 		tr.Close(notice)
 		var sent [][]byte
-		eventually(t, "three records", func() bool {
+		testkit.Eventually(t, "three records", func() bool {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			sent = f.sent[before:]
@@ -163,7 +156,7 @@ func TestTheViewersCloseIsHeard(t *testing.T) {
 	for _, park := range []bool{false, true} {
 		tr, f, viewer := connected(t)
 		if park {
-			eventually(t, "parking", func() bool {
+			testkit.Eventually(t, "parking", func() bool {
 				tr.Settled()
 				return tr.Parked()
 			})
@@ -173,7 +166,7 @@ func TestTheViewersCloseIsHeard(t *testing.T) {
 		}
 		select {
 		case <-f.left:
-		case <-time.After(patience):
+		case <-time.After(testkit.Patience()):
 			t.Errorf("parked %v: the end is not heard", park)
 		}
 	}

@@ -12,9 +12,8 @@ import (
 	"github.com/pion/dtls/v3"
 
 	"github.com/millrace/millrace/dataplane/relay/closenotice"
+	"github.com/millrace/millrace/internal/testkit"
 )
-
-const patience = 30 * time.Second
 
 // handshaken is a DTLS connection over loopback with one cipher suite: our end, a server, and the player's.
 func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn, wire net.PacketConn) {
@@ -53,7 +52,7 @@ func handshaken(t *testing.T, id dtls.CipherSuiteID) (server, player *dtls.Conn,
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = server.Close(), player.Close() })
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience())
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- server.HandshakeContext(ctx) }()
@@ -92,7 +91,7 @@ func TestCloseNoticesAreUnderstood(t *testing.T) {
 				if _, err := wire.WriteTo(record, player.LocalAddr()); err != nil {
 					t.Fatal(err)
 				}
-				_ = player.SetReadDeadline(time.Now().Add(patience))
+				_ = player.SetReadDeadline(time.Now().Add(testkit.Patience()))
 				_, err = player.Read(make([]byte, 1))
 				var timeout net.Error
 				if err == nil || errors.As(err, &timeout) && timeout.Timeout() {

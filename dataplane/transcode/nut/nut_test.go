@@ -4,21 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // ffmpeg runs it with an input and gives its output.
 func ffmpeg(t testing.TB, in []byte, args ...string) []byte {
 	t.Helper()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("ffmpeg is missing: apt-get install -y ffmpeg")
-		}
-		t.Skip("ffmpeg is missing: apt-get install -y ffmpeg")
-	}
+	testkit.NeedFFmpeg(t)
 	cmd := exec.CommandContext(t.Context(), "ffmpeg", append([]string{"-hide_banner", "-loglevel", "warning"}, args...)...)
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &said

@@ -276,7 +276,10 @@ func TestEndOfContextAbandons(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- (&Client{URL: "rtsp://" + one.address + streamPath, Hub: to, Key: streamKey(), Timeout: testkit.Patience()}).Run(ctx)
+		client := &Client{
+			URL: "rtsp://" + one.address + streamPath, Hub: to, Key: streamKey(), Timeout: testkit.Patience(),
+		}
+		done <- client.Run(ctx)
 	}()
 	next(t, reader(t, to))
 	cancel()

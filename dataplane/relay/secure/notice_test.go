@@ -78,8 +78,9 @@ func connected(t *testing.T) (*Transport, *fakeSession, *dtls.Conn) {
 		t: t, wire: ends[0], to: ends[1].LocalAddr(), started: make(chan struct{}), left: make(chan struct{}),
 	}
 	tr := New(Config{
-		Identity: ours, Gate: NewGate(1, time.Hour), Fingerprint: theirs.Fingerprint, Remote: f.to, Timeout: testkit.Patience(),
-		Log: testr.New(t),
+		Identity: ours, Gate: NewGate(1, time.Hour), Fingerprint: theirs.Fingerprint, Remote: f.to,
+		Timeout: testkit.Patience(),
+		Log:     testr.New(t),
 	}, f)
 	go func() {
 		buf := make([]byte, maxRecord)

@@ -233,7 +233,7 @@ func TestNobodyJoinsARelayThatCloses(t *testing.T) {
 	}
 }
 
-// A consent check costs no allocation from the datagram to the answer.
+// A consent check costs no allocation from the datagram to the answer, and neither does a request of ours.
 func TestConsentDoesNotAllocate(t *testing.T) {
 	s := newStack(t, nil)
 	s.publish()
@@ -250,5 +250,16 @@ func TestConsentDoesNotAllocate(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(200, func() { s.relay.packet(packet, from, nil) }); n > 0 {
 		t.Errorf("%v allocations per check", n)
+	}
+	one.mu.Lock()
+	pair := one.pairs[0]
+	one.path, pair.answered = from, time.Now()
+	one.mu.Unlock()
+	ask := func() {
+		pair.next = time.Time{}
+		one.renew(time.Now())
+	}
+	if n := testing.AllocsPerRun(200, ask); n > 0 {
+		t.Errorf("%v allocations per request of ours", n)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/internal/contract/plan"
+	"github.com/millrace/millrace/internal/testkit"
 )
 
 // Offers whose sessions never connect fill a domain's limit only until somebody else needs the place: then the oldest
@@ -25,5 +26,5 @@ func TestSessionsThatNeverConnectMakeRoom(t *testing.T) {
 			t.Fatalf("offer %d: %s %s", i, res.Status, body)
 		}
 	}
-	eventually(t, "the end of the sessions that left", func() bool { return s.relay.Sessions() == limit })
+	testkit.Eventually(t, "the end of the sessions that left", func() bool { return s.relay.Sessions() == limit })
 }

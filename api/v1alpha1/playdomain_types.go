@@ -54,7 +54,24 @@ type RTSPlay struct {
 	// +optional
 	// +kubebuilder:default=Disabled
 	AutoRepair AutoRepair `json:"autoRepair,omitempty"`
+	// fallback says what a player gets that asks the domain for /app/stream.flv or .m3u8, as mobile players do by
+	// themselves. With Redirect it is sent to the main (307, with its signature) where that is a Standard domain which
+	// serves the protocol; with None it is refused.
+	// +optional
+	// +kubebuilder:default=Redirect
+	Fallback Fallback `json:"fallback,omitempty"`
 }
+
+// Fallback says what players of other protocols get from an RTS domain.
+//
+// +kubebuilder:validation:Enum=Redirect;None
+type Fallback string
+
+// The values of fallback.
+const (
+	FallbackRedirect Fallback = "Redirect"
+	FallbackNone     Fallback = "None"
+)
 
 // Referer is a host of the Referer header: a DNS name, a wildcard such as *.example.com (its subdomains, not itself),
 // or the word none for requests without the header.

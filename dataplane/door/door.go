@@ -221,7 +221,10 @@ func verify(index *plan.Index, domain *plan.PlayDomain, ask *Ask, now time.Time)
 	}
 	for i := range index.Plan.Play {
 		other := &index.Plan.Play[i]
-		if other.Space != domain.Space || other.Type != plan.RTS || other.Offline || other.Auth.Type != domain.Auth.Type {
+		if other.Space != domain.Space || other.Type != plan.RTS || other.Offline {
+			continue
+		}
+		if other.Auth.Type == plan.AuthNone || other.Auth.Type == "" { // what is open there is not open here
 			continue
 		}
 		if path, second := urlauth.Verify(other.Auth, ask.Path, ask.Query, now); second == nil {

@@ -144,6 +144,11 @@ func TestFLVFromTheNewestKeyFrameToTheEnd(t *testing.T) {
 	testkit.Eventually(t, "the end of all viewers", func() bool { return r.edge.Viewers() == 0 })
 }
 
+// rtsAuthC is the URL signing of an RTS domain by another type than that of its main.
+func rtsAuthC() plan.Auth {
+	return plan.Auth{Type: plan.AuthC, Primary: "exampleOnlyRTSPrimary22", Validity: time.Hour}
+}
+
 // sign signs a path under a domain's key.
 func sign(t *testing.T, key, path string) string {
 	t.Helper()
@@ -186,6 +191,15 @@ func TestSignatures(t *testing.T) {
 			if status, body, _ := r.get(signedHost, path+"?"+c.query); status != c.want {
 				t.Errorf("%s%s: %d %s, want %d", name, suffix, status, body, c.want)
 			}
+		}
+	}
+	byPath, err := urlauth.Sign(rtsAuthC(), &url.URL{Scheme: "http", Host: signedHost, Path: "/live/stream"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]int{"rts_degrade=on": 200, "": 403} {
+		if status, body, _ := r.get(signedHost, byPath.EscapedPath()+".flv?"+query); status != want {
+			t.Errorf("signed by type C for an RTS domain, %q: %d %s, want %d", query, status, body, want)
 		}
 	}
 	m := r.playlistURL(signedHost, "/live/stream.m3u8?"+sign(t, playKey, "/live/stream.m3u8"))

@@ -89,6 +89,8 @@ func testPlan() *plan.Plan {
 				Space:    playHost,
 				Auth:     plan.Auth{Type: plan.AuthA, Primary: rtsKey, Validity: time.Hour},
 			},
+			{Hostname: "c." + rtsHost, Type: plan.RTS, Role: plan.Sub, Space: playHost, Auth: rtsAuthC()},
+			{Hostname: "open." + rtsHost, Type: plan.RTS, Role: plan.Sub, Space: playHost, Auth: open},
 			{
 				Hostname:  signedHost,
 				Type:      plan.Standard,

@@ -26,11 +26,13 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		r.serveSession(w, req, host, path[len(signal.SessionPath):], trace)
 	case req.Method == http.MethodOptions:
 		signal.Options(w, signal.EndpointMethods)
+	case fallbackOf(req, path) != "":
+		if refusal := r.fallback(w, req, fallbackOf(req, path)); refusal != nil {
+			signal.ARTC{}.Refuse(w, refusal, trace)
+		}
 	case req.Method == http.MethodHead:
 		w.Header().Set("Content-Type", signal.ContentSDP)
 		w.WriteHeader(http.StatusOK)
-	case req.Method == http.MethodGet && (strings.HasSuffix(path, ".flv") || strings.HasSuffix(path, ".m3u8")):
-		signal.ARTC{}.Refuse(w, door.Refuse(door.ProtocolNotServed, host, door.RTSAlone), trace)
 	case req.Method == http.MethodGet:
 		w.WriteHeader(http.StatusNoContent)
 	case req.Method != http.MethodPost:

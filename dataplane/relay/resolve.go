@@ -11,12 +11,9 @@ import (
 // enter asks the door for a stream.
 func (r *Relay) enter(ask *signal.Ask, req *http.Request) (*door.Pass, *signal.Refusal) {
 	remote, _ := addresses(req)
-	referer := req.Header.Get("Referer")
-	if referer == "" {
-		referer = req.Header.Get("Origin")
-	}
 	return r.door.Enter(req.Context(), &door.Ask{
-		Host: ask.Host, Path: ask.Path, Query: ask.RawQuery, Remote: remote, Referer: referer, Type: plan.RTS, Joins: true,
+		Host: ask.Host, Path: ask.Path, Query: ask.RawQuery, Remote: remote, Referer: referer(req), Type: plan.RTS,
+		Joins: true,
 	})
 }
 

@@ -2,6 +2,7 @@ package standalone
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -56,11 +57,15 @@ func TestChurnLeavesNothing(t *testing.T) {
 		"goroutines back at the base line",
 		func() bool { return runtime.NumGoroutine() <= baseGoroutines+2 },
 	)
-	goroutines, heap := p.settle(t)
-	t.Logf("%d visits: goroutines %d -> %d, heap %d -> %d KiB", n, baseGoroutines, goroutines, baseHeap>>10, heap>>10)
-	if heap > baseHeap+max(baseHeap/10, slack) {
-		t.Errorf("the heap grew from %d to %d bytes", baseHeap, heap)
-	}
+	// What is kept for some seconds after a viewer, such as addresses and promises, is let go of; a leak never is.
+	most := baseHeap + max(baseHeap/10, slack)
+	var heap uint64
+	testkit.Eventually(t, fmt.Sprintf("a heap of at most %d KiB", most>>10), func() bool {
+		_, heap = p.settle(t)
+		t.Logf("%d visits: goroutines %d -> %d, heap %d -> %d KiB",
+			n, baseGoroutines, runtime.NumGoroutine(), baseHeap>>10, heap>>10)
+		return heap <= most
+	})
 }
 
 // visit watches for a moment; some viewers leave before they are connected.
@@ -83,8 +88,9 @@ func (p *process) settle(t *testing.T) (goroutines int, heap uint64) {
 		var m runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&m)
-		if n := runtime.NumGoroutine(); n < goroutines || heap == 0 || m.HeapAlloc < heap {
-			goroutines, heap = min(n, goroutines), m.HeapAlloc
+		goroutines = min(goroutines, runtime.NumGoroutine())
+		if heap == 0 || m.HeapAlloc < heap {
+			heap = m.HeapAlloc
 		}
 		time.Sleep(300 * time.Millisecond)
 	}

@@ -119,6 +119,7 @@ func keepers() map[string]edit {
 		"PlayDomain.className":            {"PlayDomain/main", "second", nil},
 		"PlayDomain.standard.protocols":   {"PlayDomain/std", []any{"HLS", "RTMP"}, nil},
 		"PlayDomain.rts.autoRepair":       {"PlayDomain/main", "Enabled", nil},
+		"PlayDomain.rts.fallback":         {"PlayDomain/main", "None", nil},
 		"PlayDomain.auth.type":            {"PlayDomain/main", "B", nil},
 		"PlayDomain.auth.secretRef.name":  {"PlayDomain/main", "other-keys", nil},
 		"PlayDomain.auth.validitySeconds": {"PlayDomain/main", 1, nil},

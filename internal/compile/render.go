@@ -105,7 +105,9 @@ func playDomain(d *domain) plan.PlayDomain {
 	}
 	if s.Type == v1alpha1.PlayRTS {
 		out.AutoRepair = s.RTS != nil && s.RTS.AutoRepair == v1alpha1.AutoRepairEnabled
-		out.Fallback = fallback(d, main)
+		if out.Fallback = fallback(d, main); out.Fallback != nil {
+			out.Fallback.Redirect = s.RTS == nil || s.RTS.Fallback != v1alpha1.FallbackNone
+		}
 	} else {
 		out.Protocols = protocols(s.Standard)
 	}

@@ -136,7 +136,7 @@ func TestDefaults(t *testing.T) {
 		{cases.Play, "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: play.example.com\nstate: " +
 			"Online\ntype: RTS\n"},
 		{cases.Play + "  rts: {}\n", "auth: {type: None, validitySeconds: 1800}\nclassName: default\nhostname: " +
-			"play.example.com\nrts: {autoRepair: Disabled}\nstate: Online\ntype: RTS\n"},
+			"play.example.com\nrts: {autoRepair: Disabled, fallback: Redirect}\nstate: Online\ntype: RTS\n"},
 		{cases.Template, "audio: {codec: Opus}\nplayDomainRef: {name: m}\ntemplateID: low\ntrigger: OnDemand\ntype: " +
 			"H264Origin\nvideo: {bFrames: Drop, gopMilliseconds: 2000}\n"},
 	} {

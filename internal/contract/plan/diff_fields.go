@@ -281,7 +281,11 @@ func fallbackText(f *Fallback) string {
 	for _, p := range f.Protocols {
 		by = append(by, string(p))
 	}
-	return f.Hostname + " by " + strings.Join(by, ", ")
+	text := f.Hostname + " by " + strings.Join(by, ", ")
+	if f.Redirect {
+		text += ", with a redirect"
+	}
+	return text
 }
 
 func notifyText(n *Notify) string {

@@ -137,6 +137,8 @@ type PlayDomain struct {
 type Fallback struct {
 	Hostname  string     `json:"hostname"`
 	Protocols []Protocol `json:"protocols"` // FLV, HLS or both, in this order
+	// Redirect sends those who ask the RTS domain for one of the protocols there.
+	Redirect bool `json:"redirect,omitempty"`
 }
 
 // InBrowsers returns those of the protocols that a browser plays: FLV and HLS.

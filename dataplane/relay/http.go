@@ -68,7 +68,7 @@ func (r *Relay) take(
 	host string,
 	d *signal.Row,
 ) (answer *signal.Answer, refusal *signal.Refusal) {
-	ask := signal.Ask{Host: host}
+	ask := signal.Ask{Host: host, Port: portOf(req.Host)}
 	inBody := d.Path != ""
 	if !inBody {
 		ask.Locate(req.URL.EscapedPath(), req.URL.RawQuery)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -99,12 +100,11 @@ func (r *Relay) source(pass *door.Pass, ask *signal.Ask, offer *sdp.Offer) (sdp.
 
 // repairable adds to a refusal the renditions which would play.
 func (r *Relay) repairable(pass *door.Pass, refusal *signal.Refusal, ask *signal.Ask) *signal.Refusal {
+	name := strings.TrimSuffix(pass.Stream.Key.Name, "_"+plan.RepairID) // nobody asks for that by its name
 	for _, tpl := range pass.Index.RepairFor(pass.Domain.Space, pass.Right.App) {
 		if tpl.RepairsVideo() {
-			refusal.Alternatives = append(
-				refusal.Alternatives,
-				"artc://"+ask.Host+"/"+pass.Right.App+"/"+pass.Stream.Key.Name+"_"+tpl.ID,
-			)
+			u := url.URL{Scheme: "artc", Host: ask.Host + ask.Port, Path: "/" + pass.Right.App + "/" + name + "_" + tpl.ID}
+			refusal.Alternatives = append(refusal.Alternatives, u.String())
 		}
 	}
 	if len(refusal.Alternatives) > 0 {

@@ -11,7 +11,9 @@ import (
 	"github.com/pion/stun/v4"
 
 	"github.com/millrace/millrace/dataplane/door"
+	"github.com/millrace/millrace/dataplane/hub"
 	"github.com/millrace/millrace/dataplane/media"
+	"github.com/millrace/millrace/internal/contract/plan"
 	"github.com/millrace/millrace/internal/testkit"
 )
 
@@ -91,6 +93,23 @@ func TestUnplayableSourcesAreRefusedWithTheRemedy(t *testing.T) {
 			t.Errorf("B-frames: %s %s", res.Status, text)
 		}
 	}
+	// The remedy is asked for where and by the name that the player asked, not by that of an internal rendition.
+	p := testPlan()
+	p.Play[6].AutoRepair = true
+	s.current.Store(plan.NewIndex(p))
+	repaired := liveKey
+	repaired.Name += "_" + plan.RepairID
+	internal, err := s.hub.Publish(repaired, hub.Publisher{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	internal.SetTracks([]*media.Track{s.video})
+	internal.SetFacts(media.Facts{VideoCodec: media.H264, BFrames: true})
+	if res, text := s.request("POST", rtsHost+":8443", "/live/stream", "application/sdp", offer); res.StatusCode != 415 ||
+		!strings.Contains(text, `"artc://`+rtsHost+`:8443/live/stream_hd"`) || strings.Contains(text, plan.RepairID) {
+		t.Errorf("B-frames of the repaired rendition: %s %s", res.Status, text)
+	}
+	s.current.Store(plan.NewIndex(testPlan()))
 	reordering := strings.ReplaceAll(offer, "packetization-mode=1", "packetization-mode=1;BFrame-enabled=1")
 	if res, text := s.request("POST", rtsHost, "/live/stream", "application/sdp", reordering); res.StatusCode != 201 {
 		t.Errorf("a player that orders B-frames: %s %s", res.Status, text)

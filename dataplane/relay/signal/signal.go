@@ -20,6 +20,7 @@ const MaxBody = 64 << 10
 // Ask is a player's wish for a stream.
 type Ask struct {
 	Host     string // of the play domain, as the dialect names it; lower case, no port
+	Port     string // that the player asked at, with its colon; empty when its URL names none
 	Path     string // of the stream's URL, escaped as it was sent
 	RawQuery string
 	SDP      string

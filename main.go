@@ -33,6 +33,7 @@ const (
 	groupServe = "serve"
 	groupCheck = "check"
 	groupTry   = "try"
+	groupPods  = "pods"
 )
 
 func main() {
@@ -78,16 +79,16 @@ func newRoot() *cobra.Command {
 		Short: "Low-latency live streaming from YAML manifests",
 		Long: "Millrace turns YAML manifests into a low-latency live-streaming service: RTMP in, WebRTC (RTS) out.\n\n" +
 			"Exit status: 0 done, 1 failed, 2 called wrongly.",
-		Version:           version(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("millrace {{.Version}}\n")
 	root.AddGroup(
 		&cobra.Group{ID: groupServe, Title: "Serve:"},
 		&cobra.Group{ID: groupCheck, Title: "Check and sign:"},
 		&cobra.Group{ID: groupTry, Title: "Try and measure:"},
+		&cobra.Group{ID: groupPods, Title: "Run in pods, started by the operator:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, command := range commands {
@@ -96,7 +97,7 @@ func newRoot() *cobra.Command {
 		}
 	}
 	add(groupServe, cli.NewStandaloneCommand(), operator.NewCommand())
-	add(groupServe, cli.NewPodCommands()...)
+	add(groupPods, cli.NewPodCommands()...)
 	add(groupCheck, cli.NewValidateCommand(), cli.NewURLCommand())
 	add(groupTry, cli.NewPlayCommand(), cli.NewTestSourceCommand())
 	root.AddCommand(newVersionCommand())

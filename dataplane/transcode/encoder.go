@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -17,14 +18,20 @@ const (
 	QSV   Encoder = "QSV"
 )
 
-// known reports whether it is one that can be asked for.
-func (e Encoder) known() bool {
-	switch e {
-	case Auto, X264, NVENC, VAAPI, QSV:
-		return true
+// Encoders returns the encoders that can be asked for.
+func Encoders() []Encoder { return []Encoder{Auto, X264, NVENC, VAAPI, QSV} }
+
+// ParseEncoder reads the name of an encoder.
+func ParseEncoder(name string) (Encoder, error) {
+	e := Encoder(name)
+	if !e.known() {
+		return "", fmt.Errorf("%q: want one of %v", name, Encoders())
 	}
-	return false
+	return e, nil
 }
+
+// known reports whether it is one that can be asked for.
+func (e Encoder) known() bool { return slices.Contains(Encoders(), e) }
 
 // name is what ffmpeg calls it.
 func (e Encoder) name() string {

@@ -37,9 +37,9 @@ func newFarewellCommand() *cobra.Command {
 	set.StringVar(&o.Class, contract.FlagClass, "", "MediaClass of the relay (required)")
 	set.StringVar(&o.StateDir, "state-dir", contract.StateDir, "state folder of the relay")
 	set.StringVar(&o.Address, "address", "", "address on which the relay serves HTTP (default all)")
-	set.IntVar(&o.HTTPPort, contract.FlagHTTPPort, contract.PortHTTP, "port of the relay's HTTP; -1: it has none")
-	set.IntVar(&o.HTTPSPort, contract.FlagHTTPSPort, contract.PortHTTPS, "port of the relay's HTTPS; -1: it has none")
-	set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of the relay at most")
+	port(set, &o.HTTPPort, contract.FlagHTTPPort, contract.PortHTTP, -1, "port of the relay's HTTP; -1: it has none")
+	port(set, &o.HTTPSPort, contract.FlagHTTPSPort, contract.PortHTTPS, -1, "port of the relay's HTTPS; -1: it has none")
+	number(set, &o.MaxViewers, "max-viewers", 20_000, "viewers of the relay at most")
 	_ = cmd.MarkFlagRequired(contract.FlagClass) // the flag exists
 	return cmd
 }

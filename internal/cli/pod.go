@@ -16,7 +16,6 @@ import (
 	"github.com/millrace/millrace/dataplane/pod"
 	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/supervise"
-	"github.com/millrace/millrace/dataplane/transcode"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/kube"
 )
@@ -53,11 +52,8 @@ func NewPodCommands() []*cobra.Command {
 type podFlags struct {
 	opt                pod.Options
 	drain, soft, admit int
-	listen, advertise  []string
-	peers              []string
 	kubernetes         bool
 	supervised         bool
-	encoder            string
 }
 
 func newPodCommand(role contract.Role, short, long string) *cobra.Command {
@@ -109,58 +105,77 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 		"serve probes alone on the admin port to other machines (also with $"+contract.EnvProbesOnly+"=true)")
 	set.BoolVar(&o.Pprof, "pprof", false, "serve Go's profiles on the admin port, below /debug/pprof/")
 	if role == contract.Ingest || role == contract.Edge {
-		set.IntVar(&o.RTMPPort, contract.FlagRTMPPort, contract.PortRTMP, "port of RTMP; 0 takes a free one, -1 turns it off")
-		set.IntVar(&o.RTMPSPort, contract.FlagRTMPSPort, contract.PortRTMPS, "port of RTMPS; 0 free, -1 off")
+		port(
+			set,
+			&o.RTMPPort,
+			contract.FlagRTMPPort,
+			contract.PortRTMP,
+			-1,
+			"port of RTMP; 0 takes a free one, -1 turns it off",
+		)
+		port(set, &o.RTMPSPort, contract.FlagRTMPSPort, contract.PortRTMPS, -1, "port of RTMPS; 0 free, -1 off")
 	}
 	if role == contract.Relay || role == contract.Edge {
-		set.IntVar(&o.HTTPPort, contract.FlagHTTPPort, contract.PortHTTP, "port of HTTP; 0 free, -1 off")
-		set.IntVar(&o.HTTPSPort, contract.FlagHTTPSPort, contract.PortHTTPS, "port of HTTPS; 0 free, -1 off")
-		set.IntVar(&o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
-		set.Float64Var(
-			&o.MaxEgress,
-			"max-egress-mbps",
-			0,
-			"Mbit/s to viewers beyond which new ones are refused; 0 means no limit",
-		)
-		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
-		set.IntVar(
+		port(set, &o.HTTPPort, contract.FlagHTTPPort, contract.PortHTTP, -1, "port of HTTP; 0 free, -1 off")
+		port(set, &o.HTTPSPort, contract.FlagHTTPSPort, contract.PortHTTPS, -1, "port of HTTPS; 0 free, -1 off")
+		number(set, &o.MaxViewers, "max-viewers", 20_000, "viewers of this pod at most")
+		rate(set, &o.MaxEgress, "max-egress-mbps", 0, "Mbit/s to viewers beyond which new ones are refused; 0 means no limit")
+		span(set, &o.Linger, "linger", 10*time.Second, "how long a stream is pulled on after its last viewer")
+		number(
+			set,
 			&f.soft,
 			"drain-soft-seconds",
 			60,
 			"how long viewers are left alone in a drain before they are asked to go elsewhere; at most half of the drain",
 		)
-		set.IntVar(&f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
+		number(set, &f.admit, "drain-accept-seconds", 5, "how long a draining pod still takes viewers")
 	}
 	if role == contract.Relay {
-		set.IntVar(&o.MediaPort, contract.FlagMediaPort, contract.PortMedia, "port of media, UDP and TCP; 0 takes a free one")
-		set.StringSliceVar(&f.listen, "media-listen", nil, "addresses that media is exchanged on (default all of the pod)")
-		set.StringSliceVar(
-			&f.advertise,
+		port(
+			set,
+			&o.MediaPort,
+			contract.FlagMediaPort,
+			contract.PortMedia,
+			0,
+			"port of media, UDP and TCP; 0 takes a free one",
+		)
+		addresses(set, &o.MediaListen, "media-listen", "addresses that media is exchanged on (default all of the pod)")
+		advertised(
+			set,
+			&o.Advertise,
 			contract.FlagAdvertise,
-			nil,
 			"addresses that players are told for media, IP or IP:port, while the plan does not name the pod's",
 		)
-		set.IntVar(
+		port(
+			set,
 			&o.AdvertisePort,
 			contract.FlagAdvertisePort,
 			0,
+			0,
 			"port that players are told with the pod's or the node's address; 0 means the media port",
 		)
-		set.StringVar(
+		oneOf(
+			set,
 			&o.AddressFrom,
 			contract.FlagAddressFrom,
 			contract.AddressFromPod,
+			[]string{
+				contract.AddressFromPod,
+				contract.AddressFromHost,
+			},
 			"which addresses players are told when nothing else says: pod ($"+contract.EnvPodIP+") or host ($"+
 				contract.EnvHostIPs+")",
 		)
 		set.BoolVar(&o.NoTCP, "no-ice-tcp", false, "media over UDP only")
-		set.Float64Var(
+		share(
+			set,
 			&o.MaxCPU,
 			"max-cpu",
 			0.9,
 			"share of all cores beyond which new viewers are refused (503, Retry-After); 0 turns it off",
 		)
-		set.IntVar(
+		number(
+			set,
 			&o.MaxHalfOpen,
 			"max-joins-per-address",
 			512,
@@ -169,31 +184,30 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 	}
 	if role == contract.Transcoder {
 		set.StringVar(&o.FFmpeg, "ffmpeg", "ffmpeg", "program that transcodes")
-		set.StringVar(
-			&f.encoder,
-			"encoder",
-			string(transcode.Auto),
-			"of H.264: Auto (the first that works), x264, NVENC, VAAPI or QSV",
-		)
-		set.IntVar(&o.MaxSessions, "max-transcodes", 64, "renditions that are made at the same time, at most")
-		set.IntVar(&o.Threads, "transcode-threads", 2, "CPU threads of each rendition's encoder, and of its decoder")
-		set.DurationVar(&o.Idle, "transcode-idle", 30*time.Second, "how long a rendition outlives its last reader")
-		set.Float64Var(
-			&o.MaxCPU,
-			"max-cpu",
-			0.9,
-			"share of all cores beyond which new renditions are refused; 0 turns it off",
-		)
-		set.DurationVar(&o.Linger, "linger", 10*time.Second, "how long a source is pulled on after the last rendition of it")
+		encoderFlag(set, &o.Encoder)
+		number(set, &o.MaxSessions, "max-transcodes", 64, "renditions that are made at the same time, at most")
+		number(set, &o.Threads, "transcode-threads", 2, "CPU threads of each rendition's encoder, and of its decoder")
+		span(set, &o.Idle, "transcode-idle", 30*time.Second, "how long a rendition outlives its last reader")
+		share(set, &o.MaxCPU, "max-cpu", 0.9, "share of all cores beyond which new renditions are refused; 0 turns it off")
+		span(set, &o.Linger, "linger", 10*time.Second, "how long a source is pulled on after the last rendition of it")
 	}
-	set.IntVar(
+	port(
+		set,
 		&o.InternalPort,
 		contract.FlagInternalPort,
 		contract.PortInternal,
+		0,
 		"port of announcements, over mutual TLS; 0 free",
 	)
-	set.IntVar(&o.RTSPPort, contract.FlagRTSPPort, contract.PortRTSP, "port of RTSP between pods, over mutual TLS; 0 free")
-	set.IntVar(&o.AdminPort, contract.FlagAdminPort, contract.PortAdmin, "port of probes, metrics and state; 0 free")
+	port(
+		set,
+		&o.RTSPPort,
+		contract.FlagRTSPPort,
+		contract.PortRTSP,
+		0,
+		"port of RTSP between pods, over mutual TLS; 0 free",
+	)
+	port(set, &o.AdminPort, contract.FlagAdminPort, contract.PortAdmin, 0, "port of probes, metrics and state; 0 free")
 	set.StringVar(&o.PlanDir, "plan-dir", contract.PlanDir, "folder with the plan, as Secrets are mounted")
 	set.StringVar(&o.TLSDir, "tls-dir", contract.TLSDir, "folder with tls.crt, tls.key and ca.crt of the pod")
 	set.StringVar(
@@ -202,10 +216,9 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 		contract.StateDir,
 		"folder for what survives a restart of the container; empty turns it off",
 	)
-	set.StringSliceVar(
-		&f.peers,
+	set.Var(
+		list[announce.Peer]{&o.Peers, parsePeer},
 		"peers",
-		nil,
 		"fixed peers in place of the cluster's, such as ingest=10.0.0.7:9443/9554: role, host, ports of announcements and "+
 			"RTSP",
 	)
@@ -217,13 +230,9 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 		"serve in a child process, which is started again at once when it is killed or crashes, unless that was within 10 "+
 			"s or for the sixth time in 10 minutes (also with $"+contract.EnvSupervised+"=true)",
 	)
-	set.DurationVar(
-		&o.Hold,
-		"hold",
-		10*time.Second,
-		"how long a stream waits for its encoder, or for another pod that has it",
-	)
-	set.IntVar(
+	span(set, &o.Hold, "hold", 10*time.Second, "how long a stream waits for its encoder, or for another pod that has it")
+	number(
+		set,
 		&f.drain,
 		contract.FlagDrainSeconds,
 		contract.DefaultDrainSeconds,
@@ -235,7 +244,7 @@ func (f *podFlags) register(cmd *cobra.Command, role contract.Role) {
 // finish turns flags and variables into options.
 func (f *podFlags) finish(log logr.Logger) (err error) {
 	o := &f.opt
-	o.Log, o.Encoder = log, transcode.Encoder(f.encoder)
+	o.Log = log
 	o.AdminProbesOnly = o.AdminProbesOnly || os.Getenv(contract.EnvProbesOnly) == "true"
 	o.DrainTime, o.DrainSoft, o.DrainAccept = time.Duration(
 		f.drain,
@@ -258,38 +267,6 @@ func (f *podFlags) finish(log logr.Logger) (err error) {
 			o.HostIPs = append(o.HostIPs, a)
 		}
 	}
-	if o.AddressFrom != "" && o.AddressFrom != contract.AddressFromHost && o.AddressFrom != contract.AddressFromPod {
-		return &UsageError{
-			fmt.Errorf(
-				"--%s %q: want %s or %s",
-				contract.FlagAddressFrom,
-				o.AddressFrom,
-				contract.AddressFromHost,
-				contract.AddressFromPod,
-			),
-		}
-	}
-	for _, text := range f.listen {
-		ip, err := netip.ParseAddr(text)
-		if err != nil {
-			return &UsageError{fmt.Errorf("--media-listen %s: want an IP address", text)}
-		}
-		o.MediaListen = append(o.MediaListen, ip)
-	}
-	for _, text := range f.advertise {
-		at, err := parseAdvertise(text)
-		if err != nil {
-			return &UsageError{err}
-		}
-		o.Advertise = append(o.Advertise, at)
-	}
-	for _, text := range f.peers {
-		p, err := parsePeer(text)
-		if err != nil {
-			return &UsageError{err}
-		}
-		o.Peers = append(o.Peers, p)
-	}
 	if !f.kubernetes {
 		return nil
 	}
@@ -307,7 +284,7 @@ func parsePeer(text string) (announce.Peer, error) {
 	internal, rtsp, ok2 := strings.Cut(at, "/")
 	addr, err := netip.ParseAddrPort(internal)
 	if !ok || !ok2 || err != nil {
-		return announce.Peer{}, fmt.Errorf("--peers %s: want role=address:port/port, such as ingest=10.0.0.7:9443/9554", text)
+		return announce.Peer{}, fmt.Errorf("%q: want role=address:port/port, such as ingest=10.0.0.7:9443/9554", text)
 	}
 	return announce.Peer{Role: contract.Role(role), Announce: internal, RTSP: addr.Addr().String() + ":" + rtsp}, nil
 }

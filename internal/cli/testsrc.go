@@ -53,9 +53,9 @@ drawing. A player that reads the barcode knows the latency from the drawing to i
 		},
 	}
 	cmd.Flags().StringVar(&size, "size", "640x360", "width x height in pixels, both even")
-	cmd.Flags().IntVar(&fps, "fps", 30, "frames per second, 1 to 240")
+	intBetween(cmd.Flags(), &fps, "fps", 30, 1, testsrc.MaxFPS, "frames per second, 1 to 240")
 	cmd.Flags().
 		IntVar(&detail, "detail", 0, "percent of the picture covered by noise, 0 to 50, to make an encoder spend bits")
-	cmd.Flags().DurationVar(&duration, "duration", 0, "how much to write, such as 10s; 0 writes until interrupted")
+	span(cmd.Flags(), &duration, "duration", 0, "how much to write, such as 10s; 0 writes until interrupted")
 	return cmd
 }

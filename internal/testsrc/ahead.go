@@ -33,8 +33,8 @@ type Loop struct {
 // loopFrames is how many frames of a GOP of gop frames make the shortest loop of whole GOPs and whole seconds that is
 // long enough.
 func loopFrames(fps, gop int) (int, error) {
-	if fps < 1 || fps > 240 {
-		return 0, fmt.Errorf("%d frames per second: give a number from 1 to 240", fps)
+	if err := checkFPS(fps); err != nil {
+		return 0, err
 	}
 	for seconds := minLoop; seconds <= maxLoop; seconds++ {
 		if seconds*fps%gop == 0 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/millrace/millrace/dataplane/announce"
 	"github.com/millrace/millrace/dataplane/directory"
+	"github.com/millrace/millrace/dataplane/webserver"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/bundle"
 )
@@ -27,13 +28,7 @@ const stuckAfter = 30 * time.Second
 
 // serveAdmin serves probes, metrics and state. It is never exposed.
 func (p *process) serveAdmin(run func(string, func() error)) (*http.Server, error) {
-	srv := &http.Server{
-		Handler:           p.admin(),
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          nil,
-	}
+	srv := webserver.New(p.admin(), nil, p.log)
 	if p.opt.AdminPort < 0 {
 		return srv, nil
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
-	"time"
 
+	"github.com/millrace/millrace/dataplane/webserver"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/identity"
 )
@@ -23,9 +23,7 @@ func (p *process) serveInternal(ctx context.Context, run func(string, func() err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET "+contract.PathAnnounce, p.board)
-	srv := &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
-	}
+	srv := webserver.New(mux, nil, p.log)
 	run("RTSP", func() error {
 		defer close(p.pulled)
 		return p.serveRTSP(ctx, rtsp)

@@ -2,12 +2,11 @@ package pod
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
-	"time"
 
+	"github.com/millrace/millrace/dataplane/webserver"
 	"github.com/millrace/millrace/internal/contract"
 )
 
@@ -22,11 +21,7 @@ type web struct {
 func newWeb(p *process, h http.Handler) *web {
 	w := &web{p: p}
 	for range 2 {
-		w.servers = append(w.servers, &http.Server{
-			Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
-			IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
-			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: p.certs.Get},
-		})
+		w.servers = append(w.servers, webserver.Public(h, p.certs.Get, p.log))
 	}
 	return w
 }

@@ -25,7 +25,9 @@ spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video:
 	p := start(t, template, func(o *Options) { o.Encoder = transcode.X264 })
 	p.publish(
 		"push.example.com",
-		testsrc.Options{Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"}},
+		testsrc.Options{
+			Width: 320, Height: 180, FPS: 15, Audio: true, BFrames: 3, GOPSeconds: 8, ExtraArgs: []string{"-ar", "44100"},
+		},
 	)
 	run := func(name string, viewers int) (*play.Report, error) {
 		return play.Run(t.Context(), play.Options{
@@ -45,14 +47,18 @@ spec: {templateID: rts-web, type: H264Origin, playDomainRef: {name: rts}, video:
 	if text := said(run("stream", 1)); !strings.Contains(text, "stream_rts-web") {
 		t.Errorf("the plain URL: %q, want a refusal that names the rendition", text)
 	}
-	if text := said(run("stream_rts-web", 2)); text != "" {
-		t.Errorf("the rendition does not play: %s", text)
+	plays := func(name string) {
+		t.Helper()
+		testkit.Eventually(t, name+" plays", func() bool { // a busy machine loses packets
+			text := said(run(name, 2))
+			t.Log(name, text)
+			return text == ""
+		})
 	}
+	plays("stream_rts-web")
 	p.write("service.yaml", strings.Replace(template, "type: RTS}", "type: RTS, rts: {autoRepair: Enabled}}", 1))
 	p.awaitOutput("Changed:")
-	if text := said(run("stream", 2)); text != "" {
-		t.Errorf("the plain URL with autoRepair does not play: %s", text)
-	}
+	plays("stream")
 	renditions := p.state().Renditions
 	if len(renditions) != 2 || renditions[1].Video != transcode.Encode || renditions[1].Starts != 1 {
 		t.Errorf("renditions %+v", renditions)
@@ -71,16 +77,17 @@ func TestASourceWithoutIDRPicturesIsRepaired(t *testing.T) {
 		s := p.state().Streams
 		return len(s) == 1 && s[0].Source.Refreshed
 	})
-	report, err := play.Run(t.Context(), play.Options{
-		URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1,
-		Duration: 5 * time.Second, Wait: 10 * time.Second,
+	testkit.Eventually(t, "the plain URL plays", func() bool { // a busy machine loses packets
+		report, err := play.Run(t.Context(), play.Options{
+			URL: "artc://rts.example.com/live/stream", Join: join.Options{Connect: p.at.HTTP.String()}, Viewers: 1,
+			Duration: 5 * time.Second, Wait: 10 * time.Second,
+		})
+		if err == nil {
+			err = report.Failure()
+		}
+		t.Log(err)
+		return err == nil
 	})
-	if err == nil {
-		err = report.Failure()
-	}
-	if err != nil {
-		t.Errorf("the plain URL does not play: %v", err)
-	}
 	if r := p.state().Renditions; len(r) != 1 || r[0].Video != transcode.Encode {
 		t.Errorf("renditions %+v", r)
 	}

@@ -2,7 +2,6 @@ package standalone
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"net"
@@ -18,6 +17,7 @@ import (
 	"github.com/millrace/millrace/dataplane/player"
 	"github.com/millrace/millrace/dataplane/relay"
 	"github.com/millrace/millrace/dataplane/transcode"
+	"github.com/millrace/millrace/dataplane/webserver"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
 
@@ -30,11 +30,7 @@ func (s *server) serveWeb(run func(string, func() error), l listeners) []shutdow
 		if one == nil {
 			return
 		}
-		srv := &http.Server{
-			Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
-			IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: nil,
-			TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certs.Get},
-		}
+		srv := webserver.Public(h, s.certs.Get, s.opt.Log)
 		all = append(all, srv)
 		run(name, func() error {
 			var err error

@@ -23,6 +23,7 @@ import (
 	"github.com/millrace/millrace/dataplane/pod/alive"
 	"github.com/millrace/millrace/dataplane/pod/delivery"
 	"github.com/millrace/millrace/dataplane/relay/closenotice"
+	"github.com/millrace/millrace/dataplane/webserver"
 	"github.com/millrace/millrace/internal/contract"
 	"github.com/millrace/millrace/internal/contract/plan"
 )
@@ -142,12 +143,9 @@ func (b *beside) answer(turn context.Context, port int, certs func() (*certifica
 		return fmt.Errorf("listening in place of the relay: %w", err)
 	}
 	defer context.AfterFunc(turn, func() { _ = l.Close() })() // the port is free from then on, whatever is still done here
-	s := &http.Server{
-		Handler: closenotice.Detour(
-			time.Now().Add(redirects),
-		), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
-		MaxHeaderBytes: 16 << 10, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 alone
-	}
+	s := webserver.New(closenotice.Detour(time.Now().Add(redirects)), nil, b.Log)
+	s.ReadTimeout, s.WriteTimeout = 5*time.Second, 5*time.Second
+	s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){} // HTTP/1.1 alone
 	s.SetKeepAlivesEnabled(false)
 	serve := s.Serve
 	if certs != nil {

@@ -44,7 +44,14 @@ func run(folder, out string) error {
 		crds = append(crds, crd)
 	}
 	// The order in which a reader needs the kinds.
-	order := []string{"PushDomain", "PlayDomain", "DomainAssociation", "RTSTranscodeTemplate", "MediaClass", "DomainClaim"}
+	order := []string{
+		"PushDomain", "PlayDomain", "DomainAssociation", "RTSTranscodeTemplate", "LiveStream", "MediaClass", "DomainClaim",
+	}
+	for i := range crds {
+		if kind := crds[i].Spec.Names.Kind; !slices.Contains(order, kind) {
+			return fmt.Errorf("the kind %s has no place in the order of the reference", kind)
+		}
+	}
 	slices.SortFunc(crds, func(a, b apiextensionsv1.CustomResourceDefinition) int {
 		return slices.Index(order, a.Spec.Names.Kind) - slices.Index(order, b.Spec.Names.Kind)
 	})

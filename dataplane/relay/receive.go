@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -133,7 +134,12 @@ func (r *Relay) survive(what string, then func()) {
 
 func (r *Relay) panicked(what string, p any) {
 	r.metrics.panics.Inc()
-	r.log.Info("Recovered from a panic", "in", what, "panic", p, "stack", string(debug.Stack()))
+	r.broke(what, p, debug.Stack())
+}
+
+// broke logs a panic that ended one session, or the sessions of one stream.
+func (r *Relay) broke(doing string, p any, stack []byte) {
+	r.log.Error(fmt.Errorf("panic: %v", p), "Recovered from a panic", "In", doing, "Stack", string(stack))
 }
 
 const (

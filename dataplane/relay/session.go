@@ -168,10 +168,14 @@ func (s *session) Start(keys secure.Keys) error {
 		Video: lane(s.selection.Video, s.local.VideoSSRC, s.local.VideoRTX),
 		OnEnd: func(err error) {
 			reason := "stream ended"
+			var broke *fanout.PanicError
 			switch {
-			case errors.Is(err, fanout.ErrPanic):
+			case errors.As(err, &broke):
 				reason = "panic"
 				s.relay.metrics.panics.Inc()
+				if broke.First() {
+					s.relay.broke(broke.Doing, broke.Value, broke.Stack)
+				}
 			case errors.Is(err, fanout.ErrStalled):
 				reason = "connection stalled"
 			case err != nil:

@@ -14,9 +14,6 @@ var ErrCodecChanged = errors.New("the stream's codec changed")
 // ErrStalled ends a viewer whose TCP connection has taken nothing for a while.
 var ErrStalled = errors.New("the viewer's TCP connection takes no more")
 
-// ErrPanic ends a viewer with which, or a stream with whose frames, something went wrong that nobody foresaw.
-var ErrPanic = errors.New("a panic")
-
 const (
 	burstTime    = 0.15     // seconds in which a join's backlog should leave
 	burstMinRate = 20e6 / 8 // bytes per second

@@ -3,7 +3,6 @@ package fanout
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -532,9 +531,7 @@ func TestPanicEndsOneViewer(t *testing.T) {
 	}
 	select {
 	case err := <-ended:
-		if !errors.Is(err, ErrPanic) {
-			t.Errorf("the viewer ended with %v", err)
-		}
+		isPanic(t, err, "broken", "brokenSealer")
 	case <-time.After(20 * time.Second):
 		t.Fatal("the viewer was not ended")
 	}

@@ -3,7 +3,6 @@ package fanout
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -29,8 +28,8 @@ type Feed struct {
 	head  atomic.Uint64 // Seq of the next pack to come
 	key   atomic.Uint64 // Seq + 1 of the newest key pack; 0 when there is none
 	ended atomic.Bool
-	broke atomic.Bool   // packetising panicked
-	video atomic.Uint32 // media.Codec of the video now; changes close viewers that cannot play it
+	broke atomic.Pointer[PanicError] // packetising panicked
+	video atomic.Uint32              // media.Codec of the video now; changes close viewers that cannot play it
 
 	zero atomic.Int64 // wall clock of stream time zero, Unix nanoseconds; 0 before the first frame
 
@@ -68,8 +67,8 @@ func (f *Feed) run(ctx context.Context, r *hub.Reader) {
 	defer close(f.done)
 	defer r.Close()
 	defer func() {
-		if recover() != nil { // a frame that cannot be packetised ends the stream's viewers, not the process
-			f.broke.Store(true)
+		if p := recover(); p != nil { // a frame that cannot be packetised ends the stream's viewers, not the process
+			f.broke.Store(caught("packetising", p))
 			f.ended.Store(true)
 			f.wake()
 		}
@@ -94,8 +93,8 @@ func (f *Feed) Close() {
 
 // failure is why the feed ended; nil when the stream did.
 func (f *Feed) failure() error {
-	if f.broke.Load() {
-		return fmt.Errorf("%w while packetising", ErrPanic)
+	if broke := f.broke.Load(); broke != nil {
+		return broke
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package fanout
 
 import (
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -180,7 +179,7 @@ func (w *Worker) survive(v *Viewer) {
 		w.opened.mu.Unlock()
 		w.opened = nil
 	}
-	v.end(fmt.Errorf("%w: %v", ErrPanic, p))
+	v.end(caught("sending", p))
 }
 
 func (w *Worker) groupOf(f *Feed) *group {

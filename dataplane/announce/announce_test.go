@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 
@@ -50,13 +49,13 @@ func (e *ear) get() (*Snapshot, int) {
 
 func (e *ear) wait(t *testing.T, what string, until func(*Snapshot, int) bool) *Snapshot {
 	t.Helper()
-	for end := time.Now().Add(testkit.Patience()); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if s, nils := e.get(); until(s, nils) {
-			return s
-		}
-	}
-	t.Fatalf("waiting for %s", what)
-	return nil
+	var found *Snapshot
+	testkit.Eventually(t, what, func() bool {
+		s, nils := e.get()
+		found = s
+		return until(s, nils)
+	})
+	return found
 }
 
 func listen(t *testing.T, url string) *ear {
@@ -165,12 +164,13 @@ func TestASlowListenerHoldsUpNobody(t *testing.T) {
 	e.wait(t, "the last state", func(s *Snapshot, _ int) bool {
 		return s != nil && len(s.Streams) == 500 && s.Streams[stream(long+"499", 200).ID].Epoch == 200
 	})
-	for end := time.Now().Add(testkit.Patience()); b.Listeners() > 1; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("a listener that takes nothing is not given up")
+	testkit.Eventually(t, "the end of a listener that takes nothing", func() bool {
+		if b.Listeners() <= 1 {
+			return true
 		}
 		change() // until nothing more fits into the buffers of its connection
-	}
+		return false
+	})
 }
 
 func FuzzLine(f *testing.F) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/testr"
@@ -160,11 +159,7 @@ func (r *rig) stream(app, name string, kinds ...media.Kind) *hub.Stream {
 // wait waits for a condition.
 func (r *rig) wait(what string, ok func() bool) {
 	r.t.Helper()
-	for end := time.Now().Add(testkit.Patience()); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			r.t.Fatalf("waited %s for %s", testkit.Patience(), what)
-		}
-	}
+	testkit.Eventually(r.t, what, ok)
 }
 
 // refusal waits for a publisher's end and gives what it printed; a publisher that ends without an error fails the test.

@@ -120,6 +120,9 @@ func copies(t *plan.Template, video *media.Track, f media.Facts) bool {
 
 func (w *Work) picture(t *plan.Template, video *media.Track, f media.Facts) {
 	width, height := video.Shown()
+	if width*height > mostPixels { // made lower then, not wider
+		width, height = video.Width, video.Height*video.Width/width
+	}
 	w.Width, w.Height = even(width), even(height)
 	if t.Type == plan.TemplateH264 {
 		w.Width, w.Height = fit(width, height, t.Width, t.Height)

@@ -70,6 +70,8 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 	small := track(t, 640, 360)
 	anamorphic := track(t, 720, 576)
 	anamorphic.Aspect = media.Aspect{Width: 64, Height: 45}
+	wide := track(t, 4096, 2304)
+	wide.Aspect = media.Aspect{Width: 4, Height: 1}
 	phone := track(t, 1080, 1920)
 	h265 := &media.Track{Codec: media.H265, Width: 1920, Height: 1080}
 	high444 := &media.Track{
@@ -109,6 +111,8 @@ func TestDoesOnlyTheWorkNeeded(t *testing.T) {
 			"video Encode, audio None 1024x576 25 fps GOP 2s"},
 		{"anamorphic in a box", hd, anamorphic, nil, facts(25, time.Second, false, 1000),
 			"video Encode, audio None 1024x576 25 fps GOP 1s"},
+		{"anamorphic and large", web, wide, nil, facts(25, 2*time.Second, false, 1000),
+			"video Encode, audio None 4096x576 25 fps GOP 2s"},
 		{"recovery points", web, fhd, nil, refreshed(facts(30, time.Second, false, 4000)),
 			"video Encode, audio None 1920x1080 30 fps GOP 1s"},
 		{"no picture", web, nil, aac, media.Facts{}, "video None, audio Encode"},

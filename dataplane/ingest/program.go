@@ -100,7 +100,7 @@ func (p *program) takeVideo(m rawMessage) (*media.Frame, error) {
 	frame.DTS = p.line.at(media.Video, m.timestamp)
 	frame.PTS = frame.DTS + max(t.cts, 0)
 	if t.key {
-		media.MarkRecovery(frame, p.units.Sets())
+		p.units.MarkRecovery(frame)
 	}
 	p.joins.Mark(frame)
 	if frame.Key && !p.begun {

@@ -28,9 +28,6 @@ var ErrNoParameterSets = errors.New("video without parameter sets: the encoder m
 // NewAccessUnits starts with no parameter sets. Codec is H264 or H265.
 func NewAccessUnits(codec Codec) *AccessUnits { return &AccessUnits{codec: codec} }
 
-// Sets are the parameter sets in force, in the order VPS, SPS, PPS. They must not be changed.
-func (a *AccessUnits) Sets() [][]byte { return a.sets }
-
 // Track is the track in force; nil before its parameter sets are complete. A change of parameter sets makes a new one.
 func (a *AccessUnits) Track() *Track { return a.track }
 

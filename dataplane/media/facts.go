@@ -21,7 +21,7 @@ type Facts struct {
 	GOPKnown bool `json:"gopKnown,omitempty"`
 	// reordered frames were announced by the SPS and seen, or seen by slice type or composition time
 	BFrames bool `json:"bFrames,omitempty"`
-	// the last key frame was a recovery point: IDR pictures are rare, or never come (Frame.Recovery)
+	// key frames are recovery points, or some are: IDR pictures are rare, or never come (Frame.Recovery)
 	Refreshed bool `json:"refreshed,omitempty"`
 	VideoKbps int  `json:"kbps,omitempty"`
 

@@ -15,6 +15,7 @@ type Inspector struct {
 	keyInterval  int // what the encoder says, in frames; 0: nothing
 	bFrames      bool
 	refreshed    bool
+	lastIDR      bool // the last key frame was an IDR picture
 	lastPTS      time.Duration
 	havePTS      bool
 	told         Facts // by who saw more of the source
@@ -31,7 +32,8 @@ func (in *Inspector) Track(t *Track) {
 			return
 		}
 		in.videoTrack = t
-		in.bFrames, in.refreshed, in.havePTS, in.keyInterval = false, false, false, 0
+		in.bFrames, in.havePTS, in.keyInterval = false, false, 0
+		in.refreshed, in.lastIDR = false, false
 		in.profile = ""
 		if seq, err := parseSPS(t.Codec, t.SPS); err == nil {
 			in.profile = seq.profile
@@ -59,6 +61,7 @@ func (in *Inspector) hearsay(f *Facts) {
 		return
 	}
 	f.BFrames = f.BFrames || told.BFrames
+	f.Refreshed = f.Refreshed || told.Refreshed
 	if told.GOPKnown {
 		f.GOP, f.AnnouncedGOP, f.GOPKnown = max(f.GOP, told.GOP), 0, true
 	}
@@ -76,8 +79,9 @@ func (in *Inspector) Frame(f *Frame) {
 	if f.Key && in.keys.seen == 1 {
 		in.keyInterval = keyInterval(f)
 	}
-	if f.Key {
-		in.refreshed = f.Recovery
+	if f.Key { // two IDR pictures in a row say that these come in time
+		in.refreshed = f.Recovery || in.refreshed && !in.lastIDR
+		in.lastIDR = !f.Recovery
 	}
 	if !in.bFrames {
 		in.bFrames = in.havePTS && f.PTS < in.lastPTS || f.Track.Codec == H264 && hasBSlice(f)

@@ -1,6 +1,9 @@
 package media
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	h264SEI          = 6
@@ -18,42 +21,54 @@ func isRecoveryPoint(unit []byte) bool {
 	if nalType(H264, unit) != h264SEI {
 		return false
 	}
-	r := bitReader{data: unit[1:]}
+	r := payload{rest: unit[1:]}
 	for {
-		typ := r.seiNumber()
-		size := r.seiNumber()
-		if r.failed {
+		typ, size := r.number(), r.number()
+		switch {
+		case r.ended:
 			return false
-		}
-		if typ == seiRecoveryPoint {
+		case typ == seiRecoveryPoint:
 			return size > 0
 		}
-		for range size {
-			if r.octet(); r.failed {
-				return false
-			}
+		for ; size > 0 && !r.ended; size-- {
+			r.next()
 		}
 	}
 }
 
-// seiNumber reads a payload type or size: bytes of 255 and a last one are summed.
-func (r *bitReader) seiNumber() int {
+// payload reads a raw byte sequence payload byte by byte, leaving out emulation prevention bytes (ITU-T H.264, 7.3.1).
+// Behind the end it gives zeros.
+type payload struct {
+	rest  []byte
+	zeros int // zero bytes just read
+	ended bool
+}
+
+func (p *payload) next() byte {
+	if p.zeros >= 2 && len(p.rest) > 0 && p.rest[0] == 3 {
+		p.rest, p.zeros = p.rest[1:], 0
+	}
+	if len(p.rest) == 0 {
+		p.ended = true
+		return 0
+	}
+	b := p.rest[0]
+	p.rest = p.rest[1:]
+	if p.zeros++; b != 0 {
+		p.zeros = 0
+	}
+	return b
+}
+
+// number reads a payload type or size: bytes of 255 and a last one are summed.
+func (p *payload) number() int {
 	n := 0
 	for {
-		b := r.octet()
-		n += b
-		if b != 255 || r.failed {
+		b := p.next()
+		if n += int(b); b != 255 {
 			return n
 		}
 	}
-}
-
-func (r *bitReader) octet() int {
-	n := uint32(0)
-	for range 8 {
-		n = n<<1 | r.bit()
-	}
-	return int(n)
 }
 
 // onlyI reports whether all slices of a picture are I slices (ITU-T H.264, 7.3.3).
@@ -72,13 +87,13 @@ func onlyI(units [][]byte) bool {
 
 // MarkRecovery makes a recovery point of a picture of H.264 that the container calls a key frame and that is coded
 // without reference to others, but is no IDR picture and does not say so itself: DVB and others send I pictures without
-// a word. The unit that says it goes with the frame.
-func MarkRecovery(f *Frame, sets [][]byte) {
-	if f.Key || f.Recovery || f.Track.Codec != H264 || !onlyI(f.Units) {
+// a word. The unit that says it goes with the frame, which has just come from Frame.
+func (a *AccessUnits) MarkRecovery(f *Frame) {
+	if f.Key || f.Recovery || a.codec != H264 || !onlyI(f.Units) {
 		return
 	}
 	f.Recovery = true
-	f.Units = append(append(append(make([][]byte, 0, len(sets)+1+len(f.Units)), sets...), recoveryPoint()), f.Units...)
+	f.Units = slices.Insert(a.withSets(f.Units), len(a.sets), recoveryPoint())
 	f.Size = 0
 	for _, unit := range f.Units {
 		f.Size += len(unit)

@@ -23,6 +23,7 @@ func TestRecoveryPointsAreRead(t *testing.T) {
 		"its number in other data": {[][]byte{{6, 5, 3, 6, 1, 0x84, 0x80}, unit(ref, sliceP)}, false},
 		"cut short":                {[][]byte{large[:100], unit(ref, sliceP)}, false},
 		"ends within its type":     {[][]byte{{6, 255, 255}, unit(ref, sliceP)}, false},
+		"a size without an end":    {[][]byte{append([]byte{6, 5}, slices.Repeat([]byte{255}, 1<<20)...), unit(ref, sliceP)}, false},
 		"empty":                    {[][]byte{{6}, unit(ref, sliceP)}, false},
 		"none":                     {[][]byte{unit(ref, sliceP)}, false},
 		"an IDR picture":           {[][]byte{{6, 6, 1, 0x84, 0x80}, unit(idr, sliceI)}, false},
@@ -63,7 +64,7 @@ func TestKeyFramesOfTheContainerAreMarked(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			media.MarkRecovery(f, a.Sets())
+			a.MarkRecovery(f)
 			if f.Recovery != c.want {
 				t.Fatalf("recovery point %t, want %t", f.Recovery, c.want)
 			}
@@ -110,5 +111,32 @@ func TestJoins(t *testing.T) {
 				t.Errorf("%d places to join, want %d", keys, c.want)
 			}
 		})
+	}
+}
+
+// The verdict on a source does not change with each key frame: one that sends an IDR picture now and then lacks them as
+// much as one that sends none, until two come in a row.
+func TestRareIDRPicturesAreNotEnough(t *testing.T) {
+	track, err := media.NewH264Track(unhex(sps), unhex(pps))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := media.NewInspector()
+	at := time.Duration(0)
+	for i, c := range []struct{ recovery, want bool }{
+		{false, false}, {false, false}, {true, true}, {true, true}, {false, true}, {true, true}, {false, true},
+		{false, false}, {true, true},
+	} {
+		at += 2 * time.Second
+		in.Frame(&media.Frame{Track: track, Key: true, Recovery: c.recovery, DTS: at, PTS: at})
+		if got := in.Facts().Refreshed; got != c.want {
+			t.Errorf("after key frame %d: refreshed %t, want %t", i, got, c.want)
+		}
+	}
+	later := media.NewInspector()
+	later.Told(in.Facts())
+	later.Frame(&media.Frame{Track: track, Key: true, DTS: at, PTS: at})
+	if !later.Facts().Refreshed {
+		t.Error("what was told of the source is not believed")
 	}
 }

@@ -85,7 +85,7 @@ func (g *Gate) queue(from netip.Prefix) (<-chan struct{}, *list.Element) {
 	return place, own
 }
 
-// admit returns the free places away: to each range in turn, of each to the one who waits longest.
+// admit hands out the free places: to each range in turn, and in a range to the one who waits longest.
 func (g *Gate) admit() {
 	for e := g.turns.Front(); e != nil && g.taken < g.places; {
 		l, next := e.Value.(*line), e.Next() //nolint:forcetypeassert // nothing else is there

@@ -81,7 +81,7 @@ func (l *link) enter(ctx context.Context) error {
 	return nil
 }
 
-// freePlace returns the place at the gate back.
+// freePlace leaves the place at the gate to others.
 func (l *link) freePlace() {
 	l.mu.Lock()
 	leave := l.leave

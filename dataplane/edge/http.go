@@ -76,11 +76,8 @@ func allowed(w http.ResponseWriter, req *http.Request) bool {
 func newAsk(req *http.Request) *door.Ask {
 	a := &door.Ask{
 		Host: plan.Hostname(req.Host), Path: req.URL.EscapedPath(), Query: req.URL.RawQuery,
-		Referer: req.Header.Get("Referer"), Type: plan.Standard, Agent: req.UserAgent(),
+		Referer: door.Referer(req), Type: plan.Standard, Agent: req.UserAgent(),
 		Peek: req.Method == http.MethodHead,
-	}
-	if a.Referer == "" {
-		a.Referer = req.Header.Get("Origin")
 	}
 	a.Remote = remote(req).Addr()
 	return a

@@ -31,7 +31,7 @@ func fallbackOf(req *http.Request, path string) plan.Protocol {
 func (r *Relay) fallback(w http.ResponseWriter, req *http.Request, by plan.Protocol) *door.Refusal {
 	remote, _ := addresses(req)
 	d, _, no := r.door.Knock(&door.Ask{
-		Host: plan.Hostname(req.Host), Remote: remote, Referer: referer(req), Type: plan.RTS,
+		Host: plan.Hostname(req.Host), Remote: remote, Referer: door.Referer(req), Type: plan.RTS,
 	})
 	if no != nil {
 		return no
@@ -68,12 +68,4 @@ func degraded(query string) string {
 		return query
 	}
 	return query + "&" + mark
-}
-
-// referer returns where a request says that it comes from.
-func referer(req *http.Request) string {
-	if from := req.Header.Get("Referer"); from != "" {
-		return from
-	}
-	return req.Header.Get("Origin")
 }

@@ -12,7 +12,7 @@ import (
 func (r *Relay) enter(ask *signal.Ask, req *http.Request) (*door.Pass, *signal.Refusal) {
 	remote, _ := addresses(req)
 	return r.door.Enter(req.Context(), &door.Ask{
-		Host: ask.Host, Path: ask.Path, Query: ask.RawQuery, Remote: remote, Referer: referer(req), Type: plan.RTS,
+		Host: ask.Host, Path: ask.Path, Query: ask.RawQuery, Remote: remote, Referer: door.Referer(req), Type: plan.RTS,
 		Joins: true,
 	})
 }
